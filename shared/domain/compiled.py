@@ -1,0 +1,30 @@
+"""The one way in which functions on arrays are compiled: cached on disk, without the interpreter's lock, exact.
+
+Decorates kernels of the domain and of strategies; never used by what must stay free of numba.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T", bound=np.generic)
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile at the first call per argument types; no fastmath, so results do not depend on the machine."""
+    return cast(Callable[P, R], numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def frozen(array: NDArray[T]) -> NDArray[T]:
+    """A contiguous, read-only plain view (a copy only if not contiguous), so that memory maps, views and fresh
+    arrays share one compiled form."""
+    view = np.ascontiguousarray(array).view(np.ndarray)
+    view.flags.writeable = False
+    return view

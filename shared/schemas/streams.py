@@ -1,0 +1,111 @@
+"""The map of the house: who says what on which stream, and who listens. Read this before anything else."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from shared.schemas import messages as m
+
+
+class ServiceName(StrEnum):
+    """Kebab-case in Docker and Redis; the package is the same name in snake_case."""
+
+    SCHEDULER = "scheduler"
+    DATA_FETCHER = "data-fetcher"
+    SIGNAL_ENGINE = "signal-engine"
+    RISK_GATE = "risk-gate"
+    EXECUTOR = "executor"
+    AUDITOR = "auditor"
+    CONSOLE = "console"
+
+
+class Stream(StrEnum):
+    SCHEDULE = "schedule"
+    BARS = "bars"
+    QUOTES = "quotes"
+    SIGNALS = "signals"
+    ORDERS = "orders"
+    EXECUTIONS = "executions"
+    CONTROL = "control"
+    AUDIT = "audit"
+
+    @property
+    def key(self) -> str:
+        return f"kobe:{self.value}"
+
+
+S = ServiceName
+
+WRITER: dict[Stream, ServiceName] = {
+    Stream.SCHEDULE: S.SCHEDULER,
+    Stream.BARS: S.DATA_FETCHER,
+    Stream.QUOTES: S.DATA_FETCHER,
+    Stream.SIGNALS: S.SIGNAL_ENGINE,
+    Stream.ORDERS: S.RISK_GATE,
+    Stream.EXECUTIONS: S.EXECUTOR,
+    Stream.CONTROL: S.CONSOLE,
+    Stream.AUDIT: S.AUDITOR,
+}
+
+# Consumer groups, in the order a batch is handled: what changes the picture comes before what asks about it.
+# The auditor reads every stream by position, not as a group.
+READS: dict[ServiceName, tuple[Stream, ...]] = {
+    S.SCHEDULER: (Stream.CONTROL, Stream.EXECUTIONS),
+    S.DATA_FETCHER: (Stream.CONTROL, Stream.SCHEDULE, Stream.SIGNALS),
+    S.SIGNAL_ENGINE: (Stream.CONTROL, Stream.EXECUTIONS, Stream.SCHEDULE, Stream.BARS),
+    S.RISK_GATE: (
+        Stream.CONTROL,
+        Stream.EXECUTIONS,
+        Stream.SCHEDULE,
+        Stream.SIGNALS,
+        Stream.QUOTES,
+    ),
+    S.EXECUTOR: (Stream.CONTROL, Stream.SCHEDULE, Stream.ORDERS),
+    S.AUDITOR: (),
+    S.CONSOLE: (),
+}
+
+STREAM_OF: dict[type[m.Message], Stream] = {
+    message: stream
+    for stream, group in {
+        Stream.SCHEDULE: (m.SessionOpened, m.BarsDue, m.ScanDue, m.ReconcileDue, m.SessionClosed),
+        Stream.BARS: (m.BarsReady,),
+        Stream.QUOTES: (m.QuotesSeen,),
+        Stream.SIGNALS: (m.ScanCompleted,),
+        Stream.ORDERS: (m.OrderApproved, m.OrderDenied, m.ScanDecided, m.TradingStateChanged),
+        Stream.EXECUTIONS: (
+            m.OrderSubmitted,
+            m.OrderFilled,
+            m.OrderEnded,
+            m.OrderUnknown,
+            m.ProtectionPlaced,
+            m.PositionAdjusted,
+            m.AccountSeen,
+            m.ScanExecuted,
+        ),
+        Stream.CONTROL: (m.ReconcileRequested, m.ActivateRequested, m.DriftAcknowledged, m.KillCleared),
+        Stream.AUDIT: (m.BlockAppended, m.CheckpointSigned),
+    }.items()
+    for message in group
+}
+
+MESSAGE_TYPES: dict[str, type[m.Message]] = {message.__name__: message for message in STREAM_OF}
+
+# The two streams any service may append to, and the keys of the kill (ORDER-PATH of the docs: kill).
+KILL_CHANNEL = "kobe:kill"
+KILL_LOG = "kobe:kill:log"
+KILL_RESUME = "kobe:kill:resume"
+DEAD = "kobe:dead"
+
+
+def state_key(service: ServiceName) -> str:
+    return f"kobe:state:{service.value}"
+
+
+def lease_key(service: ServiceName) -> str:
+    return f"kobe:lease:{service.value}"
+
+
+def package_of(service: ServiceName) -> str:
+    """`risk-gate` lives in `services.risk_gate`."""
+    return service.value.replace("-", "_")

@@ -1,0 +1,226 @@
+"""The words of the trade: enums and small frozen values that messages are made of.
+
+Imported by every room; imports nothing of ours. Money, prices and scores are Decimal (strings on the wire).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+
+class Mode(StrEnum):
+    SIM = "sim"
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class Side(StrEnum):
+    """What an order does."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Direction(StrEnum):
+    """What a signal or a position is."""
+
+    LONG = "long"
+    SHORT = "short"
+
+    @property
+    def opens_with(self) -> Side:
+        return Side.BUY if self is Direction.LONG else Side.SELL
+
+    @property
+    def closes_with(self) -> Side:
+        return Side.SELL if self is Direction.LONG else Side.BUY
+
+
+class Purpose(StrEnum):
+    ENTRY = "entry"
+    TIME_EXIT = "time_exit"
+    SIGNAL_EXIT = "signal_exit"
+    FLATTEN = "flatten"
+    PROTECT = "protect"
+
+
+class Slot(StrEnum):
+    """The moments of a session at which a scan runs."""
+
+    OPEN = "open"
+    RETRY = "retry"
+    CLOSE = "close"
+
+
+class Stage(StrEnum):
+    """The parts of a session, in order (STRATEGIES 4b); in sim the broker is advanced through them."""
+
+    START = "start"
+    OPEN = "open"
+    BAR = "bar"
+    CLOSE = "close"
+    MARK = "mark"
+
+
+class Phase(StrEnum):
+    """A scan is decided in two phases: entries only after every exit is terminal."""
+
+    EXITS = "exits"
+    ENTRIES = "entries"
+
+
+class TradingState(StrEnum):
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+
+class OrderStatus(StrEnum):
+    """The broker's statuses, spelled as Alpaca spells them, and the four of our own at the foot."""
+
+    NEW = "new"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    DONE_FOR_DAY = "done_for_day"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REPLACED = "replaced"
+    PENDING_CANCEL = "pending_cancel"
+    PENDING_REPLACE = "pending_replace"
+    ACCEPTED = "accepted"
+    PENDING_NEW = "pending_new"
+    ACCEPTED_FOR_BIDDING = "accepted_for_bidding"
+    STOPPED = "stopped"
+    REJECTED = "rejected"
+    SUSPENDED = "suspended"
+    CALCULATED = "calculated"
+    HELD = "held"
+    RECEIVED = "received"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    ABANDONED = "abandoned"
+
+
+class Reason(StrEnum):
+    """Why an intent was denied by us; the first five keep the names they have always had."""
+
+    INVALID_PRICE_OR_QTY = "invalid_price_or_qty"
+    PRICE_OUT_OF_BOUNDS = "price_out_of_bounds"
+    SHORTS_DISABLED = "shorts_disabled"
+    EXCEEDS_PER_ORDER_BUDGET = "exceeds_per_order_budget"
+    EXCEEDS_DAILY_BUDGET = "exceeds_daily_budget"
+    NO_QUOTE = "no_quote"
+    SIZE_ZERO = "size_zero"
+    SYMBOL_HELD = "symbol_held"
+    INVALIDATED_AT_OPEN = "invalidated_at_open"
+    COLLAR = "collar"
+    SPREAD = "spread"
+    STALE_QUOTE = "stale_quote"
+    STALE_SIGNAL = "stale_signal"
+    MARKET_CLOSED = "market_closed"
+    MAX_POSITIONS = "max_positions"
+    MAX_EXPOSURE = "max_exposure"
+    INSUFFICIENT_CASH = "insufficient_cash"
+    ORDER_RATE = "order_rate"
+    REPEATED_ENTRY = "repeated_entry"
+    NOT_HELD = "not_held"
+    REDUCING = "reducing"
+    HALTED = "halted"
+    CONFIG_PIN = "config_pin"
+
+
+class Ending(StrEnum):
+    """Why an order ended; every approval has exactly one."""
+
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    ABANDONED = "abandoned"
+    NOT_SENT = "not_sent"
+    HALTED = "halted"
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A frozen value; every Decimal in it is finite."""
+
+    def __post_init__(self) -> None:
+        for field in self.__struct_fields__:
+            value = getattr(self, field)
+            if isinstance(value, Decimal) and not value.is_finite():
+                raise ValueError(f"{field} is not a finite number")
+
+
+class Bar(Value, frozen=True, kw_only=True):
+    """One symbol's session; prices in dollars."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+
+
+class Quote(Value, frozen=True, kw_only=True):
+    symbol: str
+    bid: Decimal
+    ask: Decimal
+    at: dt.datetime
+
+
+class Signal(Value, frozen=True, kw_only=True):
+    """A strategy's wish to open, made at the close of `session`, for the next session's open."""
+
+    session: dt.date
+    symbol: str
+    strategy: str
+    direction: Direction
+    reference_price: Decimal
+    stop: Decimal
+    target: Decimal | None
+    time_stop_bars: int
+    score: Decimal
+    reason: str
+    indicators: dict[str, Decimal] = {}
+
+
+class Exit(Value, frozen=True, kw_only=True):
+    """A held position that is due to be closed."""
+
+    symbol: str
+    strategy: str
+    direction: Direction
+    purpose: Purpose
+    entry_session: dt.date
+    bars_held: int
+
+
+class Protection(Value, frozen=True, kw_only=True):
+    """What must rest at the broker for as long as the position lives."""
+
+    stop: Decimal
+    target: Decimal | None
+    time_stop_bars: int
+
+
+class Holding(Value, frozen=True, kw_only=True):
+    """A position as the broker reports it; qty is negative for a short."""
+
+    symbol: str
+    qty: Decimal
+    average_price: Decimal
+
+
+class ScanRef(Value, frozen=True, kw_only=True):
+    """Which scan: its id, session and slot, and what must have been heard before it is decided."""
+
+    id: str
+    session: dt.date
+    slot: Slot
+    slot_at: dt.datetime
+    closes_at: dt.datetime
+    last_completed: dt.date
+    executions_seq: int = 0
