@@ -22,6 +22,12 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     return cast(Callable[P, R], numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for a part of a kernel, melted into its caller: bundles of arrays are costly to hand over."""
+    decorated = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)
+    return cast(Callable[P, R], decorated)
+
+
 def frozen(array: NDArray[T]) -> NDArray[T]:
     """A contiguous, read-only plain view (a copy only if not contiguous), so that memory maps, views and fresh
     arrays share one compiled form."""

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.compiled import compiled
+from shared.domain.compiled import compiled, inlined
 
 READY, NO_BAR, INVALIDATED_AT_OPEN, NO_SESSION = range(4)
 GAPPED_STOP, SIGNAL_EXIT, STOP, TARGET, TIME_STOP, ENDED, END_OF_DATA = range(7)
 """The places of fills.ExitReason, in its order."""
-NO_TARGET = np.int64(-1)
+NO_TARGET = -1
 SESSIONS_UNTIL_ENDED = 5
 
 Ints = NDArray[np.int64]
@@ -24,7 +24,7 @@ Flags = NDArray[np.bool_]
 
 
 class Bars(NamedTuple):
-    """Of one panel, (symbols, sessions), or of one symbol, (sessions,)."""
+    """Of one panel, (symbols, sessions); NaN = no bar."""
 
     open: Floats
     high: Floats
@@ -61,24 +61,22 @@ class Found(NamedTuple):
     bars_held: NDArray[np.int32]
 
 
-@compiled
-def units(price: float) -> np.int64:
-    """Ten-thousandths of a dollar."""
-    return np.int64(np.rint(price * 1e4))
+@inlined
+def units(price: float) -> int:
+    """Ten-thousandths of a dollar; a bar's price is a whole number of them already."""
+    return int(price * 1e4 + 0.5)
 
 
-@compiled
-def admitted(opening: np.int64, side: np.int64, stop: np.int64, target: np.int64) -> int:
+@inlined
+def admitted(opening: int, side: int, stop: int, target: int) -> int:
     """Whether the next open still lies between stop and target."""
     if side * opening <= side * stop or (target != NO_TARGET and side * opening >= side * target):
         return INVALIDATED_AT_OPEN
     return READY
 
 
-@compiled
-def bar_exit(
-    opening: np.int64, worst: np.int64, best: np.int64, side: np.int64, stop: np.int64, target: np.int64
-) -> tuple[int, np.int64]:
+@inlined
+def bar_exit(opening: int, worst: int, best: int, side: int, stop: int, target: int) -> tuple[int, int]:
     """(kind, price) of what the bar after its open does, kind -1 for nothing; `worst` and `best` are the low and
     the high of a long, the high and the low of a short."""
     if side * worst <= side * stop:
@@ -88,34 +86,34 @@ def bar_exit(
     return -1, stop
 
 
-@compiled
+@inlined
 def follow(
-    bars: Bars, leave: Flags, entry: int, side: np.int64, stop: np.int64, target: np.int64, time_stop: int
-) -> tuple[int, np.int64, int, int]:
+    bars: Bars, leave: Flags, row: int, entry: int, side: int, stop: int, target: int, time_stop: int
+) -> tuple[int, int, int, int]:
     """(exit column, price, kind, own bars held) of a position entered at the open of column `entry`."""
-    sessions = bars.close.size
+    sessions = bars.close.shape[1]
     held, absent, leaving, last = 0, 0, False, entry
     for t in range(entry, sessions):
-        if np.isnan(bars.close[t]):
+        if np.isnan(bars.close[row, t]):
             absent += 1
             if absent == SESSIONS_UNTIL_ENDED:
-                return t, units(bars.close[last]), ENDED, held
+                return t, units(bars.close[row, last]), ENDED, held
             continue
         held, absent, last = held + 1, 0, t
-        opening = units(bars.open[t])
+        opening = units(bars.open[row, t])
         if held > 1 and side * opening <= side * stop:
             return t, opening, GAPPED_STOP, held
         if leaving:
             return t, opening, SIGNAL_EXIT, held
-        low, high = units(bars.low[t]), units(bars.high[t])
+        low, high = units(bars.low[row, t]), units(bars.high[row, t])
         worst, best = (low, high) if side > 0 else (high, low)
         kind, price = bar_exit(opening, worst, best, side, stop, target)
         if kind >= 0:
             return t, price, kind, held
         if held == time_stop:
-            return t, units(bars.close[t]), TIME_STOP, held
-        leaving = leave.size > 0 and leave[t]
-    return sessions - 1, units(bars.close[last]), END_OF_DATA, held
+            return t, units(bars.close[row, t]), TIME_STOP, held
+        leaving = leave.size > 0 and bool(leave[row, t])
+    return sessions - 1, units(bars.close[row, last]), END_OF_DATA, held
 
 
 @compiled
@@ -130,24 +128,20 @@ def find_outcomes(bars: Bars, orders: Orders, exits: Exits) -> Found:
         np.full(count, -1, np.int8),
         np.zeros(count, np.int32),
     )
-    nobody = np.zeros(0, np.bool_)
     for i in range(count):
-        row, entry, side = orders.row[i], orders.column[i] + 1, np.int64(orders.side[i])
+        row, entry, side = int(orders.row[i]), int(orders.column[i]) + 1, int(orders.side[i])
+        stop, target = int(orders.stop[i]), int(orders.target[i])
         if entry >= sessions:
             continue
         if np.isnan(bars.close[row, entry]):
             found.status[i] = NO_BAR
             continue
-        found.opening[i] = units(bars.open[row, entry])
-        found.status[i] = admitted(found.opening[i], side, orders.stop[i], orders.target[i])
+        opening = units(bars.open[row, entry])
+        found.opening[i], found.status[i] = opening, admitted(opening, side, stop, target)
         if found.status[i] != READY:
             continue
-        flags = exits.leave_long if side > 0 else exits.leave_short
-        leave = flags[row] if flags.size > 0 else nobody
-        own = Bars(bars.open[row], bars.high[row], bars.low[row], bars.close[row])
-        column, price, kind, held = follow(
-            own, leave, entry, side, orders.stop[i], orders.target[i], exits.bars
-        )
+        leave = exits.leave_long if side > 0 else exits.leave_short
+        column, price, kind, held = follow(bars, leave, row, entry, side, stop, target, exits.bars)
         found.exit_column[i], found.exit_price[i] = column, price
         found.exit_kind[i], found.bars_held[i] = kind, held
     return found

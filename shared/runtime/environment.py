@@ -38,7 +38,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Paths are this process's own; URLs say where the others are."""
 
     mode: Mode
+    account: str
     config: Path | None
+    config_pin: str
     redis_url: str
     redis_user: str
     redis_password: Secret
@@ -64,7 +66,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 # variable -> (member, default); a default of None means: by the mode, below.
 VARIABLES: dict[str, tuple[str, str | None]] = {
     "KOBE_MODE": ("mode", "sim"),
+    "KOBE_ACCOUNT": ("account", ""),
     "KOBE_CONFIG": ("config", ""),
+    "KOBE_CONFIG_PIN": ("config_pin", ""),
     "KOBE_REDIS_URL": ("redis_url", "redis://127.0.0.1:6379"),
     "KOBE_REDIS_USER": ("redis_user", ""),
     "KOBE_STATE_DIR": ("state_dir", "state"),
@@ -117,7 +121,9 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     secrets: dict[str, Any] = {member: _secret(name, environ) for name, member in SECRETS.items()}
     return Environment(
         mode=mode,
+        account=texts["account"] or mode.value,
         config=Path(texts["config"]) if texts["config"] else None,
+        config_pin=texts["config_pin"],
         redis_url=texts["redis_url"],
         redis_user=texts["redis_user"],
         http_host=texts["http_host"],

@@ -134,31 +134,44 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.environment.mode
 
 
-def load_settings(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read file and environment. `overrides` (dotted key -> value) are the command line's; they are pinned too."""
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read file and environment; raises UserError with one sentence."""
     environment = read_environment(environ)
-    table = resolve(read_toml(environment.config or DEFAULT_FILE), environment.mode)
-    for key, value in (overrides or {}).items():
-        _override(table, key, value)
-    return Settings(
-        steering=convert(table),
-        environment=environment,
-        config_pin=hashlib.sha256(canonical(_without_floats(table))).hexdigest(),
-        code_digest=code_digest(),
-    )
+    table = resolve(read_document(environment.config or DEFAULT_FILE), environment.mode)
+    pin = hashlib.sha256(canonical(_without_floats(table))).hexdigest()
+    if environment.config_pin not in ("", pin):
+        raise UserError(
+            f"The configuration's pin is {pin}, but KOBE_CONFIG_PIN demands {environment.config_pin}; "
+            "undo the change, or pin the new one on purpose.",
+            exit_code=CONFIG_PIN_ERROR,
+        )
+    return Settings(steering=convert(table), environment=environment, config_pin=pin, code_digest=code_digest())
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """kobe.toml as it stands, or the same as JSON (which is what an embedded stack writes for itself)."""
     try:
-        return tomllib.loads(path.read_text())
+        text = path.read_text()
+        document: dict[str, Any] = msgspec.json.decode(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
-        raise UserError(
-            f"The configuration {path} cannot be read: {error.strerror}.", exit_code=CONFIG_PIN_ERROR
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(
-            f"The configuration {path} is not valid TOML: {error}.", exit_code=CONFIG_PIN_ERROR
-        ) from error
+        sentence = f"The configuration {path} cannot be read: {error.strerror}."
+        raise UserError(sentence, exit_code=CONFIG_PIN_ERROR) from error
+    except (tomllib.TOMLDecodeError, msgspec.DecodeError) as error:
+        raise UserError(f"The configuration {path} is not valid: {error}.", exit_code=CONFIG_PIN_ERROR) from error
+    return document
+
+
+def overridden(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with dotted keys (`sim.timetable.sessions`) set anew."""
+    result = dict(document)
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        table = result
+        for name in path:
+            table[name] = dict(table.get(name, {}))
+            table = table[name]
+        table[last] = value
+    return result
 
 
 def resolve(document: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
@@ -174,14 +187,6 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         below = merged.get(key)
         merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
-
-
-def _override(table: dict[str, Any], key: str, value: Any) -> None:
-    *path, last = key.split(".")
-    for name in path:
-        table[name] = dict(table.get(name, {}))
-        table = table[name]
-    table[last] = value
 
 
 def convert(table: Mapping[str, Any]) -> Steering:

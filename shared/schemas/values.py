@@ -224,3 +224,7 @@ class ScanRef(Value, frozen=True, kw_only=True):
     closes_at: dt.datetime
     last_completed: dt.date
     executions_seq: int = 0
+
+
+class Message(Value, frozen=True, kw_only=True):
+    """What stands in an envelope's `data`; its type is the class's name."""

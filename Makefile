@@ -1,0 +1,69 @@
+# Everything a person or CI runs. `make demo` and `make test` need Python 3.11 and make, nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+RUN := $(VENV)/bin
+ARGS ?=
+
+help:            ## what there is
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+$(VENV)/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' 2>/dev/null \
+	  || { echo "Kobe81 needs Python 3.11 or later; install it, or name it: make PYTHON=/path/to/python3.11 demo" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.runtime: locks/runtime.txt pyproject.toml | $(VENV)/bin/uv
+	@test -f $(VENV)/.dev || $(RUN)/uv pip install --quiet --python $(RUN)/python --require-hashes -r locks/runtime.txt
+	@$(RUN)/uv pip install --quiet --python $(RUN)/python --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: locks/dev.txt pyproject.toml | $(VENV)/bin/uv
+	@$(RUN)/uv pip install --quiet --python $(RUN)/python --require-hashes -r locks/dev.txt
+	@$(RUN)/uv pip install --quiet --python $(RUN)/python --no-deps -e .
+	@touch $@ $(VENV)/.runtime
+
+setup: $(VENV)/.runtime   ## the virtual environment
+setup-dev: $(VENV)/.dev   ## the same with what tests and checks need
+
+demo: setup      ## real bars through the whole system, embedded; ARGS="--sessions 50 --pace 1"
+	@$(RUN)/kobe demo $(ARGS)
+
+check: setup-dev ## format, lint, types, import contracts, sizes
+	$(RUN)/ruff format --check --quiet .
+	$(RUN)/ruff check --quiet .
+	$(RUN)/mypy
+	$(RUN)/lint-imports --no-cache | tail -n 15
+	$(RUN)/python -m pytest -q tests/test_architecture.py
+
+test: setup-dev  ## everything a fresh machine can run; containers too where Docker answers
+	$(RUN)/python -m pytest -q -m "not e2e" $(ARGS)
+
+e2e: setup-dev   ## the compose stack, end to end (needs Docker)
+	$(RUN)/python -m pytest -q -m e2e tests/e2e $(ARGS)
+
+bench: setup     ## speed and memory, side by side in one run
+	$(RUN)/kobe-bench $(ARGS)
+
+secrets: setup   ## passwords, signing keys and the Redis ACL into state/secrets
+	@$(RUN)/python -m shared.runtime.provision secrets state/secrets
+
+paper:           ## the paper stack; needs keys in .env
+	docker compose -p kobe-paper -f docker-compose.yml -f compose/paper.yml up --build --detach
+
+live:            ## the live stack; needs keys in .env and an arming file
+	docker compose -p kobe-live -f docker-compose.yml -f compose/live.yml up --build --detach
+
+lock: | $(VENV)/bin/uv ## resolve the dependencies anew
+	$(RUN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  pyproject.toml -o locks/runtime.txt
+	$(RUN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  --extra dev -c locks/runtime.txt pyproject.toml -o locks/dev.txt
+
+clean:           ## what can be made again
+	rm -rf $(VENV) .bench-venv .mypy_cache .ruff_cache .pytest_cache
+
+.PHONY: help setup setup-dev demo check test e2e bench secrets paper live lock clean

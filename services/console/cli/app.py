@@ -1,0 +1,65 @@
+"""`kobe`: the one command line. This file only gathers the groups and turns every failure into one sentence.
+
+Exit codes: 0 ok · 1 a check failed or bad input · 2 missing keys or no stack · 3 configuration · 4 a probe failed ·
+64 usage · 130 interrupted; `kobe audit verify` has its own (see its help).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from services.console.cli import audit, demo, halt, preflight, watch
+from shared.domain.errors import InvariantBroken, TransientError, UserError
+
+USAGE, UNAVAILABLE, INTERRUPTED = 64, 69, 130
+UsageError = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="kobe",
+    help="Kobe81 trades daily-bar strategies: research, paper and live, with a gate the executor must obey.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("demo")(demo.demo)
+app.command("preflight")(preflight.preflight)
+for group in (watch, halt):
+    group.register(app)
+app.add_typer(audit.app, name="audit")
+
+
+def main() -> NoReturn:
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code; whatever goes wrong is said in one sentence on stderr."""
+    try:
+        return int(app(args=arguments, standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted.", INTERRUPTED)
+    except UserError as error:
+        return _say(str(error), error.exit_code)
+    except TransientError as error:
+        return _say(f"{error}. Is the stack running?", UNAVAILABLE)
+    except InvariantBroken as error:
+        return _say(str(error), 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if isinstance(error, UsageError):
+            return _say(f"{error.format_message()} Try `kobe --help`.", USAGE)
+        raise
+
+
+def _say(sentence: str, code: int) -> int:
+    print(f"kobe: {sentence}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

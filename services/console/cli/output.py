@@ -1,0 +1,50 @@
+"""How the command line prints: one JSON object with --json, else a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+terminal = Console(highlight=False)
+
+
+def print_json(value: Any) -> None:
+    print(msgspec.json.encode(value, order="deterministic").decode())
+
+
+def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """A table; numbers (Decimal, int, float, or their texts) are set to the right."""
+    lines = [[_text(cell) for cell in row] for row in rows]
+    if not lines:
+        terminal.print(empty)
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if _numeric(lines[0][index]) else "left")
+    for line in lines:
+        table.add_row(*line)
+    terminal.print(table)
+
+
+def print_facts(title: str, facts: Mapping[str, object]) -> None:
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in facts.items():
+        table.add_row(name, _text(value))
+    terminal.print(table)
+
+
+def _text(cell: object) -> str:
+    return "" if cell is None else str(cell)
+
+
+def _numeric(text: str) -> bool:
+    return text.lstrip("-+$").replace(".", "", 1).replace(",", "").isdigit()

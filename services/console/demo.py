@@ -1,0 +1,226 @@
+"""The main job, embedded: real bars through the real services, session by session, then what happened, checked.
+
+Called by `kobe demo`. It watches the streams as any reader may; it takes part in no decision.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from services.auditor.verify import verify_folder
+from services.console.address import DEMO_FILE
+from services.console.broker_view import BrokerView, doubled
+from services.console.embedded import EmbeddedStack
+from services.console.operations import Operations
+from services.console.tally import Tally, counted
+from shared.domain.errors import TransientError, UserError
+from shared.schemas.messages import OrderSubmitted, ProtectionPlaced
+from shared.schemas.streams import ServiceName, Stream
+
+WATCHED = (Stream.SCHEDULE, Stream.SIGNALS, Stream.ORDERS, Stream.EXECUTIONS, Stream.AUDIT)
+POLL_SECONDS = 0.1
+STALLED_SECONDS = 60.0
+SETTLE_SECONDS = 0.7
+
+
+class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
+    sessions: int = 250
+    start: dt.date | None = None
+    bars: Path | None = None
+    keep: Path | None = None
+    pace: float = 0.0
+    redis_port: int = 0
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
+    height: int
+    valid: bool
+
+
+class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
+    """`duplicates` are orders at the broker beyond those sent; `reconciled`: our positions are the broker's."""
+
+    sessions: int
+    signals: int
+    approved: int
+    denied: dict[str, int]
+    orders: int
+    protections: int
+    fills: int
+    open_positions: int
+    equity: str
+    chain: Chain
+    duplicates: int
+    reconciled: bool
+    seconds: float
+
+    @property
+    def sound(self) -> bool:
+        return self.chain.valid and self.duplicates == 0 and self.reconciled
+
+
+class Watch:
+    """Follows the streams from their beginning and keeps the tally."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        self._last = dict.fromkeys(WATCHED, "0-0")
+        self.tally = Tally()
+        self.sent: list[str] = []
+
+    def catch_up(self) -> bool:
+        """Read what was said since the last call; True if there was anything."""
+        moved = False
+        for stream in WATCHED:
+            for heard in self._operations.after(stream, self._last[stream]):
+                self.tally = counted(self.tally, heard.message)
+                if isinstance(heard.message, OrderSubmitted | ProtectionPlaced):
+                    self.sent.append(heard.message.client_order_id)
+                self._last[stream] = heard.entry_id
+                moved = True
+        return moved
+
+
+def run_demo(
+    options: DemoOptions,
+    *,
+    started: Callable[[EmbeddedStack], None],
+    say: Callable[[str], None],
+    show: Callable[[Tally], None],
+) -> DemoResult:
+    """Set up, replay, stop, check. `started` hears of the running stack, `show` of every change of the tally."""
+    begun = time.monotonic()
+    with _folder(options.keep) as folder:
+        stack = EmbeddedStack(folder, changes=_changes(options), redis_port=options.redis_port, say=say)
+        with _announced(stack), _interruptible():
+            started(stack)
+            operations = Operations(stack.address)
+            watch = Watch(operations)
+            _follow(stack, watch, options.sessions, show)
+            broker = BrokerView(stack.address.broker_url)
+            reconciled = _reconciled(operations, broker)
+            orders, equity = broker.orders(), broker.equity()
+        verdict = verify_folder(folder / "audit")
+        tally = watch.tally
+        return DemoResult(
+            sessions=tally.sessions,
+            signals=tally.signals,
+            approved=tally.approved,
+            denied=tally.denied,
+            orders=tally.orders,
+            protections=tally.protections,
+            fills=tally.fills,
+            open_positions=tally.open_positions,
+            equity=str(equity),
+            chain=Chain(height=verdict.height, valid=verdict.exit_code == 0),
+            duplicates=doubled(orders, watch.sent),
+            reconciled=reconciled and not tally.drift,
+            seconds=round(time.monotonic() - begun, 1),
+        )
+
+
+def _changes(options: DemoOptions) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "sim.timetable.sessions": options.sessions,
+        "sim.timetable.start": options.start.isoformat() if options.start else "",
+        "sim.timetable.pace_seconds": options.pace,
+        "sim.timetable.loop": False,
+    }
+    if options.bars:
+        if not options.bars.exists():
+            raise UserError(f"There are no bars at {options.bars}; name a folder or a Parquet file that is there.")
+        changes |= {"sim.bars.vendor": "folder", "sim.bars.folder": str(options.bars.absolute())}
+    return changes
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """The folder the run lives in: kept where asked for, else gone afterwards."""
+    if keep is not None:
+        if keep.exists() and any(keep.iterdir()):
+            raise UserError(f"{keep} is not empty; --keep needs a folder of its own.")
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep.absolute()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="kobe-demo-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _announced(stack: EmbeddedStack) -> Iterator[None]:
+    """While it runs, `kobe status` and the other commands find it; a second demo is refused."""
+    if DEMO_FILE.exists() and _answers():
+        raise UserError("A demo is already running here; let it end, or stop it with Ctrl-C in its window.")
+    try:
+        with stack:
+            stack.announce(DEMO_FILE)
+            yield
+    finally:
+        DEMO_FILE.unlink(missing_ok=True)
+
+
+def _answers() -> bool:
+    from services.console.address import find_stack
+
+    try:
+        return bool(Operations(find_stack({})).lease_holders())
+    except (TransientError, UserError):
+        return False
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends a demo as Ctrl-C does: everything it started is stopped."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _follow(stack: EmbeddedStack, watch: Watch, sessions: int, show: Callable[[Tally], None]) -> None:
+    """Until all sessions are closed and the auditor has written the last of them down."""
+    moved_at = time.monotonic()
+    while True:
+        if watch.catch_up():
+            moved_at = time.monotonic()
+            show(watch.tally)
+        quiet = time.monotonic() - moved_at
+        if _finished(watch, sessions) and quiet > SETTLE_SECONDS:
+            return
+        words = stack.ended()
+        if words:
+            raise UserError(f"The demo cannot go on: {words}.")
+        if quiet > STALLED_SECONDS:
+            raise UserError(
+                f"Nothing has happened for {STALLED_SECONDS:.0f} s; the logs are in {stack.folder / 'logs'}."
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _finished(watch: Watch, sessions: int) -> bool:
+    if sessions and watch.tally.sessions >= sessions:
+        return True
+    return bool(watch._operations.state(ServiceName.SCHEDULER).get("finished"))
+
+
+def _reconciled(operations: Operations, broker: BrokerView) -> bool:
+    """The executor's own positions against the broker's, share by share."""
+    return operations.positions_held() == broker.positions()
