@@ -46,7 +46,7 @@ e2e: setup-dev   ## the compose stack, end to end (needs Docker)
 	$(RUN)/python -m pytest -q -m e2e tests/e2e $(ARGS)
 
 bench: setup     ## speed and memory, side by side in one run
-	$(RUN)/kobe-bench $(ARGS)
+	$(RUN)/python -m tests.bench.stack
 
 secrets: setup   ## passwords, signing keys and the Redis ACL into state/secrets
 	@$(RUN)/python -m shared.runtime.provision secrets state/secrets

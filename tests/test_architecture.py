@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("shared", "services")
 MAX_LINES = 300
-FORBIDDEN_WORDS = {"util", "utils", "helper", "helpers", "common", "base", "manager", "processor", "misc", "new", "v2"}
+FORBIDDEN_WORDS = {"util", "utils", "helper", "helpers", "common", "base", "manager", "processor", "misc", "new"}
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 MODULES = [path for path in SOURCES if path.name != "__init__.py"]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))

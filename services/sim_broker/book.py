@@ -46,8 +46,8 @@ class Changes(Value, frozen=True, kw_only=True):
     """What a step changed, as it is after it; a position of None is gone."""
 
     account: Account
-    orders: tuple[Order, ...] = ()
-    positions: dict[str, Position | None] = {}
+    orders: tuple[Order, ...]
+    positions: dict[str, Position | None]
 
 
 class Book:
@@ -58,6 +58,7 @@ class Book:
         self._updates: list[Update] = []
         self._by_client_id: dict[str, str] = {}
         self._open: dict[str, None] = {}
+        self._kept: Account | None = None
         self._changed_orders: dict[str, None] = {}
         self._changed_symbols: dict[str, None] = {}
 
@@ -115,18 +116,21 @@ class Book:
         updates, self._updates = self._updates, []
         return updates
 
-    def take_changes(self) -> Changes:
-        """What has changed since this was last asked."""
+    def take_changes(self) -> Changes | None:
+        """What has changed since this was last asked, if anything."""
+        if self.account is self._kept and not self._changed_symbols:
+            return None
         changes = Changes(
             account=self.account,
             orders=tuple(self.orders[order_id] for order_id in self._changed_orders),
             positions={symbol: self.positions.get(symbol) for symbol in self._changed_symbols},
         )
-        self._changed_orders, self._changed_symbols = {}, {}
+        self._kept, self._changed_orders, self._changed_symbols = self.account, {}, {}
         return changes
 
     def restore(self, changes: Changes) -> None:
-        self.account = changes.account
+        """Take over what another book has changed; as kept as it was there."""
+        self.account = self._kept = changes.account
         for order in changes.orders:
             self.put(order)
         for symbol, position in changes.positions.items():
@@ -134,6 +138,7 @@ class Book:
                 self.positions[symbol] = position
             else:
                 self.positions.pop(symbol, None)
+        self._changed_orders = {}
 
     def everything(self) -> Changes:
         return Changes(account=self.account, orders=tuple(self.orders.values()), positions=dict(self.positions))
@@ -153,6 +158,10 @@ class Book:
             order = self.orders[order_id]
             if order.is_open and not order.parent_id and symbol in (None, order.symbol):
                 yield order
+
+    def all_open(self) -> Iterator[Order]:
+        """The same with the legs of OCOs."""
+        return (self.orders[order_id] for order_id in self._open)
 
     @property
     def open_count(self) -> int:

@@ -1,6 +1,6 @@
 """Wires one service's process: settings, logs, probes, bus, kill latch, runner. Called by each `__main__`.
 
-Here concrete classes are chosen; everything below sees protocols. Every failure ends in one sentence and an exit code.
+Here concrete classes are chosen; all else sees protocols. Every failure ends in one sentence and an exit code.
 """
 
 from __future__ import annotations

@@ -107,7 +107,9 @@ class MemoryBus:
 
     def _claim_from_the_dead(self) -> None:
         now = self._clock.monotonic()
-        for _, _, group in self._groups():
+        for _, kept, group in self._groups():
+            for entry_id in [known for known in group.pending if kept.get(known) is None]:
+                del group.pending[entry_id]
             for pending in group.pending.values():
                 if pending.consumer != self._instance and now - pending.at >= self._claim_idle:
                     pending.consumer, pending.at = self._instance, now

@@ -86,7 +86,7 @@ class RedisInbox:
         return (*head, *self._by_key, *([after] * len(self._streams)))
 
     def _entries(self, answer: list[Any] | None) -> list[Entry]:
-        """An entry that was trimmed away while pending has no fields left; it comes out empty, as unreadable."""
+        """An entry trimmed away just now, while pending, has no fields left; it comes out empty, as unreadable."""
         return [
             Entry(self._by_key[key], entry_id, pairs(flat or []))
             for key, entries in answer or []

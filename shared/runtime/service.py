@@ -170,8 +170,11 @@ class Runner:
 
     def _fold(self, entries: Sequence[Entry]) -> _Draft:
         draft = _Draft(self.state)
-        for entry in entries:
+        for index, entry in enumerate(entries):
             try:
+                # What stood before a crash was committed, so the culprit is the first of those delivered again.
+                if index == 0 and entry.deliveries > MAX_DELIVERIES:
+                    raise InvalidMessage(f"its handling failed {entry.deliveries - 1} times")
                 self._hear(entry, draft)
             except (Malformed, InvalidMessage) as error:
                 draft.dead.append(DeadLetter(entry, str(error)))
@@ -181,8 +184,6 @@ class Runner:
         return draft
 
     def _hear(self, entry: Entry, draft: _Draft) -> None:
-        if entry.deliveries > MAX_DELIVERIES:
-            raise InvalidMessage(f"its handling failed {entry.deliveries - 1} times")
         envelope, message = from_fields(entry.fields)
         if WRITER[envelope.stream] is not envelope.writer or envelope.stream is not entry.stream:
             raise InvalidMessage(f"{envelope.type} from {envelope.writer} does not belong on {entry.stream}")

@@ -1,0 +1,260 @@
+"""What the executor makes of each message and of each outcome of its work; pure, the table is at the foot.
+
+It may do less than the gate approved, never more: nothing here makes an order that no approval signed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from msgspec.structs import replace
+
+from services.executor import settle
+from services.executor.outcomes import (
+    Delayed,
+    Differs,
+    Halted,
+    Missed,
+    Reconciled,
+    Refused,
+    Repeated,
+    Seen,
+    Unclear,
+    Unseen,
+)
+from services.executor.reconcile import on_reconciled
+from services.executor.state import (
+    ExecutorSettings,
+    OpenScan,
+    ReconcileWish,
+    State,
+    with_halt,
+    with_order,
+    without_order,
+)
+from shared.domain import orders
+from shared.domain.errors import InvalidMessage
+from shared.domain.ids import is_ours
+from shared.domain.orders import Order
+from shared.runtime.contract import Context, Decision, Handler
+from shared.schemas.envelope import Envelope
+from shared.schemas.messages import (
+    OrderApproved,
+    OrderUnknown,
+    ReconcileDue,
+    ReconcileRequested,
+    ScanDecided,
+    SessionOpened,
+)
+from shared.schemas.values import Ending, OrderStatus, Purpose
+
+Decided = Decision[State]
+
+
+# --- what is heard --------------------------------------------------------------------------------------------
+
+
+def on_session_opened(state: State, message: SessionOpened, _: Context) -> Decided:
+    """Yesterday's ended orders and scans are forgotten; the journal remembers them."""
+    today = message.session
+    kept = {key: order for key, order in state.orders.items() if order.live or order.session >= today}
+    scans = {key: scan for key, scan in state.scans.items() if scan.session >= today}
+    return replace(state, session=today, orders=kept, scans=scans), ()
+
+
+def on_order_approved(state: State, message: OrderApproved, context: Context) -> Decided:
+    """Record it; whether it is still allowed is looked at when it is about to be sent."""
+    envelope, settings = context.cause.envelope, _settings(context)
+    if envelope is None or (envelope.mode, envelope.account) != (settings.mode, settings.account):
+        raise InvalidMessage(f"an approval for another account than {settings.mode} {settings.account}")
+    if message.client_order_id in state.orders:
+        return replace(state, repeats=(*state.repeats, message.decision_id)), ()
+    return with_order(state, _received(message, envelope, _refusal(state, message, envelope, settings))), ()
+
+
+def _settings(context: Context) -> ExecutorSettings:
+    settings: ExecutorSettings = context.settings
+    return settings
+
+
+def _refusal(state: State, message: OrderApproved, envelope: Envelope, settings: ExecutorSettings) -> str:
+    entry = message.purpose is Purpose.ENTRY
+    checks = (
+        (envelope.session != state.session, f"session {envelope.session} is not the open one"),
+        (envelope.config_pin != settings.config_pin, "approved under another configuration"),
+        (message.qty <= 0 or message.limit_price <= 0, "no quantity or no price"),
+        (not is_ours(message.client_order_id), "its id is not of our making"),
+        (message.purpose is Purpose.PROTECT, "protections are not approved by themselves"),
+        (entry and message.protection is None, "an entry without protection"),
+    )
+    return next((sentence for wrong, sentence in checks if wrong), "")
+
+
+def _received(message: OrderApproved, envelope: Envelope, refusal: str) -> Order:
+    return Order(
+        client_order_id=message.client_order_id,
+        decision_id=message.decision_id,
+        strategy=message.strategy,
+        symbol=message.symbol,
+        side=message.side,
+        purpose=message.purpose,
+        qty=message.qty,
+        session=envelope.session,
+        number=envelope.seq,
+        limit_price=message.limit_price,
+        protection=message.protection,
+        scan_id=message.scan_id,
+        slot=message.slot,
+        correlation_id=envelope.correlation_id,
+        causation_id=envelope.id,
+        expires_at=message.expires_at,
+        refusal=refusal,
+    )
+
+
+def on_scan_decided(state: State, message: ScanDecided, context: Context) -> Decided:
+    key = f"{message.scan_id}/{message.phase}"
+    if key in state.scans:
+        return state, ()
+    scan = OpenScan(
+        scan_id=message.scan_id,
+        slot=message.slot,
+        phase=message.phase,
+        approved=message.approved,
+        final=message.final,
+        session=context.cause.session,
+        correlation_id=context.cause.correlation_id,
+    )
+    return settle.concluded(replace(state, scans={**state.scans, key: scan}), (), (), at=context.at)
+
+
+def on_reconcile_due(state: State, message: ReconcileDue, context: Context) -> Decided:
+    return _reconciling(replace(state, stage=message.stage), message.session, context), ()
+
+
+def on_reconcile_requested(state: State, _: ReconcileRequested, context: Context) -> Decided:
+    return _reconciling(state, state.session or context.cause.session, context), ()
+
+
+def _reconciling(state: State, session: dt.date, context: Context) -> State:
+    cause = context.cause
+    wish = ReconcileWish(
+        session=session, stage=state.stage, correlation_id=cause.correlation_id, causation_id=cause.id
+    )
+    return replace(state, reconciles=(*state.reconciles, wish))
+
+
+# --- what became of our work ----------------------------------------------------------------------------------
+
+
+def on_seen(state: State, outcome: Seen, context: Context) -> Decided:
+    order = state.orders[outcome.view.client_order_id]
+    if outcome.canceling:
+        order = orders.canceling(order, at=context.at)
+    state, words = settle.taken(with_order(state, order), order, outcome.view, at=context.at)
+    state = _too_long(state, order.client_order_id, context)
+    return settle.concluded(state, words, (order.symbol,), at=context.at)
+
+
+def on_refused(state: State, outcome: Refused, context: Context) -> Decided:
+    order = orders.refused(state.orders[outcome.client_order_id], outcome.ending)
+    state, words = settle.refused(state, order, outcome.detail)
+    if outcome.posted:
+        state = replace(state, sent=state.sent + 1, ambiguous=0)
+    if outcome.halts:
+        state = with_halt(state, f"the broker takes no orders: {outcome.detail}")
+    if order.purpose is Purpose.PROTECT and not outcome.posted:
+        state = _reconciling(state, state.session or order.session, context)
+    return settle.concluded(state, words, (order.symbol,), at=context.at)
+
+
+def on_delayed(state: State, outcome: Delayed, context: Context) -> Decided:
+    order = state.orders[outcome.client_order_id]
+    return with_order(state, orders.delayed(order, until=outcome.until, counted=outcome.counted)), ()
+
+
+def on_unclear(state: State, outcome: Unclear, context: Context) -> Decided:
+    before = state.orders[outcome.client_order_id]
+    order = orders.unclear(before, at=context.at)
+    ambiguous = state.ambiguous + 1
+    state = replace(with_order(state, order), ambiguous=ambiguous, sent=state.sent + (not before.sent))
+    if ambiguous == _settings(context).ambiguous_in_a_row:
+        state = with_halt(state, f"{ambiguous} orders in a row of which nobody knows whether they were taken")
+    return state, (_unknown(state, order, outcome.detail),)
+
+
+def on_missed(state: State, outcome: Missed, context: Context) -> Decided:
+    before = state.orders[outcome.client_order_id]
+    known = before if before.sent_at else replace(before, sent_at=outcome.sent_at)
+    order = orders.missed(known, at=context.at)
+    state = replace(with_order(state, order), sent=state.sent + (not before.sent))
+    if order.status is OrderStatus.ABANDONED:
+        words = (settle.of(state, order, settle.ended(order, "the broker never had it")),)
+        return settle.concluded(state, words, (order.symbol,), at=context.at)
+    state = _too_long(state, order.client_order_id, context)
+    return state, () if before.sent else (_unknown(state, order, "journaled, not found at the broker"),)
+
+
+def on_unseen(state: State, outcome: Unseen, context: Context) -> Decided:
+    order = state.orders[outcome.client_order_id]
+    if outcome.canceling:
+        order = orders.canceling(order, at=context.at)
+    state = with_order(state, orders.unseen(order, at=context.at))
+    return _too_long(state, order.client_order_id, context), ()
+
+
+def on_differs(state: State, outcome: Differs, context: Context) -> Decided:
+    order = orders.unclear(state.orders[outcome.client_order_id], at=context.at)
+    state = with_order(state, replace(order, looks=4))
+    if order.alarmed:
+        return state, ()
+    state = with_order(state, replace(order, looks=4, alarmed=True))
+    state = with_halt(state, f"the broker's {order.client_order_id} is another order: {outcome.detail}")
+    return state, (_unknown(state, order, outcome.detail),)
+
+
+def on_repeated(state: State, outcome: Repeated, _: Context) -> Decided:
+    if outcome.client_order_id:
+        return without_order(state, outcome.client_order_id), ()
+    return replace(state, repeats=state.repeats[1:]), ()
+
+
+def on_halted(state: State, outcome: Halted, _: Context) -> Decided:
+    return replace(state, halts=tuple(why for why in state.halts if why != outcome.why)), ()
+
+
+def _unknown(state: State, order: Order, detail: str) -> Any:
+    message = OrderUnknown(client_order_id=order.client_order_id, symbol=order.symbol, detail=detail)
+    return settle.of(state, order, message)
+
+
+def _too_long(state: State, client_order_id: str, context: Context) -> State:
+    """One order unknown for a minute halts, once."""
+    order = state.orders[client_order_id]
+    if order.unknown_at is None or order.alarmed or not order.live:
+        return state
+    seconds = (context.at - order.unknown_at).total_seconds()
+    if seconds < _settings(context).unknown_seconds:
+        return state
+    state = with_order(state, replace(order, alarmed=True))
+    return with_halt(state, f"{client_order_id} ({order.symbol}) has been unknown for {seconds:.0f} s")
+
+
+HANDLERS: dict[type, Handler] = {
+    SessionOpened: on_session_opened,
+    OrderApproved: on_order_approved,
+    ScanDecided: on_scan_decided,
+    ReconcileDue: on_reconcile_due,
+    ReconcileRequested: on_reconcile_requested,
+    Seen: on_seen,
+    Refused: on_refused,
+    Delayed: on_delayed,
+    Unclear: on_unclear,
+    Missed: on_missed,
+    Unseen: on_unseen,
+    Differs: on_differs,
+    Repeated: on_repeated,
+    Halted: on_halted,
+    Reconciled: on_reconciled,
+}

@@ -1,0 +1,58 @@
+"""The broker's memory on disk: one JSON line for every step that changed something, written before it is answered.
+
+A killed process loses nothing it has answered (the line is with the operating system); power loss may cut the last
+line, which is then dropped. Started anew from one line at every start and reset, so that it never grows for long.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from io import FileIO
+from pathlib import Path
+
+import msgspec
+
+from services.sim_broker.book import Changes
+from shared.domain.errors import UserError
+
+_DECODER = msgspec.json.Decoder(Changes)
+
+
+class Journal:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: FileIO | None = None
+
+    def read(self) -> Iterator[Changes]:
+        """Every step kept, oldest first."""
+        lines = self._path.read_bytes().split(b"\n") if self._path.exists() else [b""]
+        for number, line in enumerate(lines[:-1], start=1):
+            try:
+                yield _DECODER.decode(line)
+            except msgspec.MsgspecError as error:
+                raise UserError(
+                    f"The simulated broker's journal {self._path} is unreadable at line {number}: {error}; "
+                    "restore it, or remove it to begin with a new account."
+                ) from error
+
+    def append(self, changes: Changes) -> None:
+        if self._file is None:
+            self._file = FileIO(self._path, "ab")
+        self._file.write(msgspec.json.encode(changes) + b"\n")
+
+    def start_over(self, everything: Changes) -> None:
+        """Replace all lines by one, at once or not at all."""
+        self.close()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._path.with_suffix(".aside")
+        with aside.open("wb") as file:
+            file.write(msgspec.json.encode(everything) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(self._path)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,79 @@
+"""Bars and refusals as Parquet: `symbol, session, open, high, low, close, volume`, sorted by symbol, then session.
+
+Called by the archive's writer. It judges nothing; numbers go to disk exactly as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shared.domain.bars import FIELDS, Bars, Impossible, Refusal
+from shared.domain.errors import UserError
+
+
+def tidy(bars: Bars) -> Bars:
+    """Symbols in order and each with a bar; bars by symbol, then session."""
+    present = np.bincount(bars.row, minlength=len(bars.symbols)) > 0
+    symbols = sorted({symbol for symbol, there in zip(bars.symbols, present, strict=True) if there})
+    place = {symbol: row for row, symbol in enumerate(symbols)}
+    row = np.array([place.get(symbol, -1) for symbol in bars.symbols], np.int32)[bars.row]
+    order = np.lexsort((bars.session, row))
+    fields = {name: getattr(bars, name)[order] for name in FIELDS}
+    return Bars(tuple(symbols), row[order], bars.session[order].astype("datetime64[D]"), **fields)
+
+
+def joined(parts: Sequence[Bars]) -> Bars:
+    """All the bars of the parts, in the order of the parts."""
+    symbols = tuple(sorted({symbol for part in parts for symbol in part.symbols}))
+    place = {symbol: row for row, symbol in enumerate(symbols)}
+    rows = [np.array([place[symbol] for symbol in part.symbols], np.int32)[part.row] for part in parts]
+    fields = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("session", *FIELDS)}
+    return Bars(symbols, np.concatenate(rows), **fields)
+
+
+def write(path: Path, bars: Bars) -> None:
+    columns = {
+        "symbol": pa.DictionaryArray.from_arrays(pa.array(bars.row), pa.array(bars.symbols, pa.string())),
+        "session": pa.array(bars.session.astype("datetime64[D]")),
+        **{name: pa.array(getattr(bars, name)) for name in FIELDS},
+    }
+    pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+def read(path: Path) -> Bars:
+    """A part as it was written. UserError if it is not there whole."""
+    try:
+        with pq.ParquetFile(path, read_dictionary=["symbol"]) as file:
+            table = file.read()
+        symbol = table["symbol"].unify_dictionaries().combine_chunks()
+        fields = {name: table[name].to_numpy() for name in FIELDS}
+        session = table["session"].to_numpy().astype("datetime64[D]")
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise UserError(f"The bars in {path} are damaged ({error}); fetch them again.") from error
+    return Bars(tuple(symbol.dictionary.to_pylist()), symbol.indices.to_numpy().astype(np.int32), session, **fields)
+
+
+def write_refusals(path: Path, refusals: Sequence[Refusal]) -> None:
+    columns = {
+        "symbol": pa.array([refusal.symbol for refusal in refusals], pa.string()),
+        "session": pa.array(np.array([refusal.session for refusal in refusals], "datetime64[D]")),
+        "reason": pa.array([refusal.reason.value for refusal in refusals], pa.string()),
+    }
+    pq.write_table(pa.table(columns), path)
+
+
+def read_refusals(path: Path) -> list[Refusal]:
+    if not path.is_file():
+        return []
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    columns = (table["symbol"].to_pylist(), table["session"].to_numpy(), table["reason"].to_pylist())
+    return [
+        Refusal(symbol, session.astype("datetime64[D]"), Impossible(reason))
+        for symbol, session, reason in zip(*columns, strict=True)
+    ]
