@@ -6,14 +6,12 @@ It may do less than the gate approved, never more: nothing here makes an order t
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 from msgspec.structs import replace
 
 from services.executor import settle
 from services.executor.outcomes import (
     Delayed,
-    Differs,
     Halted,
     Missed,
     Reconciled,
@@ -41,13 +39,12 @@ from shared.runtime.contract import Context, Decision, Handler
 from shared.schemas.envelope import Envelope
 from shared.schemas.messages import (
     OrderApproved,
-    OrderUnknown,
     ReconcileDue,
     ReconcileRequested,
     ScanDecided,
     SessionOpened,
 )
-from shared.schemas.values import Ending, OrderStatus, Purpose
+from shared.schemas.values import OrderStatus, Purpose
 
 Decided = Decision[State]
 
@@ -164,7 +161,7 @@ def on_refused(state: State, outcome: Refused, context: Context) -> Decided:
         state = replace(state, sent=state.sent + 1, ambiguous=0)
     if outcome.halts:
         state = with_halt(state, f"the broker takes no orders: {outcome.detail}")
-    if order.purpose is Purpose.PROTECT and not outcome.posted:
+    if order.purpose is Purpose.PROTECT and not outcome.posted and order.symbol in state.positions:
         state = _reconciling(state, state.session or order.session, context)
     return settle.concluded(state, words, (order.symbol,), at=context.at)
 
@@ -181,7 +178,7 @@ def on_unclear(state: State, outcome: Unclear, context: Context) -> Decided:
     state = replace(with_order(state, order), ambiguous=ambiguous, sent=state.sent + (not before.sent))
     if ambiguous == _settings(context).ambiguous_in_a_row:
         state = with_halt(state, f"{ambiguous} orders in a row of which nobody knows whether they were taken")
-    return state, (_unknown(state, order, outcome.detail),)
+    return state, (settle.unknown(state, order, outcome.detail),)
 
 
 def on_missed(state: State, outcome: Missed, context: Context) -> Decided:
@@ -193,7 +190,7 @@ def on_missed(state: State, outcome: Missed, context: Context) -> Decided:
         words = (settle.of(state, order, settle.ended(order, "the broker never had it")),)
         return settle.concluded(state, words, (order.symbol,), at=context.at)
     state = _too_long(state, order.client_order_id, context)
-    return state, () if before.sent else (_unknown(state, order, "journaled, not found at the broker"),)
+    return state, () if before.sent else (settle.unknown(state, order, "journaled, not found at the broker"),)
 
 
 def on_unseen(state: State, outcome: Unseen, context: Context) -> Decided:
@@ -204,16 +201,6 @@ def on_unseen(state: State, outcome: Unseen, context: Context) -> Decided:
     return _too_long(state, order.client_order_id, context), ()
 
 
-def on_differs(state: State, outcome: Differs, context: Context) -> Decided:
-    order = orders.unclear(state.orders[outcome.client_order_id], at=context.at)
-    state = with_order(state, replace(order, looks=4))
-    if order.alarmed:
-        return state, ()
-    state = with_order(state, replace(order, looks=4, alarmed=True))
-    state = with_halt(state, f"the broker's {order.client_order_id} is another order: {outcome.detail}")
-    return state, (_unknown(state, order, outcome.detail),)
-
-
 def on_repeated(state: State, outcome: Repeated, _: Context) -> Decided:
     if outcome.client_order_id:
         return without_order(state, outcome.client_order_id), ()
@@ -222,11 +209,6 @@ def on_repeated(state: State, outcome: Repeated, _: Context) -> Decided:
 
 def on_halted(state: State, outcome: Halted, _: Context) -> Decided:
     return replace(state, halts=tuple(why for why in state.halts if why != outcome.why)), ()
-
-
-def _unknown(state: State, order: Order, detail: str) -> Any:
-    message = OrderUnknown(client_order_id=order.client_order_id, symbol=order.symbol, detail=detail)
-    return settle.of(state, order, message)
 
 
 def _too_long(state: State, client_order_id: str, context: Context) -> State:
@@ -253,7 +235,6 @@ HANDLERS: dict[type, Handler] = {
     Unclear: on_unclear,
     Missed: on_missed,
     Unseen: on_unseen,
-    Differs: on_differs,
     Repeated: on_repeated,
     Halted: on_halted,
     Reconciled: on_reconciled,

@@ -77,7 +77,8 @@ class Journal:
         self._synced.execute(
             "INSERT INTO orders (decision_id, idempotency_key, created_at, state, request_digest) "
             "VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (decision_id) DO UPDATE SET state = excluded.state, request_digest = excluded.request_digest",
+            "ON CONFLICT (decision_id) DO UPDATE "
+            "SET state = excluded.state, request_digest = excluded.request_digest",
             (decision_id, client_order_id, at.isoformat(), RowState.SENDING, digest),
         )
         return True
@@ -90,11 +91,19 @@ class Journal:
         )
 
     def adopt(self, decision_id: str, client_order_id: str, state: RowState, *, at: dt.datetime) -> None:
-        """A row for what was refused unsent, or is known only from elsewhere; an older row stays as it is."""
+        """A row for what is known only from elsewhere; an older row stays as it is."""
         self._synced.execute(
             "INSERT INTO orders (decision_id, idempotency_key, created_at, state, request_digest) "
             "VALUES (?, ?, ?, ?, '') ON CONFLICT DO NOTHING",
             (decision_id, client_order_id, at.isoformat(), state),
+        )
+
+    def refuse(self, decision_id: str, client_order_id: str, *, at: dt.datetime) -> None:
+        """It has ended unsent: said again, it is a repeat."""
+        self.adopt(decision_id, client_order_id, RowState.REFUSED, at=at)
+        self._notes.execute(
+            "UPDATE orders SET state = ? WHERE decision_id = ? AND state = ?",
+            (RowState.REFUSED, decision_id, RowState.NOT_TAKEN),
         )
 
     def sent(self) -> int:

@@ -58,13 +58,6 @@ class Unseen(Value, frozen=True, kw_only=True):
     canceling: bool = False
 
 
-class Differs(Value, frozen=True, kw_only=True):
-    """The broker has an order under our id which is not ours."""
-
-    client_order_id: str
-    detail: str
-
-
 class Repeated(Value, frozen=True, kw_only=True):
     """An approval that was carried out before; "" for one that was only to be logged."""
 

@@ -20,7 +20,7 @@ REFUSALS = 3
 LONGEST_BACKOFF = 60.0
 
 
-def guarded(state: State, symbol: str, *, at: dt.datetime, number: int) -> State:
+def guarded(state: State, symbol: str, *, at: dt.datetime) -> State:
     """Wish for the protection a symbol lacks; none while an entry is still filling or an exit is under way."""
     position = state.positions.get(symbol)
     if position is None or position.protection is None or exit_of(state, symbol):
@@ -29,7 +29,7 @@ def guarded(state: State, symbol: str, *, at: dt.datetime, number: int) -> State
         return state
     waiting = protection_of(state, symbol)
     if waiting is None:
-        return _wished(state, position, position.protection, at=at, number=number)
+        return _wished(state, position, position.protection, at=at)
     if waiting.waits and waiting.qty != abs(position.qty):
         return with_order(state, replace(waiting, qty=abs(position.qty)))
     return state
@@ -43,7 +43,7 @@ def stale(state: State, order: Order) -> bool:
     return position is None or abs(position.qty) != order.qty
 
 
-def _wished(state: State, position: Position, plan: Protection, *, at: dt.datetime, number: int) -> State:
+def _wished(state: State, position: Position, plan: Protection, *, at: dt.datetime) -> State:
     counter = position.protections + 1
     parent = state.orders.get(position.parent)
     order = Order(
@@ -55,7 +55,7 @@ def _wished(state: State, position: Position, plan: Protection, *, at: dt.dateti
         purpose=Purpose.PROTECT,
         qty=abs(position.qty),
         session=parent.session if parent else position.lots[0].session,
-        number=parent.number if parent else number,
+        number=parent.number if parent else 0,
         protection=plan,
         correlation_id=position.correlation_id,
         parent=position.parent,

@@ -21,17 +21,18 @@ from services.executor.state import (
 )
 from shared.domain import ledger
 from shared.domain.ledger import Position
-from shared.domain.orders import Fill, Order, OrderView, apply, difference
+from shared.domain.orders import Fill, Order, OrderView, apply, difference, unclear
 from shared.runtime.contract import Said
 from shared.schemas.messages import (
     Message,
     OrderEnded,
     OrderFilled,
     OrderSubmitted,
+    OrderUnknown,
     ProtectionPlaced,
     ScanExecuted,
 )
-from shared.schemas.values import Ending, OrderStatus, Purpose
+from shared.schemas.values import Ending, OrderStatus, Purpose, Side
 
 Words = tuple[Said, ...]
 
@@ -46,7 +47,7 @@ def taken(state: State, order: Order, view: OrderView, *, at: dt.datetime) -> tu
     """One order as the broker shows it now. What is not our order under our id halts."""
     other = difference(order, view)
     if other:
-        return with_halt(state, f"the broker's {order.client_order_id} is another order: {other}"), ()
+        return _contradicted(state, order, other, at)
     applied = apply(order, view, at=at)
     words: list[Said] = []
     first = not order.broker_order_id
@@ -63,6 +64,20 @@ def taken(state: State, order: Order, view: OrderView, *, at: dt.datetime) -> tu
     if applied.anomaly:
         state = with_halt(state, applied.anomaly)
     return state, tuple(words)
+
+
+def _contradicted(state: State, order: Order, other: str, at: dt.datetime) -> tuple[State, Words]:
+    doubted = replace(unclear(order, at=at), alarmed=True)
+    state = with_order(state, doubted)
+    if order.alarmed:
+        return state, ()
+    state = with_halt(state, f"the broker's {order.client_order_id} is another order: {other}")
+    return state, (unknown(state, doubted, other),)
+
+
+def unknown(state: State, order: Order, detail: str) -> Said:
+    message = OrderUnknown(client_order_id=order.client_order_id, symbol=order.symbol, detail=detail)
+    return of(state, order, message)
 
 
 def _arrived(state: State, order: Order) -> Words:
@@ -144,7 +159,7 @@ def _filled(state: State, order: Order, fill: Fill, view: OrderView, at: dt.date
 
 def _booked(state: State, order: Order, fill: Fill, session: dt.date) -> State:
     held = state.positions.get(order.symbol)
-    qty = fill.qty if order.side.value == "buy" else -fill.qty
+    qty = fill.qty if order.side is Side.BUY else -fill.qty
     booked = ledger.book(held.lots if held else (), qty=qty, price=fill.price, session=session)
     state = replace(state, realised=state.realised + booked.realised)
     if not booked.lots:
@@ -176,7 +191,7 @@ def _protection_ended(state: State, order: Order) -> State:
     held = state.positions.get(order.symbol)
     if held is None or order.purpose is not Purpose.PROTECT:
         return state
-    refusals = held.refusals + 1 if order.ending is Ending.REJECTED else 0
+    refusals = held.refusals + 1 if order.ending in (Ending.REJECTED, Ending.NOT_SENT) else 0
     state = with_position(state, order.symbol, replace(held, refusals=refusals))
     if refusals != protect.REFUSALS:
         return state
@@ -194,7 +209,7 @@ def refused(state: State, order: Order, detail: str) -> tuple[State, Words]:
 def concluded(state: State, words: Iterable[Said], symbols: Iterable[str], *, at: dt.datetime) -> tuple[State, Words]:
     """Protections wished for, finished scans told."""
     for symbol in symbols:
-        state = protect.guarded(state, symbol, at=at, number=0)
+        state = protect.guarded(state, symbol, at=at)
     state, told = _executed(state)
     return state, (*words, *told)
 
@@ -220,8 +235,6 @@ def _executed(state: State) -> tuple[State, Words]:
 
 
 def _complete(state: State, scan: OpenScan, exposed: frozenset[str]) -> bool:
-    orders = [
-        order for order in state.orders.values() if order.scan_id == scan.scan_id and order.phase is scan.phase
-    ]
+    orders = [order for order in state.orders.values() if order.scan_id == scan.scan_id and order.phase is scan.phase]
     finished = [order for order in orders if not order.live and order.symbol not in exposed]
     return len(orders) == len(finished) >= scan.approved

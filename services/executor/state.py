@@ -124,6 +124,8 @@ def exit_of(state: State, symbol: str) -> Order | None:
 def unprotected(state: State) -> list[str]:
     """Symbols held without an order at the broker that would take us out."""
     guarded = {
-        (order.symbol, order.qty) for order in state.orders.values() if order.purpose is Purpose.PROTECT and order.rests
+        (order.symbol, order.qty)
+        for order in state.orders.values()
+        if order.purpose is Purpose.PROTECT and order.rests
     }
     return [symbol for symbol, held in state.positions.items() if (symbol, abs(held.qty)) not in guarded]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from io import FileIO
 from pathlib import Path
 
 import msgspec
@@ -22,7 +21,6 @@ _DECODER = msgspec.json.Decoder(Changes)
 class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: FileIO | None = None
 
     def read(self) -> Iterator[Changes]:
         """Every step kept, oldest first."""
@@ -37,13 +35,11 @@ class Journal:
                 ) from error
 
     def append(self, changes: Changes) -> None:
-        if self._file is None:
-            self._file = FileIO(self._path, "ab")
-        self._file.write(msgspec.json.encode(changes) + b"\n")
+        with self._path.open("ab") as file:
+            file.write(msgspec.json.encode(changes) + b"\n")
 
     def start_over(self, everything: Changes) -> None:
         """Replace all lines by one, at once or not at all."""
-        self.close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         aside = self._path.with_suffix(".aside")
         with aside.open("wb") as file:
@@ -51,8 +47,3 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(self._path)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None

@@ -41,7 +41,7 @@ def wanted(request: Request) -> Wanted | str:
     if not limit.isdigit() or not 1 <= int(limit) <= MAX_LIMIT:
         return f"limit must be between 1 and {MAX_LIMIT}"
     try:
-        after, until = (moment(query[name]) if name in query else None for name in ("after", "until"))
+        after, until = (moment(query[name]) if query.get(name) else None for name in ("after", "until"))
     except ValueError:
         return "invalid date or time in after or until"
     return Wanted(

@@ -25,8 +25,8 @@ class Market:
     async def calendar(self, request: Request) -> Response:
         query = request.query_params
         try:
-            start = moment(query["start"]).date() if "start" in query else dt.date.min
-            end = moment(query["end"]).date() if "end" in query else dt.date.max
+            start = moment(query["start"]).date() if query.get("start") else dt.date.min
+            end = moment(query["end"]).date() if query.get("end") else dt.date.max
         except ValueError:
             return bad("invalid start or end")
         return said(replies.calendar(self._desk.exchange.bars.sessions(), start, end))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from shared.domain.fills import ExitReason
 from shared.domain.outcome_kernels import NO_TARGET, Bars, Exits, Found, Orders, find_outcomes
 from shared.domain.ranking_kernels import Candidates, by_entry
 from shared.domain.signals import SignalTable
+
+T = TypeVar("T", bound=np.generic)
 
 UNITS_PER_DOLLAR = 10_000
 EXIT_REASONS = tuple(ExitReason)
@@ -56,25 +58,24 @@ def outcomes(panel: Panel, strategy: str, table: SignalTable) -> Outcomes:
 def rank(panel: Panel, found: Sequence[Outcomes]) -> Candidates:
     """All signals by entry session, then strategy in the order given, then score descending, then symbol."""
     strategy = np.repeat(np.arange(len(found), dtype=np.int16), [each.score.size for each in found])
-    entry_column = np.concatenate([np.zeros(0, np.int32), *(each.orders.column for each in found)]) + np.int32(1)
-    score = np.concatenate([np.zeros(0), *(each.score for each in found)])
-    row = _joined(found, "orders", "row", np.int32)
+    entry_column = _joined([each.orders.column for each in found], np.int32) + np.int32(1)
+    row = _joined([each.orders.row for each in found], np.int32)
+    score = _joined([each.score for each in found], np.float64)
     order, starts = by_entry(entry_column, strategy, score, _alphabetical(panel.symbols)[row], panel.sessions.size)
     return Candidates(
-        order=order,
         starts=starts,
-        strategy=strategy,
-        signal=np.concatenate([np.zeros(0, np.int64), *(np.arange(each.score.size) for each in found)]),
-        row=row,
-        entry_column=entry_column,
-        side=_joined(found, "orders", "side", np.int8),
-        stop=_joined(found, "orders", "stop", np.int64),
-        status=_joined(found, "found", "status", np.int8),
-        opening=_joined(found, "found", "opening", np.int64),
-        exit_column=_joined(found, "found", "exit_column", np.int32),
-        exit_price=_joined(found, "found", "exit_price", np.int64),
-        exit_kind=_joined(found, "found", "exit_kind", np.int8),
-        bars_held=_joined(found, "found", "bars_held", np.int32),
+        strategy=strategy[order],
+        signal=_joined([np.arange(each.score.size) for each in found], np.int64)[order],
+        row=row[order],
+        entry_column=entry_column[order],
+        side=_joined([each.orders.side for each in found], np.int8)[order],
+        stop=_joined([each.orders.stop for each in found], np.int64)[order],
+        status=_joined([each.found.status for each in found], np.int8)[order],
+        opening=_joined([each.found.opening for each in found], np.int64)[order],
+        exit_column=_joined([each.found.exit_column for each in found], np.int32)[order],
+        exit_price=_joined([each.found.exit_price for each in found], np.int64)[order],
+        exit_kind=_joined([each.found.exit_kind for each in found], np.int8)[order],
+        bars_held=_joined([each.found.bars_held for each in found], np.int32)[order],
     )
 
 
@@ -108,5 +109,5 @@ def _alphabetical(symbols: Sequence[str]) -> NDArray[np.int32]:
     return place
 
 
-def _joined(found: Sequence[Outcomes], part: str, field: str, dtype: type[np.generic]) -> NDArray[Any]:
-    return np.concatenate([np.zeros(0, dtype), *(getattr(getattr(each, part), field) for each in found)])
+def _joined(parts: Sequence[NDArray[Any]], dtype: type[T]) -> NDArray[T]:
+    return np.concatenate([np.zeros(0, dtype), *parts])

@@ -201,8 +201,7 @@ def portfolio_pass(
     cash, equity = terms.cash, terms.cash * 100
     for t in range(first, last + 1):
         cash += book.due_open[t - first]
-        for k in range(c.starts[t], c.starts[t + 1] if t > window.signals_from else c.starts[t]):
-            i = c.order[k]
+        for i in range(c.starts[t], c.starts[t + 1] if t > window.signals_from else c.starts[t]):
             held = book.busy_until[c.row[i]] > 2 * t
             verdict, qty, cents, fee = judged(c, i, held, cash, equity, terms)
             skipped[verdict] += 1

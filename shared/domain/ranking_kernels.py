@@ -13,12 +13,11 @@ Ints = NDArray[np.int64]
 
 
 class Candidates(NamedTuple):
-    """Signals of several strategies, and in what order they compete.
+    """Signals of several strategies in the order in which they compete, one place per signal in each array.
 
-    `order[starts[t]:starts[t + 1]]` are the candidates entering in session t, best first; signals of the panel's
-    last session are in no session. `signal` is the row in the strategy's own table; prices are units."""
+    `starts[t]` to `starts[t + 1]` are those entering in session t, best first; signals of the panel's last session
+    have no place. `signal` is the row in the strategy's own table; prices are units."""
 
-    order: Ints
     starts: Ints
     strategy: NDArray[np.int16]
     signal: Ints

@@ -64,3 +64,35 @@ def cents(prices: Floats) -> Floats:
     First to 1e-8: a price that is 96.015 on paper is a tie, whichever side of it its float64 happens to lie."""
     rounded: Floats = np.rint(np.rint(prices * 1e8) / 1e6) / 100
     return rounded
+
+
+def signal_table(
+    *,
+    row: NDArray[np.int32],
+    column: NDArray[np.int32],
+    side: NDArray[np.int8],
+    close: Floats,
+    stop: Floats,
+    target: Floats | None,
+    score: Floats,
+    indicators: Mapping[str, Floats],
+    time_stop_bars: int,
+    reason: str,
+    exit_long: Flags | None = None,
+    exit_short: Flags | None = None,
+) -> SignalTable:
+    """A table from unrounded prices: one entry per signal, sorted by (row, column); `target` None = none anywhere."""
+    return SignalTable(
+        row=row,
+        column=column,
+        side=side,
+        reference_price=cents(close),
+        stop=cents(stop),
+        target=np.full(row.size, np.nan) if target is None else cents(target),
+        score=score,
+        indicators=indicators,
+        time_stop_bars=time_stop_bars,
+        exit_long=exit_long,
+        exit_short=exit_short,
+        reason=reason,
+    )

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from shared.domain.bars import FIELDS, Bars, Panel, Refusal, Sessions, align, refuse_impossible
 from shared.domain.errors import UserError
-from shared.runtime.bar_parquet import joined, tidy
+from shared.runtime.bar_parquet import days, joined, numbers, tidy
 
 DATES = ("timestamp", "date", "session")
 _NEW_YORK = str(ZoneInfo("America/New_York"))
@@ -89,7 +89,7 @@ def _read_csv(file: Path) -> pa.Table:
 
 
 def _read_parquet(file: Path) -> pa.Table:
-    with pq.ParquetFile(file, read_dictionary=["symbol"]) as opened:  # read_table would import a second's worth more
+    with pq.ParquetFile(file) as opened:  # read_table would import a second's worth more
         return opened.read()
 
 
@@ -119,7 +119,7 @@ def _symbols(file: Path, table: pa.Table) -> tuple[tuple[str, ...], np.ndarray[A
         raise UserError(f"{file} has {column.null_count} bars without a symbol.")
     encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column.cast(pa.string()))
     encoded = encoded.unify_dictionaries().combine_chunks()
-    return tuple(encoded.dictionary.to_pylist()), encoded.indices.to_numpy().astype(np.int32)
+    return tuple(encoded.dictionary.to_pylist()), np.from_dlpack(encoded.indices).astype(np.int32)
 
 
 def _sessions(file: Path, column: pa.ChunkedArray) -> Sessions:
@@ -132,8 +132,7 @@ def _sessions(file: Path, column: pa.ChunkedArray) -> Sessions:
         column = column.cast(pa.timestamp("us"))
     if pa.types.is_timestamp(column.type) and column.type.tz is not None:
         column = _wall_time(column)
-    days: Sessions = column.cast(pa.timestamp("us")).to_numpy().astype("datetime64[D]")
-    return days
+    return days(column)
 
 
 def _wall_time(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -147,8 +146,7 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.floating[An
     """Floats; what is no number becomes NaN, which is refused as a bar later."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_null(column.type):
         return np.array([_number(text) for text in column.to_pylist()], np.float64)
-    numbers: np.ndarray[Any, Any] = column.to_numpy()
-    return numbers if numbers.dtype == np.float32 else numbers.astype(np.float64)
+    return numbers(column)
 
 
 def _number(text: str | None) -> float:

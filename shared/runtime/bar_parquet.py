@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from shared.domain.bars import FIELDS, Bars, Impossible, Refusal
+from shared.domain.bars import FIELDS, Bars, Impossible, Refusal, Sessions
 from shared.domain.errors import UserError
 
 
@@ -51,11 +54,11 @@ def read(path: Path) -> Bars:
         with pq.ParquetFile(path, read_dictionary=["symbol"]) as file:
             table = file.read()
         symbol = table["symbol"].unify_dictionaries().combine_chunks()
-        fields = {name: table[name].to_numpy() for name in FIELDS}
-        session = table["session"].to_numpy().astype("datetime64[D]")
+        fields = {name: numbers(table[name]) for name in FIELDS}
+        session = days(table["session"])
     except (OSError, pa.ArrowException, KeyError) as error:
         raise UserError(f"The bars in {path} are damaged ({error}); fetch them again.") from error
-    return Bars(tuple(symbol.dictionary.to_pylist()), symbol.indices.to_numpy().astype(np.int32), session, **fields)
+    return Bars(tuple(symbol.dictionary.to_pylist()), _integers(symbol.indices), session, **fields)
 
 
 def write_refusals(path: Path, refusals: Sequence[Refusal]) -> None:
@@ -72,8 +75,26 @@ def read_refusals(path: Path) -> list[Refusal]:
         return []
     with pq.ParquetFile(path) as file:
         table = file.read()
-    columns = (table["symbol"].to_pylist(), table["session"].to_numpy(), table["reason"].to_pylist())
-    return [
-        Refusal(symbol, session.astype("datetime64[D]"), Impossible(reason))
-        for symbol, session, reason in zip(*columns, strict=True)
-    ]
+    columns = (table["symbol"].to_pylist(), days(table["session"]), table["reason"].to_pylist())
+    return [Refusal(symbol, day, Impossible(reason)) for symbol, day, reason in zip(*columns, strict=True)]
+
+
+def numbers(column: pa.ChunkedArray) -> NDArray[np.floating[Any]]:
+    """A column without nulls as it is, another as float64 with NaN; Arrow's own way would import pandas."""
+    if not pa.types.is_floating(column.type):
+        column = column.cast(pa.float64())
+    if column.null_count:
+        column = pc.fill_null(column, np.nan)
+    floats: Any = np.from_dlpack(column.combine_chunks())
+    return cast(NDArray[np.floating[Any]], floats)
+
+
+def days(column: pa.ChunkedArray) -> Sessions:
+    """A column of dates or wall times, without nulls, as datetime64[D]."""
+    counted = pc.floor_temporal(column, unit="day") if pa.types.is_timestamp(column.type) else column
+    return _integers(counted.cast(pa.date32()).cast(pa.int32()).combine_chunks()).astype("datetime64[D]")
+
+
+def _integers(array: pa.Array) -> NDArray[np.int32]:
+    integers: Any = np.from_dlpack(array)
+    return cast(NDArray[np.int32], integers)

@@ -19,8 +19,10 @@ from shared.runtime.contract import Service
 from shared.runtime.http import Health, Server, probes
 from shared.runtime.instance import instance_id
 from shared.runtime.kill_latch import KillLatch
+from shared.runtime.kill_line import RedisKillLine
+from shared.runtime.kill_line import RedisKillLine
 from shared.runtime.redis_bus import RedisBus
-from shared.runtime.redis_connection import Address
+from shared.runtime.redis_connection import Address, RedisConnection
 from shared.runtime.seal import Identity, Sealer
 from shared.runtime.service import Runner
 from shared.runtime.settings import Settings, load_settings
@@ -90,7 +92,7 @@ def _run(name: ServiceName, build: Build) -> None:
     )
     with instance_id(environment.state_dir, name) as instance:
         latch = KillLatch(
-            address,
+            RedisKillLine(address),
             name,
             state_dir=environment.state_dir,
             kill_file=environment.kill_file,

@@ -1,7 +1,7 @@
 """Makes the streams, their groups and the genesis of the kill, once in the life of a stack.
 
-Called by the init-streams job and by tests. The kill keys are written once, guarded by a marker file on a volume of its
-own: a Redis that lost its data after that stays without them, and a missing key halts everybody.
+Called by the init-streams job and by tests. The kill keys are written once, guarded by a marker file on a volume of
+its own: a Redis that lost its data after that stays without them, and a missing key halts everybody.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class RedisBus:
         self._lease.check(unless_refused(lease))
         if int(unless_refused(version) or 0) != step.version:
             raise Conflict(f"the state has moved from version {step.version} to {version}")
-        if step.kill and _kill_view(*kill) != step.kill:
+        if step.kill and kill_view_of(*kill) != step.kill:
             raise Conflict("the kill latch has moved since the decision")
 
     def _writes(self, step: Step) -> Iterator[Command]:
@@ -132,10 +132,10 @@ class RedisBus:
 
 def read_kill_view(connection: RedisConnection) -> KillView:
     """Absent or unreadable keys come out as None; raises TransientError when the server is away."""
-    return _kill_view(*connection.ask(*KILL_READS))
+    return kill_view_of(*connection.ask(*KILL_READS))
 
 
-def _kill_view(log: Any, cleared: Any) -> KillView:
+def kill_view_of(log: Any, cleared: Any) -> KillView:
     last = None if isinstance(log, ResponseError) else pairs(log).get("last-generated-id")
     return KillView(last_id=last, cleared_id=None if isinstance(cleared, ResponseError) else cleared)
 

@@ -90,6 +90,13 @@ class RedisConnection:
         """One command's answer; an error answer is raised (see `refusal`)."""
         return unless_refused(self.ask(command)[0])
 
+    def tell(self, *commands: Command) -> None:
+        """Send without waiting; a subscription's answers come through `heard`."""
+        try:
+            self._socket.send_packed_command(self._socket.pack_commands(commands), check_health=False)
+        except (RedisError, OSError) as error:
+            raise self._lost(error) from error
+
     def heard(self, seconds: float) -> Any:
         """What a subscription brings within `seconds`, or None."""
         try:

@@ -49,9 +49,12 @@ class Latch(Protocol):
 
 @dataclass
 class _Draft:
-    """A step being decided: the state so far and what is to be said with it."""
+    """A step being decided: the state so far and what is to be said with it.
+
+    `kill` is the latch as it stood before the first decision: a kill that comes later overtakes the step."""
 
     state: Any
+    kill: KillView
     said: list[tuple[Message | Said, Cause]] = field(default_factory=list)
     acks: list[Entry] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
@@ -169,7 +172,7 @@ class Runner:
             raise draft.failure
 
     def _fold(self, entries: Sequence[Entry]) -> _Draft:
-        draft = _Draft(self.state)
+        draft = _Draft(self.state, self._latch.view())
         for index, entry in enumerate(entries):
             try:
                 # What stood before a crash was committed, so the culprit is the first of those delivered again.
@@ -220,7 +223,7 @@ class Runner:
             outputs=[(stream, to_fields(envelope)) for stream, envelope in envelopes],
             acks=draft.acks,
             dead=draft.dead,
-            kill=self._latch.view() if self.service.kill_fenced else None,
+            kill=draft.kill if self.service.kill_fenced else None,
         )
         try:
             self._bus.commit(step)
@@ -252,7 +255,7 @@ class Runner:
     def _settle(self, outcome: Outcome) -> None:
         cause = Cause(outcome.causation_id, outcome.at, outcome.session, outcome.correlation_id)
         for _ in range(RETRIES):
-            draft = _Draft(self.state)
+            draft = _Draft(self.state, self._latch.view())
             self._decide(outcome.value, cause, draft)
             if self._commit(draft):
                 return

@@ -49,8 +49,6 @@ class Sizing(Table, frozen=True, kw_only=True):
 class Orders(Table, frozen=True, kw_only=True):
     entry_ttl_seconds: int
     exit_ttl_seconds: int
-    buy_limit_factor: Decimal
-    sell_limit_factor: Decimal
 
 
 class Timetable(Table, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from getpass import getuser
 from typing import Annotated
 
 import typer
-from shared.runtime.kill_latch import resume as write_resume
+from shared.runtime.kill_resume import resume as write_resume
 
 from services.console.address import find_stack
 from services.console.cli.output import AsJson, print_json, terminal

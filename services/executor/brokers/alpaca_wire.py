@@ -36,7 +36,7 @@ class _WireOrder(msgspec.Struct, frozen=True):
     filled_avg_price: Decimal | None = None
     filled_at: dt.datetime | None = None
     submitted_at: dt.datetime | None = None
-    legs: "list[_WireOrder] | None" = None
+    legs: list[_WireOrder] | None = None
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -140,11 +140,12 @@ def read_account(body: bytes) -> AccountView:
     if equity is None:
         raise Unreadable("the account has no equity")
     blocked = row.trading_blocked or row.account_blocked or row.trade_suspended_by_user or row.status != "ACTIVE"
-    return _checked(
+    view: AccountView = _checked(
         lambda: AccountView(
             number=row.account_number, cash=row.cash, equity=equity, buying_power=row.buying_power, blocked=blocked
         )
     )
+    return view
 
 
 def read_clock(body: bytes) -> BrokerClock:
@@ -172,9 +173,7 @@ def _checked(make: Any) -> Any:
 def _position(row: _WirePosition) -> PositionView:
     qty = -abs(row.qty) if row.side == "short" else row.qty
     view: PositionView = _checked(
-        lambda: PositionView(
-            symbol=row.symbol, qty=qty, average_price=row.avg_entry_price, mark=row.current_price
-        )
+        lambda: PositionView(symbol=row.symbol, qty=qty, average_price=row.avg_entry_price, mark=row.current_price)
     )
     return view
 

@@ -82,7 +82,8 @@ def test_a_target_fills_without_slippage_and_only_in_the_bar(its_bar: Bar, price
 def test_an_open_beyond_the_stop_is_shown_to_the_gate_before_anything_is_ordered() -> None:
     trader = Trader({2: bar("70", "71", "69", "70")}).to(2, Stage.OPEN)
     quote = trader.exchange.quote("AAPL")
-    assert quote and (quote.bid, quote.ask) == (Decimal("69.99"), Decimal(70))
+    assert quote
+    assert (quote.bid, quote.ask) == (Decimal("69.99"), Decimal(70))
     assert trader.order("buy", limit="69.99").status is CANCELED
 
 

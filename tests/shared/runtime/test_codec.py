@@ -40,6 +40,20 @@ def test_fields_of_others_are_ignored_and_broken_ones_stop_the_service() -> None
         state_from(Held(), {"cash": "not json"})
 
 
+class Outer(Value, frozen=True, kw_only=True):
+    book: Held = Held()
+    name: str = ""
+
+
+def test_a_part_with_dicts_is_laid_out_under_its_name() -> None:
+    before = Outer(book=Held(lots={"A": Lot(qty=1, price=Decimal(1))}))
+    after = Outer(book=Held(cash=Decimal(5), lots={"B:C": Lot(qty=2, price=Decimal(2))}), name="n")
+    fields, removed = changes(before, after)
+    assert set(fields) == {"book.cash", "book.lots:B:C", "name"}
+    assert removed == ["book.lots:A"]
+    assert state_from(Outer(), fields) == after
+
+
 def test_a_symbol_with_a_colon_keeps_its_name() -> None:
     fields, _ = changes(Held(), Held(lots={"BRK:B": Lot(qty=1, price=Decimal(1))}))
     assert "BRK:B" in state_from(Held(), fields).lots

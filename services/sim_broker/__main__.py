@@ -1,0 +1,116 @@
+"""Starts the simulated broker: settings, bars, journal, HTTP. Run by compose and by the demo; in mode sim only.
+
+Answers probes from the first moment, everything else once there are bars.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from threading import Event
+
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.sim_broker.answers import said
+from services.sim_broker.api import create_app
+from services.sim_broker.archive_bars import ArchiveBars
+from services.sim_broker.desk import Desk
+from services.sim_broker.exchange import Exchange
+from services.sim_broker.journal import Journal
+from shared.domain.errors import UserError
+from shared.runtime.bar_archive import BarArchive
+from shared.runtime.clock import SystemClock
+from shared.runtime.http import Health, Server, probes
+from shared.runtime.main import guarded, stop_on_signal
+from shared.runtime.settings import Settings, load_settings
+from shared.runtime.telemetry import Metrics, configure_logging, logger
+from shared.schemas.values import Mode
+
+NAME = "sim-broker"
+ACCOUNT = "SIM000001"
+BARS_POLL_SECONDS = 0.2
+BEAT_SECONDS = 1.0
+NOT_YET = {"code": 50310000, "message": "the simulated broker has no bars yet"}
+
+
+class Front:
+    """The one app the server knows: probes until the broker is there, then the broker."""
+
+    def __init__(self, health: Health, registry: CollectorRegistry) -> None:
+        self._probes: ASGIApp = probes(health, registry)
+        self.broker: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        early = self.broker is None and scope["type"] == "http" and scope["path"].startswith(("/v2", "/sim"))
+        app = said(NOT_YET, 503) if early else self.broker or self._probes
+        await app(scope, receive, send)
+
+
+def main() -> None:
+    sys.exit(guarded(_run))
+
+
+def _run() -> None:
+    settings = load_settings(os.environ)
+    if settings.mode is not Mode.SIM:
+        raise UserError(f"The simulated broker runs in mode sim only, not {settings.mode}.", exit_code=2)
+    configure_logging(settings, NAME)
+    environment, metrics, stop = settings.environment, Metrics(NAME), stop_on_signal()
+    health = Health(SystemClock())
+    front = Front(health, metrics.registry)
+    server = Server(front, environment.http_host, environment.http_port).start()
+    logger().info("runner_start", port=server.port)
+    try:
+        if not _bars_there(environment.archive_dir, health, stop):
+            return
+        desk = _desk(settings)
+        front.broker = create_app(
+            desk,
+            key_id=environment.broker_key_id.reveal(),
+            secret=environment.broker_secret_key.reveal(),
+            test=environment.test,
+            health=health,
+            metrics=metrics,
+        )
+        health.ready("starting")
+        while not stop.wait(BEAT_SECONDS):
+            health.beat()
+    finally:
+        server.stop()
+        logger().info("runner_stop")
+
+
+def _bars_there(folder: Path, health: Health, stop: Event) -> bool:
+    """Wait for the data-fetcher; False when told to stop before."""
+    health.not_ready("bars", f"no bars yet in {folder}")
+    while not BarArchive.exists(folder):
+        health.beat()
+        if stop.wait(BARS_POLL_SECONDS):
+            return False
+    health.ready("bars")
+    return True
+
+
+def _desk(settings: Settings) -> Desk:
+    environment, steering = settings.environment, settings.steering
+    exchange = Exchange(
+        ArchiveBars(environment.archive_dir),
+        cash=steering.broker.starting_cash,
+        number=ACCOUNT,
+        shorting=bool(steering.rules.get("short_selling", {}).get("allowed", False)),
+    )
+    journal = environment.state_dir / f"{NAME}.jsonl"
+    desk = Desk(exchange, journal=Journal(journal))
+    stands_at = exchange.book.account.session
+    if stands_at and stands_at not in exchange.bars.sessions():
+        raise UserError(
+            f"The simulated broker stands at session {stands_at}, which these bars do not have; "
+            f"give it its bars back, or remove {journal} to begin with a new account."
+        )
+    return desk
+
+
+if __name__ == "__main__":
+    main()

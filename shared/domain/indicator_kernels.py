@@ -1,0 +1,137 @@
+"""Compiled: each indicator over one symbol's own bars in time order, (bars,) -> (bars,), NaN before its window fills.
+
+Called by the kernels of strategies and by indicators.py (the face for everybody else). All are causal: what stands at
+t depends on bars up to t alone, or up to t-1 where the name says `before`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.domain.compiled import compiled
+
+Floats = NDArray[np.float64]
+
+
+@compiled
+def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
+    """max(H-L, |H-C[t-1]|, |L-C[t-1]|); NaN at 0, which has no bar before it."""
+    ranges = np.empty(close.size, np.float64)
+    if close.size > 0:
+        ranges[0] = np.nan
+    for t in range(1, close.size):
+        before = close[t - 1]
+        ranges[t] = max(high[t] - low[t], abs(high[t] - before), abs(low[t] - before))
+    return ranges
+
+
+@compiled
+def wilder(values: Floats, n: int) -> Floats:
+    """Wilder's average of values[1:]: at index n the mean of the first n, then (previous * (n-1) + value) / n."""
+    averages = np.full(values.size, np.nan)
+    if values.size <= n:
+        return averages
+    total = 0.0
+    for t in range(1, n + 1):
+        total += values[t]
+    average = total / n
+    averages[n] = average
+    keep, take = (n - 1) / n, 1.0 / n
+    for t in range(n + 1, values.size):
+        average = average * keep + values[t] * take
+        averages[t] = average
+    return averages
+
+
+@compiled
+def average_true_range(high: Floats, low: Floats, close: Floats, n: int) -> Floats:
+    return wilder(true_range(high, low, close), n)
+
+
+@compiled
+def relative_strength(close: Floats, n: int) -> Floats:
+    """Wilder's RSI in 0..100: no losses and some gains = 100, no moves at all = 50."""
+    strength = np.full(close.size, np.nan)
+    gain, loss = 0.0, 0.0
+    for t in range(1, min(n + 1, close.size)):
+        gain += max(close[t] - close[t - 1], 0.0) / n
+        loss += max(close[t - 1] - close[t], 0.0) / n
+    keep, take = (n - 1) / n, 1.0 / n
+    for t in range(n, close.size):
+        if t > n:
+            change = close[t] - close[t - 1]
+            gain = gain * keep + max(change, 0.0) * take
+            loss = loss * keep + max(-change, 0.0) * take
+        moves = gain + loss
+        strength[t] = 50.0 if moves == 0.0 else 100.0 * (gain / moves)
+    return strength
+
+
+@compiled
+def moving_average(values: Floats, n: int) -> Floats:
+    """Mean of the last n values.
+
+    The sum runs over whole ten-thousandths plus what is left of them (nothing, for prices), so the mean of n equal
+    prices is that price, however long the sum has been running."""
+    means = np.full(values.size, np.nan)
+    units = np.floor(values * 1e4 + 0.5)
+    rest = values - units / 1e4
+    total, remainder = units[:n].sum(), rest[:n].sum()
+    if values.size >= n:
+        means[n - 1] = total / (n * 1e4) + remainder / n
+    for t in range(n, values.size):
+        total += units[t] - units[t - n]
+        remainder += rest[t] - rest[t - n]
+        means[t] = total / (n * 1e4) + remainder / n
+    return means
+
+
+@compiled
+def highest_before(values: Floats, n: int) -> Floats:
+    """max(values[t-n..t-1]), by doubling: the maxima of windows of 1, 2, 4 … bars, two of which cover n."""
+    maxima, width = values.copy(), 1
+    while 2 * width <= n:
+        wider = np.empty(max(maxima.size - width, 0), np.float64)
+        for t in range(wider.size):
+            wider[t] = max(maxima[t], maxima[t + width])
+        maxima, width = wider, 2 * width
+    highest = np.empty(values.size, np.float64)
+    highest[: min(n, values.size)] = np.nan
+    for t in range(n, values.size):
+        highest[t] = max(maxima[t - n], maxima[t - width])
+    return highest
+
+
+@compiled
+def lowest_before(values: Floats, n: int) -> Floats:
+    """min(values[t-n..t-1])."""
+    return -highest_before(-values, n)
+
+
+@compiled
+def bars_since(values: Floats, extreme: float, t: int) -> int:
+    """Bars between t-1 and the most recent bar before t at which `values` equals `extreme` (0 = at t-1)."""
+    age = 0
+    while values[t - 1 - age] != extreme:
+        age += 1
+    return age
+
+
+@compiled
+def bars_since_each(values: Floats, extremes: Floats) -> Floats:
+    """`bars_since` for every t at which the extreme is known."""
+    ages = np.full(values.size, np.nan)
+    for t in range(values.size):
+        if not np.isnan(extremes[t]):
+            ages[t] = bars_since(values, extremes[t], t)
+    return ages
+
+
+@compiled
+def internal_bar_strength(high: Floats, low: Floats, close: Floats) -> Floats:
+    """(C-L)/(H-L), NaN where H = L."""
+    strength = np.empty(close.size, np.float64)
+    for t in range(close.size):
+        strength[t] = (close[t] - low[t]) / (high[t] - low[t]) if high[t] > low[t] else np.nan
+    return strength

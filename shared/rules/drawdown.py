@@ -1,0 +1,31 @@
+"""Refuses entries after too deep a fall from the peak, or too much lost within the session."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from shared.domain.book import Book
+from shared.domain.intents import Denial, Intent
+from shared.schemas.values import Reason, Value
+
+REASON = Reason.REDUCING
+JUDGES_EXITS = False
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    maximum_fraction: Decimal = Decimal("0.20")
+    daily_loss_fraction: Decimal = Decimal("0.05")
+
+
+def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
+    breach = breached(book, limits)
+    return Denial(reason=REASON, detail=breach) if breach else None
+
+
+def breached(book: Book, limits: Limits) -> str:
+    """What has been breached, in words, or nothing; the gate then moves to reducing by itself."""
+    if book.peak_equity - book.equity > limits.maximum_fraction * book.peak_equity:
+        return f"equity {book.equity} is too far below its peak {book.peak_equity}"
+    if book.session_equity - book.equity > limits.daily_loss_fraction * book.session_equity:
+        return f"equity {book.equity} has lost too much since {book.session_equity} at the session's start"
+    return ""

@@ -1,0 +1,22 @@
+"""Refuses to have more money at work than allowed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from shared.domain.book import Book
+from shared.domain.intents import Denial, Intent
+from shared.schemas.values import Reason, Value
+
+REASON = Reason.MAX_EXPOSURE
+JUDGES_EXITS = False
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    maximum: Decimal = Decimal(10000)
+
+
+def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
+    if book.exposure + intent.notional <= limits.maximum:
+        return None
+    return Denial(reason=REASON, detail=f"{book.exposure} and {intent.notional} more; {limits.maximum} allowed")

@@ -1,0 +1,23 @@
+"""Refuses to close more than is held."""
+
+from __future__ import annotations
+
+from shared.domain.book import Book
+from shared.domain.intents import Denial, Intent
+from shared.schemas.values import Reason, Value
+
+REASON = Reason.NOT_HELD
+JUDGES_EXITS = True
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    """None to set."""
+
+
+def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
+    if intent.opens:
+        return None
+    position = book.positions.get(intent.symbol)
+    if position is not None and position.direction is intent.direction and 0 < intent.qty <= position.qty:
+        return None
+    return Denial(reason=REASON, detail=f"{intent.qty} of {position.qty if position else 0}")

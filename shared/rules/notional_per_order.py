@@ -1,0 +1,22 @@
+"""Refuses an order that is worth more than one order may be; the limit itself passes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from shared.domain.book import Book
+from shared.domain.intents import Denial, Intent
+from shared.schemas.values import Reason, Value
+
+REASON = Reason.EXCEEDS_PER_ORDER_BUDGET
+JUDGES_EXITS = False
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    maximum: Decimal = Decimal(75)
+
+
+def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
+    if intent.notional <= limits.maximum:
+        return None
+    return Denial(reason=REASON, detail=f"{intent.notional} is more than {limits.maximum}")

@@ -1,0 +1,21 @@
+"""Refuses more approvals within a minute than allowed."""
+
+from __future__ import annotations
+
+from shared.domain.book import RATE_WINDOW, Book
+from shared.domain.intents import Denial, Intent
+from shared.schemas.values import Reason, Value
+
+REASON = Reason.ORDER_RATE
+JUDGES_EXITS = False
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    per_minute: int = 30
+
+
+def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
+    recent = sum(intent.decided_at - moment < RATE_WINDOW for moment in book.approved_at)
+    if recent < limits.per_minute:
+        return None
+    return Denial(reason=REASON, detail=f"{recent} in the last minute")

@@ -1,0 +1,23 @@
+"""Refuses to open in shares that are too cheap or too dear."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from shared.domain.book import Book
+from shared.domain.intents import Denial, Intent
+from shared.schemas.values import Reason, Value
+
+REASON = Reason.PRICE_OUT_OF_BOUNDS
+JUDGES_EXITS = False
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    minimum: Decimal = Decimal(3)
+    maximum: Decimal = Decimal(1000)
+
+
+def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
+    if intent.limit_price is None or limits.minimum <= intent.limit_price <= limits.maximum:
+        return None
+    return Denial(reason=REASON, detail=f"{intent.limit_price} is not within {limits.minimum} to {limits.maximum}")

@@ -1,0 +1,22 @@
+"""Refuses entries while reducing, and in a symbol on which we and the broker disagree."""
+
+from __future__ import annotations
+
+from shared.domain.book import Book
+from shared.domain.intents import Denial, Intent
+from shared.schemas.values import Reason, TradingState, Value
+
+REASON = Reason.REDUCING
+JUDGES_EXITS = False
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    """None to set."""
+
+
+def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
+    if intent.opens and book.trading_state is not TradingState.ACTIVE:
+        return Denial(reason=REASON, detail=book.why)
+    if intent.opens and intent.symbol in book.drifted:
+        return Denial(reason=REASON, detail="our books and the broker disagree on it; acknowledge it first")
+    return None

@@ -1,0 +1,88 @@
+"""IBS: buy a close near the low of a bar in an uptrend, sell short a close near its high in a downtrend.
+
+Run by the signal-engine on live scans and by research on the same arrays; it knows neither cash nor positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.domain.bars import Panel
+from shared.domain.compiled import compiled, frozen
+from shared.domain.indicator_kernels import Floats, average_true_range, internal_bar_strength, moving_average
+from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, with_room
+from shared.domain.signals import LONG, SHORT, SignalTable, signal_table
+from shared.strategies.parameters import Fraction, Multiple, Period, Price
+
+NAME = "ibs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    sma_period: Period = 200
+    atr_period: Period = 14
+    atr_stop_mult: Multiple = 2.0
+    time_stop_bars: Period = 5
+    long_entry: Fraction = 0.2
+    short_entry: Fraction = 0.8
+    min_price: Price = 5.0
+    allow_shorts: bool = True
+
+
+def warmup(params: Params) -> int:
+    """Own bars needed before the first that may signal."""
+    return max(params.sma_period, params.atr_period + 1)
+
+
+def signals(panel: Panel, params: Params) -> SignalTable:
+    """Every bar whose predecessor closed at the end of its range that lies against the trend."""
+    bars = frozen(panel.high), frozen(panel.low), frozen(panel.close)
+    entries = float(params.long_entry), float(params.short_entry)
+    periods = params.sma_period, params.atr_period
+    hits = _find(*bars, warmup(params), *periods, entries, float(params.min_price), params.allow_shorts)
+    close, strength, sma, atr = hits.values
+    side = hits.side.astype(np.float64)
+    return signal_table(
+        row=hits.row,
+        column=hits.column,
+        side=hits.side,
+        close=close,
+        stop=close - side * params.atr_stop_mult * atr,
+        target=None,
+        score=np.where(side > 0, params.long_entry - strength, strength - params.short_entry),
+        indicators={"ibs": strength, "sma": sma, "atr": atr},
+        time_stop_bars=params.time_stop_bars,
+        reason=f"close at the end of the bar against the {params.sma_period}-bar trend",
+    )
+
+
+@compiled
+def _find(
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    first: int,
+    sma_period: int,
+    atr_period: int,
+    entries: tuple[float, float],
+    min_price: float,
+    allow_shorts: bool,
+) -> Hits:
+    """Values of a hit: C[t], IBS[t-1], SMA[t-1], ATR[t-1]."""
+    hits, count = no_hits(4, close.size // 16), 0
+    for row in range(close.shape[0]):
+        own = own_columns(close[row])
+        h, lo, c = own_bars(high[row], own), own_bars(low[row], own), own_bars(close[row], own)
+        atr = average_true_range(h, lo, c, atr_period)
+        sma = moving_average(c, sma_period)
+        strength = internal_bar_strength(h, lo, c)
+        hits = with_room(hits, count, c.size)
+        for t in range(first, c.size):
+            long = c[t] > sma[t - 1] and strength[t - 1] < entries[0]
+            short = allow_shorts and c[t] < sma[t - 1] and strength[t - 1] > entries[1]
+            if (long or short) and c[t] >= min_price and atr[t - 1] > 0:
+                values = c[t], strength[t - 1], sma[t - 1], atr[t - 1]
+                count = added(hits, count, row, own[t], LONG if long else SHORT, values)
+    return only_first(hits, count)
