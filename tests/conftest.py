@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Kernels compile at their first call, and the machine is shared: no example has a deadline.
+settings.register_profile("kobe", deadline=None)
+settings.load_profile("kobe")
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 

@@ -18,10 +18,11 @@ from typing import Any
 import msgspec
 
 from services.auditor.verify import verify_folder
-from services.console.address import DEMO_FILE
+from services.console.address import DEMO_FILE, find_stack
 from services.console.broker_view import BrokerView, doubled
 from services.console.embedded import EmbeddedStack
 from services.console.operations import Operations
+from services.console.overview import quantities
 from services.console.tally import Tally, counted
 from shared.domain.errors import TransientError, UserError
 from shared.schemas.messages import OrderSubmitted, ProtectionPlaced
@@ -90,6 +91,10 @@ class Watch:
                 moved = True
         return moved
 
+    def replay_finished(self) -> bool:
+        """The scheduler has no session left (the bars may hold fewer than were asked for)."""
+        return self._operations.state(ServiceName.SCHEDULER).get("finished") is True
+
 
 def run_demo(
     options: DemoOptions,
@@ -106,7 +111,7 @@ def run_demo(
             started(stack)
             operations = Operations(stack.address)
             watch = Watch(operations)
-            _follow(stack, watch, options.sessions, show)
+            _follow(stack, watch, options, show)
             broker = BrokerView(stack.address.broker_url)
             reconciled = _reconciled(operations, broker)
             orders, equity = broker.orders(), broker.equity()
@@ -173,8 +178,6 @@ def _announced(stack: EmbeddedStack) -> Iterator[None]:
 
 
 def _answers() -> bool:
-    from services.console.address import find_stack
-
     try:
         return bool(Operations(find_stack({})).lease_holders())
     except (TransientError, UserError):
@@ -195,7 +198,7 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _follow(stack: EmbeddedStack, watch: Watch, sessions: int, show: Callable[[Tally], None]) -> None:
+def _follow(stack: EmbeddedStack, watch: Watch, options: DemoOptions, show: Callable[[Tally], None]) -> None:
     """Until all sessions are closed and the auditor has written the last of them down."""
     moved_at = time.monotonic()
     while True:
@@ -203,7 +206,7 @@ def _follow(stack: EmbeddedStack, watch: Watch, sessions: int, show: Callable[[T
             moved_at = time.monotonic()
             show(watch.tally)
         quiet = time.monotonic() - moved_at
-        if _finished(watch, sessions) and quiet > SETTLE_SECONDS:
+        if _finished(watch, options.sessions) and quiet > SETTLE_SECONDS:
             return
         words = stack.ended()
         if words:
@@ -216,11 +219,9 @@ def _follow(stack: EmbeddedStack, watch: Watch, sessions: int, show: Callable[[T
 
 
 def _finished(watch: Watch, sessions: int) -> bool:
-    if sessions and watch.tally.sessions >= sessions:
-        return True
-    return bool(watch._operations.state(ServiceName.SCHEDULER).get("finished"))
+    return watch.tally.sessions >= sessions or watch.replay_finished()
 
 
 def _reconciled(operations: Operations, broker: BrokerView) -> bool:
     """The executor's own positions against the broker's, share by share."""
-    return operations.positions_held() == broker.positions()
+    return quantities(operations) == broker.positions()

@@ -41,23 +41,6 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
 
 
-class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """`halted` is what the latch says; `kill` is the last kill's text."""
-
-    halted: bool
-    kill: str
-    kill_id: str
-    cleared_id: str
-    dead_letters: int
-    services: list[ServiceStatus]
-    session: str
-    equity: str
-    cash: str
-    open_positions: int
-    budget: dict[str, Any]
-    chain_height: int
-
-
 @dataclass(frozen=True)
 class Heard:
     """One entry of a stream, read."""
@@ -79,13 +62,6 @@ class Operations:
         """A service's state hash, values decoded."""
         fields = pairs(self.redis.one("HGETALL", state_key(service)))
         return {name: _decoded(text) for name, text in fields.items()}
-
-    def member(self, service: ServiceName, name: str) -> dict[str, Any]:
-        """One dict member of a service's state: key -> value."""
-        prefix = f"{name}:"
-        return {
-            key.removeprefix(prefix): value for key, value in self.state(service).items() if key.startswith(prefix)
-        }
 
     def kill_view(self) -> KillView:
         info, cleared = self.redis.ask(("XINFO", "STREAM", KILL_LOG), ("HGET", KILL_RESUME, "cleared_id"))

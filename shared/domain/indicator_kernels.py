@@ -16,13 +16,11 @@ Floats = NDArray[np.float64]
 
 @compiled
 def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
-    """max(H-L, |H-C[t-1]|, |L-C[t-1]|); NaN at 0, which has no bar before it."""
-    ranges = np.empty(close.size, np.float64)
-    if close.size > 0:
-        ranges[0] = np.nan
-    for t in range(1, close.size):
-        before = close[t - 1]
-        ranges[t] = max(high[t] - low[t], abs(high[t] - before), abs(low[t] - before))
+    """max(H-L, |H-C[t-1]|, |L-C[t-1]|), said shorter; NaN at 0, which has no bar before it."""
+    ranges = np.full(close.size, np.nan)
+    highs, lows, to = high[1:], low[1:], ranges[1:]
+    for t in range(to.size):
+        to[t] = max(highs[t], close[t]) - min(lows[t], close[t])
     return ranges
 
 
@@ -72,35 +70,62 @@ def relative_strength(close: Floats, n: int) -> Floats:
 def moving_average(values: Floats, n: int) -> Floats:
     """Mean of the last n values.
 
-    The sum runs over whole ten-thousandths plus what is left of them (nothing, for prices), so the mean of n equal
-    prices is that price, however long the sum has been running."""
-    means = np.full(values.size, np.nan)
+    Whole ten-thousandths are summed apart from what is left of them (nothing, for prices): their sums are exact, so
+    the mean of n equal prices is that price, however long the sum has been running."""
     units = np.floor(values * 1e4 + 0.5)
     rest = values - units / 1e4
-    total, remainder = units[:n].sum(), rest[:n].sum()
-    if values.size >= n:
-        means[n - 1] = total / (n * 1e4) + remainder / n
-    for t in range(n, values.size):
-        total += units[t] - units[t - n]
-        remainder += rest[t] - rest[t - n]
-        means[t] = total / (n * 1e4) + remainder / n
+    means = running_sum(units, n) / (n * 1e4)
+    if np.any(rest != 0.0):
+        means += running_sum(rest, n) / n
     return means
+
+
+@compiled
+def running_sum(values: Floats, n: int) -> Floats:
+    """Sum of the last n values."""
+    sums = np.full(values.size, np.nan)
+    if values.size < n:
+        return sums
+    total = values[:n].sum()
+    sums[n - 1] = total
+    came, to = values[n:], sums[n:]
+    for t in range(came.size):
+        total += came[t] - values[t]
+        to[t] = total
+    return sums
+
+
+@compiled
+def before(values: Floats) -> Floats:
+    """values[t-1] at t."""
+    earlier = np.empty(values.size, np.float64)
+    earlier[:1] = np.nan
+    earlier[1:] = values[:-1]
+    return earlier
 
 
 @compiled
 def highest_before(values: Floats, n: int) -> Floats:
     """max(values[t-n..t-1]), by doubling: the maxima of windows of 1, 2, 4 … bars, two of which cover n."""
+    highest = np.full(values.size, np.nan)
+    if values.size <= n:
+        return highest
     maxima, width = values.copy(), 1
     while 2 * width <= n:
-        wider = np.empty(max(maxima.size - width, 0), np.float64)
-        for t in range(wider.size):
-            wider[t] = max(maxima[t], maxima[t + width])
-        maxima, width = wider, 2 * width
-    highest = np.empty(values.size, np.float64)
-    highest[: min(n, values.size)] = np.nan
-    for t in range(n, values.size):
-        highest[t] = max(maxima[t - n], maxima[t - width])
+        maxima = larger_of(maxima[:-width], maxima[width:])
+        width *= 2
+    # Slices, not t-n: an index that might be negative keeps the compiler from working on several bars at once.
+    highest[n:] = larger_of(maxima[: values.size - n], maxima[n - width : values.size - width])
     return highest
+
+
+@compiled
+def larger_of(some: Floats, others: Floats) -> Floats:
+    """Pair by pair."""
+    larger = np.empty(some.size, np.float64)
+    for place in range(some.size):
+        larger[place] = some[place] if some[place] > others[place] else others[place]
+    return larger
 
 
 @compiled

@@ -64,13 +64,7 @@ def ibs(high: Floats, low: Floats, close: Floats) -> Floats:
 
 def previous(values: Floats, bars: Floats) -> Floats:
     """`values` one own bar earlier; `bars` is any field of the panel and tells where bars are."""
-    return _on_own_bars(_shifted, [values], ~np.isnan(bars))
-
-
-def _shifted(values: Floats) -> Floats:
-    earlier = np.full(values.size, np.nan)
-    earlier[1:] = values[:-1]
-    return earlier
+    return _on_own_bars(kernels.before, [values], ~np.isnan(bars))
 
 
 def _each_row(kernel: Callable[..., Floats], *fields: Floats) -> Floats:

@@ -62,6 +62,17 @@ def own_bars(field: Floats, columns: Places) -> Floats:
 
 
 @compiled
+def places_of(holds: NDArray[np.bool_], first: int) -> Places:
+    """The own bars from `first` on at which a condition holds."""
+    places = np.empty(holds.size + 1, np.int32)
+    count = 0
+    for t in range(first, holds.size):
+        places[count] = t
+        count += holds[t]
+    return places[:count]
+
+
+@compiled
 def no_hits(values: int, capacity: int) -> Hits:
     return Hits(
         np.empty(capacity, np.int32),

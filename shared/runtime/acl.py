@@ -33,6 +33,11 @@ DEFAULT_USER = "user default off resetpass ~* &* +@all"
 KEYLESS = ("ping", "hello", "auth", "multi", "exec", "discard", "unwatch", "time", "info")
 LISTENING = ("subscribe", "unsubscribe", "client|id", "client|list")
 
+RQ_KINDS = ("@hash", "@string", "@list", "@set", "@sortedset", "@stream", "@transaction", "@scripting", "-@dangerous")
+RQ_KEYS = ("exists", "del", "unlink", "expire", "expireat", "pexpire", "ttl", "pttl", "persist", "rename", "scan")
+RQ_SESSION = ("ping", "hello", "auth", "select", "info", "client|id", "client|setname", "client|list", "client|info")
+RQ_COMMANDS = (*RQ_KINDS, *RQ_KEYS, *RQ_SESSION)
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -124,8 +129,7 @@ def _init() -> User:
 
 def _research() -> User:
     """RQ's own corner: jobs, never orders. Paper and live give it a Redis of its own."""
-    queue = ("@all", "-@admin", "-@dangerous", "info", "client|setname", "client|list", "keys")
-    return User(RESEARCH, (), (Grant(queue, ("rq:*",)),), channels=("rq:*",))
+    return User(RESEARCH, ("@pubsub",), (Grant(RQ_COMMANDS, ("rq:*",)),), channels=("rq:*",))
 
 
 def users() -> tuple[User, ...]:

@@ -14,12 +14,12 @@ from threading import Event
 from typing import Any, NoReturn
 
 from shared.domain.errors import InvariantBroken, UserError
+from shared.runtime.bus import Bus
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.contract import Service
 from shared.runtime.http import Health, Server, probes
 from shared.runtime.instance import instance_id
 from shared.runtime.kill_latch import KillLatch
-from shared.runtime.kill_line import RedisKillLine
 from shared.runtime.kill_line import RedisKillLine
 from shared.runtime.redis_bus import RedisBus
 from shared.runtime.redis_connection import Address, RedisConnection
@@ -34,23 +34,34 @@ INVARIANT_EXIT = 70
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What a service's builder may use. `lease_left` gives the seconds for which side effects are surely ours."""
+    """What a service is built from. The latch listens already; `stop` is set by SIGTERM."""
 
     settings: Settings
+    identity: Identity
     clock: Clock
+    bus: Bus
     latch: KillLatch
     metrics: Metrics
     health: Health
     log: Any
-    lease_left: Callable[[], float]
+    stop: Event
+
+    def lease_left(self) -> float:
+        """Seconds for which side effects are surely ours."""
+        return self.bus.lease_left()
 
 
 Build = Callable[[Wiring], Service[Any]]
 
 
 def run_service(name: ServiceName, build: Build) -> NoReturn:
-    """Run until SIGTERM; the process's exit code says how it ended."""
-    sys.exit(guarded(lambda: _run(name, build)))
+    """Run a service of handlers and work until SIGTERM; the process's exit code says how it ended."""
+    run_process(name, lambda wiring: _loop(wiring, build(wiring)))
+
+
+def run_process(name: ServiceName, run: Callable[[Wiring], None]) -> NoReturn:
+    """The same for a service with a loop of its own (the auditor)."""
+    sys.exit(guarded(lambda: _wired(name, run)))
 
 
 def guarded(run: Callable[[], None]) -> int:
@@ -76,42 +87,41 @@ def stop_on_signal() -> Event:
     return stop
 
 
-def identity(settings: Settings) -> Identity:
-    return Identity(settings.mode, settings.environment.account, settings.config_pin, settings.code_digest)
+def _loop(wiring: Wiring, service: Service[Any]) -> None:
+    Runner(
+        service,
+        bus=wiring.bus,
+        latch=wiring.latch,
+        seal=Sealer(service.name, wiring.identity, wiring.clock, service.sign),
+        clock=wiring.clock,
+        metrics=wiring.metrics,
+        health=wiring.health,
+        log=wiring.log,
+    ).run(wiring.stop)
 
 
-def _run(name: ServiceName, build: Build) -> None:
+def _wired(name: ServiceName, run: Callable[[Wiring], None]) -> None:
     settings = load_settings(os.environ)
     configure_logging(settings, name.value)
-    clock, metrics, stop, log = SystemClock(), Metrics(name.value), stop_on_signal(), logger()
-    health = Health(clock)
-    environment = settings.environment
+    environment, clock, metrics = settings.environment, SystemClock(), Metrics(name.value)
+    health, log = Health(clock), logger()
     server = Server(probes(health, metrics.registry), environment.http_host, environment.http_port).start()
     address = Address.parse(
         environment.redis_url, username=environment.redis_user, password=environment.redis_password.reveal()
     )
+    identity = Identity(settings.mode, environment.account, settings.config_pin, settings.code_digest)
     with instance_id(environment.state_dir, name) as instance:
+        bus = RedisBus(RedisConnection(address), name, instance)
         latch = KillLatch(
             RedisKillLine(address),
             name,
+            mode=settings.mode,
             state_dir=environment.state_dir,
             kill_file=environment.kill_file,
-            mode=settings.mode,
-        )
-        bus = RedisBus.connect(
-            environment.redis_url,
-            name,
-            instance,
-            username=environment.redis_user,
-            password=environment.redis_password.reveal(),
         )
         latch.start()
         try:
-            service = build(Wiring(settings, clock, latch, metrics, health, log, bus.lease_left))
-            seal = Sealer(name, identity(settings), clock, service.sign)
-            Runner(
-                service, bus=bus, latch=latch, seal=seal, clock=clock, metrics=metrics, health=health, log=log
-            ).run(stop)
+            run(Wiring(settings, identity, clock, bus, latch, metrics, health, log, stop_on_signal()))
         finally:
             latch.stop()
             server.stop()

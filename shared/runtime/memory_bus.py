@@ -94,7 +94,7 @@ class MemoryBus:
                 self._hold(self._pending(count))
                 self._recovering = bool(self._held)
             if not self._held:
-                self._hold(self._new(count))
+                self._hold(self._fresh(count))
             return list(self._held.values())
 
     def _hold(self, entries: Iterator[Entry]) -> None:
@@ -122,7 +122,7 @@ class MemoryBus:
             for entry_id, pending in sorted(mine, key=lambda item: entry_order(item[0]))[:count]:
                 yield self._delivered(stream, entry_id, kept.get(entry_id) or {}, pending)
 
-    def _new(self, count: int) -> Iterator[Entry]:
+    def _fresh(self, count: int) -> Iterator[Entry]:
         for stream, kept, group in self._groups():
             for entry_id, fields in kept.fresh(group, count):
                 pending = group.pending[entry_id] = Pending(self._instance, 0.0)

@@ -60,13 +60,13 @@ class RedisInbox:
             if self._recovering:
                 self._recover(count)
         if not self._held:
-            self._read_new(count, min(block_ms, LONGEST_BLOCK_MS))
+            self._read_fresh(count, min(block_ms, LONGEST_BLOCK_MS))
         return list(self._held.values())
 
     def _hold(self, entries: Iterable[Entry]) -> None:
         self._held.update({(entry.stream, entry.entry_id): entry for entry in entries})
 
-    def _read_new(self, count: int, block_ms: int) -> None:
+    def _read_fresh(self, count: int, block_ms: int) -> None:
         command = self._read_command(count, ">", block_ms)
         self._recovering = True  # until the answer is here: it may be lost with entries in it
         answer = unless_refused(self._connection.ask(command, block=max(block_ms, 0) / 1000)[0])

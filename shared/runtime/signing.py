@@ -50,7 +50,9 @@ class Signer:
     def load(cls, path: Path) -> Signer:
         """Raises UserError if there is no key of ours in the file."""
         try:
-            return cls(Ed25519PrivateKey.from_private_bytes(base64.b64decode(path.read_text(), validate=True)))
+            return cls(
+                Ed25519PrivateKey.from_private_bytes(base64.b64decode(path.read_text().strip(), validate=True))
+            )
         except OSError as error:
             raise UserError(
                 f"The signing key {path} cannot be read: {error.strerror}.", exit_code=UNUSABLE_KEY

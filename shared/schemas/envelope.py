@@ -73,7 +73,10 @@ def to_fields(envelope: Envelope) -> dict[str, str]:
 
 def from_fields(fields: Mapping[str, str]) -> tuple[Envelope, Message]:
     """Read one entry strictly; raises Malformed with the reason."""
-    size = sum(len(name) + len(value) for name, value in fields.items())
+    try:
+        size = sum(len(name.encode()) + len(value.encode()) for name, value in fields.items())
+    except UnicodeEncodeError as error:
+        raise Malformed("bytes that are not UTF-8") from error
     if size > MAX_BYTES:
         raise Malformed(f"{size} bytes are more than the {MAX_BYTES} allowed")
     try:

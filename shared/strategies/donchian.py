@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from shared.domain.bars import Panel
 from shared.domain.compiled import compiled, frozen
 from shared.domain.indicator_kernels import Floats, average_true_range, highest_before
-from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, with_room
+from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, places_of, with_room
 from shared.domain.signals import LONG, SignalTable, signal_table
 from shared.strategies.parameters import Multiple, Period, Price
 
@@ -65,7 +65,7 @@ def _find(
         atr = average_true_range(h, lo, c, atr_period)
         channel = highest_before(h, lookback)
         hits = with_room(hits, count, c.size)
-        for t in range(first, c.size):
-            if c[t] > channel[t] and c[t] >= min_price and atr[t - 1] > 0:
+        for t in places_of(c > channel, first):
+            if c[t] >= min_price and atr[t - 1] > 0:
                 count = added(hits, count, row, own[t], LONG, (c[t], atr[t - 1], channel[t]))
     return only_first(hits, count)

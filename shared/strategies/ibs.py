@@ -11,8 +11,8 @@ import numpy as np
 
 from shared.domain.bars import Panel
 from shared.domain.compiled import compiled, frozen
-from shared.domain.indicator_kernels import Floats, average_true_range, internal_bar_strength, moving_average
-from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, with_room
+from shared.domain.indicator_kernels import Floats, average_true_range, before, internal_bar_strength, moving_average
+from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, places_of, with_room
 from shared.domain.signals import LONG, SHORT, SignalTable, signal_table
 from shared.strategies.parameters import Fraction, Multiple, Period, Price
 
@@ -79,10 +79,11 @@ def _find(
         sma = moving_average(c, sma_period)
         strength = internal_bar_strength(h, lo, c)
         hits = with_room(hits, count, c.size)
-        for t in range(first, c.size):
-            long = c[t] > sma[t - 1] and strength[t - 1] < entries[0]
-            short = allow_shorts and c[t] < sma[t - 1] and strength[t - 1] > entries[1]
-            if (long or short) and c[t] >= min_price and atr[t - 1] > 0:
+        trend, prior = before(sma), before(strength)
+        long = (c > trend) & (prior < entries[0])
+        short = (c < trend) & (prior > entries[1])
+        for t in places_of(long | short if allow_shorts else long, first):
+            if c[t] >= min_price and atr[t - 1] > 0:
                 values = c[t], strength[t - 1], sma[t - 1], atr[t - 1]
-                count = added(hits, count, row, own[t], LONG if long else SHORT, values)
+                count = added(hits, count, row, own[t], LONG if long[t] else SHORT, values)
     return only_first(hits, count)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from shared.domain.bars import Panel
 from shared.domain.compiled import compiled, frozen
-from shared.domain.indicator_kernels import Floats, average_true_range, moving_average, relative_strength
-from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, with_room
+from shared.domain.indicator_kernels import Floats, average_true_range, before, moving_average, relative_strength
+from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, places_of, with_room
 from shared.domain.signals import LONG, SHORT, SignalTable, signal_table
 from shared.strategies.parameters import Multiple, Percent, Period, Price
 
@@ -92,13 +92,13 @@ def _find(
         sma = moving_average(c, sma_period)
         rsi = relative_strength(c, rsi_period)
         hits = with_room(hits, count, c.size)
-        for t in range(1, c.size):
-            exit_long[row, own[t]] = rsi[t - 1] >= exits[0]
-            exit_short[row, own[t]] = rsi[t - 1] <= exits[1]
-        for t in range(first, c.size):
-            long = c[t] > sma[t - 1] and rsi[t - 1] <= entries[0]
-            short = allow_shorts and c[t] < sma[t - 1] and rsi[t - 1] >= entries[1]
-            if (long or short) and c[t] >= min_price and atr[t - 1] > 0:
+        trend, prior = before(sma), before(rsi)
+        exit_long[row][own] = prior >= exits[0]
+        exit_short[row][own] = prior <= exits[1]
+        long = (c > trend) & (prior <= entries[0])
+        short = (c < trend) & (prior >= entries[1])
+        for t in places_of(long | short if allow_shorts else long, first):
+            if c[t] >= min_price and atr[t - 1] > 0:
                 values = c[t], rsi[t - 1], sma[t - 1], atr[t - 1]
-                count = added(hits, count, row, own[t], LONG if long else SHORT, values)
+                count = added(hits, count, row, own[t], LONG if long[t] else SHORT, values)
     return only_first(hits, count), exit_long, exit_short

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.domain.bars import Panel
 from shared.domain.compiled import compiled, frozen
@@ -15,15 +16,16 @@ from shared.domain.indicator_kernels import (
     Floats,
     average_true_range,
     bars_since,
-    highest_before,
+    before,
     lowest_before,
     moving_average,
 )
-from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, with_room
+from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, places_of, with_room
 from shared.domain.signals import LONG, SHORT, SignalTable, signal_table
 from shared.strategies.parameters import Age, Multiple, Period, Price
 
 NAME = "turtle_soup"
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,19 +89,27 @@ def _find(
         h, lo, c = own_bars(high[row], own), own_bars(low[row], own), own_bars(close[row], own)
         atr = average_true_range(h, lo, c, atr_period)
         sma = moving_average(c, sma_period)
-        lowest = lowest_before(lo, lookback)
-        highest = highest_before(h, lookback) if allow_shorts else lowest
+        trend = before(sma)
+        bought, lowest = _sweeps(lo, c, trend, lookback)
+        either, highest = bought, lowest
+        if allow_shorts:
+            sold, mirrored = _sweeps(-h, -c, -trend, lookback)
+            either, highest = bought | sold, -mirrored
         hits = with_room(hits, count, c.size)
-        for t in range(first, c.size):
-            side, swept, extreme = 0, 0.0, 0.0
-            if lo[t] < lowest[t] < c[t] and c[t] > sma[t - 1]:
-                side, swept, extreme = LONG, lo[t], lowest[t]
-            elif allow_shorts and h[t] > highest[t] > c[t] and c[t] < sma[t - 1]:
-                side, swept, extreme = SHORT, h[t], highest[t]
-            if side == 0 or c[t] < min_price or not atr[t - 1] > 0:
+        for t in places_of(either, first):
+            if c[t] < min_price or not atr[t - 1] > 0:
                 continue
+            side = LONG if bought[t] else SHORT
+            swept, extreme = (lo[t], lowest[t]) if bought[t] else (h[t], highest[t])
             age = bars_since(lo if side == LONG else h, extreme, t)
             if age >= min_age:
                 values = c[t], swept, extreme, float(age), sma[t - 1], atr[t - 1]
                 count = added(hits, count, row, own[t], side, values)
     return only_first(hits, count)
+
+
+@compiled
+def _sweeps(low: Floats, close: Floats, trend: Floats, lookback: int) -> tuple[Flags, Floats]:
+    """Where a bar goes below the lowest low before it and closes above it and the trend; and that lowest low."""
+    lowest = lowest_before(low, lookback)
+    return (low < lowest) & (close > lowest) & (close > trend), lowest

@@ -7,7 +7,7 @@ Exit codes: 0 ok · 1 a check failed or bad input · 2 missing keys or no stack 
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -15,7 +15,7 @@ from services.console.cli import audit, demo, halt, preflight, watch
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 
 USAGE, UNAVAILABLE, INTERRUPTED = 64, 69, 130
-UsageError = typer.BadParameter.__mro__[1]
+UsageError: Any = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="kobe",
@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> int:
         return 0
     except Exception as error:
         if isinstance(error, UsageError):
-            return _say(f"{error.format_message()} Try `kobe --help`.", USAGE)
+            return _say(f"{str(error) or type(error).__name__} Try `kobe --help`.", USAGE)
         raise
 
 

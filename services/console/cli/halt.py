@@ -7,13 +7,13 @@ from getpass import getuser
 from typing import Annotated
 
 import typer
-from shared.runtime.kill_resume import resume as write_resume
 
 from services.console.address import find_stack
 from services.console.cli.output import AsJson, print_json, terminal
 from services.console.operations import Operations
 from services.console.operator import say
 from shared.domain.errors import UserError
+from shared.runtime.kill_resume import resume as write_resume
 from shared.schemas.messages import ActivateRequested, DriftAcknowledged, KillCleared, ReconcileRequested
 
 Why = Annotated[str, typer.Argument(help="Why; it is written into the audit chain.")]

@@ -13,7 +13,7 @@ from services.console.cli.output import AsJson, print_facts, print_json, print_r
 from services.console.log_files import follow as follow_logs, tail
 from services.console.operations import Operations
 from services.console.order_list import order_rows
-from services.console.overview import overview
+from services.console.overview import overview, positions as held_positions
 from shared.domain.errors import UserError
 from shared.schemas.messages import OrderApproved, OrderDenied, ScanCompleted
 from shared.schemas.streams import Stream
@@ -36,7 +36,7 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         print_json(seen)
         return
-    kill = f"HALTED: {seen.kill or 'a kill'} ({seen.kill_id})" if seen.halted else "running"
+    kill = f"HALTED: {seen.kill or 'a kill'} ({seen.kill_id})" if seen.halted else seen.trading_state
     facts = {"trading": kill, "session": seen.session or "none yet", "equity": seen.equity, "cash": seen.cash}
     facts |= {"open positions": str(seen.open_positions), "budget used": seen.budget_used}
     facts |= {"audit chain": f"{seen.chain_height} records", "dead letters": str(seen.dead_letters)}
@@ -73,14 +73,14 @@ def orders(recent: Recent = 20, as_json: AsJson = False) -> None:
 
 def positions(as_json: AsJson = False) -> None:
     """What is held, who opened it, and the stop that protects it."""
-    rows = _operations().positions()
+    rows = held_positions(_operations())
     if as_json:
         print_json({"positions": rows})
         return
-    columns = ("symbol", "qty", "average price", "strategy", "since", "stop", "target", "protected", "at the broker")
+    columns = ("symbol", "qty", "average price", "strategy", "since", "stop", "target", "protected")
     cells = [
         (r.symbol, r.qty, r.average_price, r.strategy, r.entry_session, r.stop, r.target)
-        + ("yes" if r.protected else "NO", r.broker_qty)
+        + ("yes" if r.protected else "NO",)
         for r in rows
     ]
     print_rows("Positions", columns, cells, empty="No position is open.")

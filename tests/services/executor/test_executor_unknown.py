@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from services.executor.brokers.contract import Answer, Fate
 from shared.schemas.messages import OrderEnded, OrderFilled, OrderSubmitted, OrderUnknown, ProtectionPlaced
-from shared.schemas.values import Ending, OrderStatus
+from shared.schemas.values import Ending, OrderStatus, Side
 from tests.services.executor.floor import Floor
 
 LOST = Answer(Fate.UNKNOWN, "no answer")
@@ -150,7 +150,7 @@ def test_a_duplicate_id_at_the_broker_is_adopted(floor: Floor) -> None:
     assert len(floor.said(OrderSubmitted)) == 1
 
 
-@pytest.mark.parametrize("change", [{"symbol": "IBM"}, {"qty": 4}, {"side": "sell"}])
+@pytest.mark.parametrize("change", [{"symbol": "IBM"}, {"qty": 4}, {"side": Side.SELL}])
 def test_another_order_under_our_id_halts_and_is_never_booked(floor: Floor, change: dict[str, Any]) -> None:
     floor.broker.script = [(LOST, True)]
     order = floor.approve()

@@ -29,12 +29,12 @@ def accepted(broker: Wire) -> int:
 @pytest.mark.parametrize(
     ("fault", "status", "orders"),
     [
-        (dict(kind="refuse", status=429, retry_after="7"), 429, 0),
-        (dict(kind="refuse", status=503), 503, 0),
-        (dict(kind="lose", status=504), 504, 1),
-        (dict(kind="garble", body="<html>"), 200, 1),
-        (dict(kind="delay", seconds=0.05), 200, 1),
-        (dict(kind="delay_answer", seconds=0.05), 200, 1),
+        ({"kind": "refuse", "status": 429, "retry_after": "7"}, 429, 0),
+        ({"kind": "refuse", "status": 503}, 503, 0),
+        ({"kind": "lose", "status": 504}, 504, 1),
+        ({"kind": "garble", "body": "<html>"}, 200, 1),
+        ({"kind": "delay", "seconds": 0.05}, 200, 1),
+        ({"kind": "delay_answer", "seconds": 0.05}, 200, 1),
     ],
 )
 def test_an_answer_goes_wrong_with_or_without_an_order_behind_it(

@@ -1,0 +1,38 @@
+"""Starts the auditor: opens the chain, takes its signing key, and records."""
+
+from __future__ import annotations
+
+import hashlib
+
+from services.auditor.journal import Journal
+from services.auditor.recorder import Recorder
+from shared.runtime.main import Wiring, run_process
+from shared.runtime.seal import Sealer
+from shared.runtime.signing import Signer
+from shared.schemas.streams import ServiceName
+
+
+def run(wiring: Wiring) -> None:
+    environment, audit = wiring.settings.environment, wiring.settings.steering.audit
+    signer = Signer.load(environment.signing_key_file)
+    journal = Journal(environment.audit_dir)
+    try:
+        Recorder(
+            bus=wiring.bus,
+            journal=journal,
+            signer=signer,
+            seal=Sealer(ServiceName.AUDITOR, wiring.identity, wiring.clock),
+            clock=wiring.clock,
+            metrics=wiring.metrics,
+            health=wiring.health,
+            log=wiring.log,
+            chain_id=hashlib.sha256(signer.public).hexdigest()[:16],
+            checkpoint_records=audit.checkpoint_records,
+            checkpoint_seconds=audit.checkpoint_seconds,
+        ).run(wiring.stop)
+    finally:
+        journal.close()
+
+
+if __name__ == "__main__":
+    run_process(ServiceName.AUDITOR, run)

@@ -1,0 +1,64 @@
+"""Starts the data-fetcher: chooses the vendors by name, opens the archive as its one writer, and runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from services.data_fetcher.handlers import EVENTS, HANDLERS, State, counts, gauges
+from services.data_fetcher.keeper import BarKeeper, Universe
+from services.data_fetcher.vendor import VendorPlace, bars_vendor, quotes_vendor
+from services.data_fetcher.work import DataFetcherWork
+from shared.runtime.contract import Service
+from shared.runtime.main import Wiring, run_service
+from shared.runtime.settings import Settings
+from shared.schemas.streams import ServiceName
+
+
+def vendor_place(settings: Settings) -> VendorPlace:
+    environment, folder = settings.environment, settings.steering.bars.folder
+    return VendorPlace(
+        folder=Path(folder) if folder else None,
+        data_url=environment.broker_data_url,
+        key_id=environment.broker_key_id,
+        secret_key=environment.broker_secret_key,
+    )
+
+
+def keeper(settings: Settings) -> BarKeeper:
+    """UserError for a vendor that is not there."""
+    bars, table = settings.steering.bars, settings.steering.universe
+    universe = Universe(
+        symbols=table.symbols,
+        maximum=table.maximum,
+        history_years=bars.history_years,
+        minimum_coverage=bars.minimum_coverage,
+    )
+    vendor = bars_vendor(bars.vendor, vendor_place(settings))
+    return BarKeeper(settings.environment.archive_dir, bars.vendor, vendor, universe)
+
+
+def sessions_between(after: dt.date, through: dt.date) -> int:
+    """The calendar is imported only when the archive is behind: it brings pandas."""
+    from shared.runtime.xnys import Xnys
+
+    return Xnys(after, through).sessions_between(after, through)
+
+
+def build(wiring: Wiring) -> Service[State]:
+    settings = wiring.settings
+    quotes = quotes_vendor(settings.steering.quotes.vendor, vendor_place(settings))
+    return Service(
+        name=ServiceName.DATA_FETCHER,
+        initial=State(),
+        handlers=HANDLERS,
+        settings=None,
+        work=DataFetcherWork(keeper(settings), quotes, wiring.clock, sessions_between=sessions_between),
+        events=EVENTS,
+        gauges=gauges,
+        counts=counts,
+    )
+
+
+if __name__ == "__main__":
+    run_service(ServiceName.DATA_FETCHER, build)

@@ -1,0 +1,163 @@
+"""What the data-fetcher is asked for, and what it says of bars and quotes.
+
+Run by the service loop. Wishes are recorded here and fulfilled in work.py; nothing is fetched here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from shared.runtime.contract import Context, Decision, Handler, Said, Sample
+from shared.schemas import messages as m
+from shared.schemas.values import Quote, ScanRef, Value
+
+PART = 400
+"""Symbols in one QuotesSeen, so that its envelope stays small enough."""
+
+
+class QuoteWish(Value, frozen=True, kw_only=True):
+    """The symbols a scan named, gathered from its parts; asked for when all parts are in."""
+
+    scan: ScanRef
+    parts: int
+    gathered: tuple[int, ...]
+    symbols: tuple[str, ...]
+    since: dt.datetime
+
+    @property
+    def complete(self) -> bool:
+        return len(self.gathered) == self.parts
+
+
+class Held(Value, frozen=True, kw_only=True):
+    """What the archive held when last looked at."""
+
+    through: dt.date
+    digest: str
+    symbols: int
+    coverage: str
+    age_sessions: int
+    refused: dict[str, int]
+
+
+class State(Value, frozen=True, kw_only=True):
+    """Wishes by scan id, in the order they came."""
+
+    bars_due: dt.date | None = None
+    scans: dict[str, ScanRef] = {}
+    quotes: dict[str, QuoteWish] = {}
+    held: Held | None = None
+
+
+Decided = Decision[State]
+
+
+class BarsChecked(Value, frozen=True, kw_only=True):
+    """The archive was looked at, after fetching what could be fetched."""
+
+    ready: m.BarsReady
+    age_sessions: int
+
+
+class QuotesFetched(Value, frozen=True, kw_only=True):
+    scan_id: str
+    quotes: tuple[Quote, ...]
+    unquoted: tuple[str, ...]
+
+
+def on_bars_due(state: State, message: m.BarsDue, context: Context) -> Decided:
+    return replace(state, bars_due=max(message.through, state.bars_due or message.through)), ()
+
+
+def on_scan_due(state: State, message: m.ScanDue, context: Context) -> Decided:
+    return replace(state, scans={**state.scans, message.scan.id: message.scan}), ()
+
+
+def on_scan_completed(state: State, message: m.ScanCompleted, context: Context) -> Decided:
+    """Exits are asked for first, then signals; a symbol named twice is asked for once."""
+    scan = message.scan
+    wish = state.quotes.get(scan.id) or QuoteWish(
+        scan=scan, parts=message.parts, gathered=(), symbols=(), since=context.at
+    )
+    if message.part in wish.gathered:
+        return state, ()
+    named = [*wish.symbols, *(each.symbol for each in message.exits), *(each.symbol for each in message.signals)]
+    wish = replace(wish, gathered=(*wish.gathered, message.part), symbols=tuple(dict.fromkeys(named)))
+    return replace(state, quotes={**state.quotes, scan.id: wish}), ()
+
+
+def on_bars_checked(state: State, outcome: BarsChecked, context: Context) -> Decided:
+    ready = outcome.ready
+    held = Held(
+        through=ready.through,
+        digest=ready.digest,
+        symbols=ready.symbols,
+        coverage=str(ready.coverage),
+        age_sessions=outcome.age_sessions,
+        refused=ready.refused,
+    )
+    state = replace(state, held=held)
+    if ready.scan is None:
+        over = state.bars_due is not None and state.bars_due <= ready.through
+        return replace(state, bars_due=None if over else state.bars_due), (ready,)
+    scans = {key: scan for key, scan in state.scans.items() if key != ready.scan.id}
+    return replace(state, scans=scans), (Said(ready, ready.scan.session, ready.scan.id),)
+
+
+def on_quotes_fetched(state: State, outcome: QuotesFetched, context: Context) -> Decided:
+    wish = state.quotes.get(outcome.scan_id)
+    if wish is None:
+        return state, ()
+    quotes = {key: value for key, value in state.quotes.items() if key != outcome.scan_id}
+    return replace(state, quotes=quotes), tuple(_parts(wish.scan, outcome))
+
+
+def _parts(scan: ScanRef, outcome: QuotesFetched) -> Iterable[Said]:
+    """Quotes in parts, then what is unquoted; at least one part, so that a scan of nothing goes on too."""
+    symbols = [*outcome.quotes, *outcome.unquoted]
+    chunks = [symbols[start : start + PART] for start in range(0, len(symbols), PART)] or [[]]
+    for number, chunk in enumerate(chunks, start=1):
+        seen = m.QuotesSeen(
+            scan=scan,
+            part=number,
+            parts=len(chunks),
+            quotes=tuple(each for each in chunk if isinstance(each, Quote)),
+            unquoted=tuple(each for each in chunk if isinstance(each, str)),
+        )
+        yield Said(seen, scan.session, scan.id)
+
+
+# --- what people see ------------------------------------------------------------------------------------
+
+
+def gauges(state: State) -> Iterable[Sample]:
+    held = state.held
+    if held is None:
+        return
+    yield Sample("kobe_bars_age_sessions", float(held.age_sessions), help="Sessions the archive is behind")
+    yield Sample(
+        "kobe_bars_coverage_ratio", float(held.coverage), help="Share of symbols with the bar they must have"
+    )
+    yield Sample("kobe_bars_symbols", float(held.symbols), help="Symbols in the archive")
+    for reason, number in held.refused.items():
+        yield Sample("kobe_bars_refused", float(number), {"reason": reason}, help="Bars refused, by reason")
+
+
+def counts(message: m.Message) -> Iterable[Sample]:
+    if isinstance(message, m.QuotesSeen):
+        yield Sample("kobe_quotes_unquoted", float(len(message.unquoted)))
+        yield Sample("kobe_quotes_seen", float(len(message.quotes)))
+
+
+EVENTS: dict[type, str] = {}
+
+HANDLERS: dict[type, Handler] = {
+    m.BarsDue: on_bars_due,
+    m.ScanDue: on_scan_due,
+    m.ScanCompleted: on_scan_completed,
+    BarsChecked: on_bars_checked,
+    QuotesFetched: on_quotes_fetched,
+}

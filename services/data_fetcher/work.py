@@ -1,0 +1,84 @@
+"""Fulfils what was asked for: quotes of a scan first, then a scan's check of the archive, then bars.
+
+A scan never waits long for a vendor: what cannot be had in time is said to be missing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from services.data_fetcher.handlers import BarsChecked, QuotesFetched, QuoteWish, State
+from services.data_fetcher.keeper import BarKeeper
+from services.data_fetcher.vendor import QuotesVendor
+from shared.domain.errors import TransientError
+from shared.runtime.clock import Clock
+from shared.runtime.contract import Outcome
+from shared.schemas.values import ScanRef
+
+QUOTE_PATIENCE = dt.timedelta(seconds=60)
+IDLE_SECONDS = 60.0
+
+
+class DataFetcherWork:
+    """`sessions_between(after, through)` is the calendar's, asked only when the archive is behind."""
+
+    def __init__(
+        self,
+        keeper: BarKeeper,
+        quotes: QuotesVendor,
+        clock: Clock,
+        *,
+        sessions_between: Callable[[dt.date, dt.date], int],
+    ) -> None:
+        self._keeper, self._quotes, self._clock = keeper, quotes, clock
+        self._sessions_between = sessions_between
+
+    def recover(self, state: State) -> None:
+        self._keeper.ensure()
+
+    def act(self, state: State) -> Outcome | None:
+        wish = next((each for each in state.quotes.values() if each.complete), None)
+        if wish:
+            return self._outcome(self._fetch_quotes(wish), wish.scan.session, wish.scan.id)
+        scan = next(iter(state.scans.values()), None)
+        if scan:
+            return self._outcome(self._check(scan), scan.session, scan.id)
+        if state.bars_due:
+            self._keeper.fetch(state.bars_due)
+            checked = self._checked(state.bars_due, None)
+            return self._outcome(checked, state.bars_due, f"BARS_{state.bars_due:%Y%m%d}")
+        return None
+
+    def wait(self, state: State) -> float:
+        return IDLE_SECONDS
+
+    def _fetch_quotes(self, wish: QuoteWish) -> QuotesFetched:
+        """TransientError while there is patience left; then whatever is not known is unquoted."""
+        quotes = {}
+        try:
+            quotes = self._quotes.latest_quotes(wish.symbols) if wish.symbols else {}
+        except TransientError:
+            if self._clock.now() - wish.since < QUOTE_PATIENCE:
+                raise
+        return QuotesFetched(
+            scan_id=wish.scan.id,
+            quotes=tuple(quotes[symbol] for symbol in wish.symbols if symbol in quotes),
+            unquoted=tuple(symbol for symbol in wish.symbols if symbol not in quotes),
+        )
+
+    def _check(self, scan: ScanRef) -> BarsChecked:
+        if not self._keeper.holds(scan.last_completed):
+            with suppress(TransientError):  # the slot does not wait: missing coverage is said instead
+                self._keeper.fetch(scan.last_completed)
+        return self._checked(scan.last_completed, scan)
+
+    def _checked(self, through: dt.date, scan: ScanRef | None) -> BarsChecked:
+        last = self._keeper.last
+        behind = self._sessions_between(last, through) if last and last < through else 0
+        return BarsChecked(ready=self._keeper.report(through, scan), age_sessions=behind)
+
+    def _outcome(self, value: Any, session: dt.date, correlation_id: str) -> Outcome:
+        return Outcome(value, at=self._clock.now(), session=session, correlation_id=correlation_id)

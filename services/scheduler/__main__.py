@@ -1,0 +1,82 @@
+"""Starts the scheduler: timetable, calendar, and one of the two clocks."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from services.scheduler.handlers import EVENTS, HANDLERS, State, counts, gauges
+from services.scheduler.replay import Replay, ReplayWork, SimBroker
+from services.scheduler.work import SystemWork
+from shared.domain.errors import UserError
+from shared.domain.timetable import Timetable
+from shared.runtime.contract import Service, Work
+from shared.runtime.main import Wiring, run_service
+from shared.runtime.settings import CONFIG_PIN_ERROR, Settings
+from shared.runtime.xnys import Xnys
+from shared.schemas.streams import ServiceName
+
+
+def timetable(settings: Settings) -> Timetable:
+    """UserError for a time or date that is none."""
+    table = settings.steering.timetable
+    return Timetable(
+        open_slot=_time("open_slot", table.open_slot),
+        retry_slots=tuple(_time("retry_slots", text) for text in table.retry_slots),
+        before_close=dt.timedelta(minutes=table.close_slot_minutes_before_close),
+        bars_before_open=dt.timedelta(minutes=table.bars_minutes_before_open),
+        bars_after_close=dt.timedelta(minutes=table.bars_delay_minutes),
+        reconcile_every=dt.timedelta(seconds=table.reconcile_seconds),
+        grace=dt.timedelta(seconds=table.grace_seconds),
+    )
+
+
+def replay(settings: Settings) -> Replay:
+    table = settings.steering.timetable
+    try:
+        start = dt.date.fromisoformat(table.start) if table.start else None
+    except ValueError:
+        raise _wrong("start", table.start, "a date like 2024-01-31") from None
+    return Replay(sessions=table.sessions, start=start, pace_seconds=table.pace_seconds)
+
+
+def _time(key: str, text: str) -> dt.time:
+    try:
+        return dt.time.fromisoformat(text)
+    except ValueError:
+        raise _wrong(key, text, "a time like 09:35") from None
+
+
+def _wrong(key: str, text: str, wanted: str) -> UserError:
+    return UserError(f"kobe.toml: timetable.{key} is {text!r}; it must be {wanted}.", exit_code=CONFIG_PIN_ERROR)
+
+
+def work(wiring: Wiring) -> Work[State]:
+    settings, clock = wiring.settings, wiring.clock
+    today = clock.now().date()
+    if settings.steering.timetable.clock == "system":
+        return SystemWork(timetable(settings), Xnys(today, today), clock)
+    return ReplayWork(
+        replay(settings),
+        timetable(settings),
+        calendar=Xnys(dt.date(2000, 1, 3), today),
+        archive=settings.environment.archive_dir,
+        market=SimBroker(settings.environment.broker_url),
+        clock=clock,
+    )
+
+
+def build(wiring: Wiring) -> Service[State]:
+    return Service(
+        name=ServiceName.SCHEDULER,
+        initial=State(),
+        handlers=HANDLERS,
+        settings=None,
+        work=work(wiring),
+        events=EVENTS,
+        gauges=gauges,
+        counts=counts,
+    )
+
+
+if __name__ == "__main__":
+    run_service(ServiceName.SCHEDULER, build)

@@ -1,0 +1,112 @@
+"""Finds strategies by file name, the user's own folder included, and makes their parameters from a table.
+
+Called where strategies are named: signal-engine, research, console. It never decides which are enabled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol, cast
+
+import msgspec
+
+from shared.domain.bars import Panel
+from shared.domain.errors import UserError
+from shared.domain.signals import SignalTable
+
+ROOM = Path(__file__).parent
+NOT_STRATEGIES = {"__init__", "parameters", "registry", "frames", "proof", "proof_checks", "warm"}
+OFFERS = ("NAME", "Params", "warmup", "signals")
+
+
+class Strategy(Protocol):
+    """What the module of a strategy offers; `Params` is a frozen dataclass whose fields all have defaults."""
+
+    NAME: str
+    Params: type[Any]
+
+    def warmup(self, params: Any) -> int: ...
+
+    def signals(self, panel: Panel, params: Any) -> SignalTable: ...
+
+
+def available(folder: Path | None = None) -> tuple[str, ...]:
+    """The names of our strategies and of those in the user's folder, sorted."""
+    own = {path.stem for path in ROOM.glob("*.py")} - NOT_STRATEGIES
+    return tuple(sorted(own | set(_user_files(folder))))
+
+
+def load(name: str, folder: Path | None = None) -> Strategy:
+    """The strategy of that name. UserError if there is none, or if its file cannot be loaded or offers too little."""
+    theirs = _user_files(folder)
+    ours = (ROOM / f"{name}.py").is_file() and name not in NOT_STRATEGIES
+    if ours and name in theirs:
+        raise UserError(f"The strategy file {theirs[name]} has the name of a built-in strategy; give it another.")
+    if ours:
+        return cast(Strategy, importlib.import_module(f"shared.strategies.{name}"))
+    if name not in theirs:
+        near = difflib.get_close_matches(name, available(folder), n=1, cutoff=0)[0]
+        raise UserError(f"There is no strategy {name!r}; the nearest known one is {near!r}.")
+    return _checked(_imported(name, theirs[name]), theirs[name])
+
+
+def params_from(strategy: Strategy, mapping: Mapping[str, Any]) -> Any:
+    """The strategy's `Params` with these values. UserError: an unknown name, a wrong type, a value out of range."""
+    known = [field.name for field in dataclasses.fields(strategy.Params)]
+    for name in mapping:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0)
+            hint = f"the nearest known one is {near[0]!r}" if near else "it has none"
+            raise UserError(f"The strategy {strategy.NAME!r} has no parameter {name!r}; {hint}.")
+    try:
+        return msgspec.convert(mapping, strategy.Params, strict=True)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at ")
+        place = where.strip("`").removeprefix("$.")
+        raise UserError(f"The strategy {strategy.NAME!r}, parameter {place!r}: {reason}.") from error
+
+
+def _user_files(folder: Path | None) -> dict[str, Path]:
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        raise UserError(f"The folder of strategies {folder} does not exist.")
+    return {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")}
+
+
+def _imported(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"kobe_strategies.{name}", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"The strategy file {path} is not a Python module.")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and compiled code look their module up by name.
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"The strategy file {path} cannot be loaded: {type(error).__name__}: {error}.") from error
+    return module
+
+
+def _checked(module: ModuleType, path: Path) -> Strategy:
+    missing = [name for name in OFFERS if not hasattr(module, name)]
+    if missing:
+        raise UserError(f"The strategy file {path} does not offer {', '.join(missing)}.")
+    strategy = cast(Strategy, module)
+    if path.stem != strategy.NAME:
+        raise UserError(f"The strategy file {path} calls itself {strategy.NAME!r}; NAME must be the file's name.")
+    params = strategy.Params
+    if not (isinstance(params, type) and dataclasses.is_dataclass(params)):
+        raise UserError(f"The Params of the strategy file {path} must be a dataclass.")
+    try:
+        params()
+    except TypeError as error:
+        raise UserError(f"Every parameter of the strategy file {path} needs a default: {error}.") from error
+    return strategy

@@ -1,0 +1,126 @@
+"""One world for each kind of kill latch: in its own thread over a server, or in one process without one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from shared.runtime.bus import Fields, KillView
+from shared.runtime.clock import ManualClock
+from shared.runtime.kill_latch import KillLatch
+from shared.runtime.kill_line import RedisKillLine
+from shared.runtime.kill_resume import resume, resume_in_memory
+from shared.runtime.memory_bus import MemoryBus
+from shared.runtime.memory_latch import MemoryLatch
+from shared.runtime.memory_server import MemoryServer
+from shared.runtime.provision_streams import init_streams
+from shared.runtime.redis_bus import RedisBus
+from shared.runtime.redis_connection import Address
+from shared.schemas.streams import KILL_CHANNEL, KILL_LOG, ServiceName
+from shared.schemas.values import Mode
+from tests.servers import Server
+
+GATE, EXECUTOR = ServiceName.RISK_GATE, ServiceName.EXECUTOR
+
+
+class Latch(Protocol):
+    def reasons(self) -> tuple[str, ...]: ...
+    def view(self) -> KillView: ...
+    def halt(self, why: str) -> None: ...
+    def refresh(self) -> None: ...
+
+
+@dataclass
+class World:
+    """Latches on one server; each service keeps its own folder, so that making one anew is its restart."""
+
+    make: Callable[[ServiceName, Path, Path], Latch]
+    end: Callable[[Latch], None]
+    publish: Callable[[str], object]
+    delete: Callable[[str], object]
+    resume: Callable[[str], None]
+    log: Callable[[], list[tuple[str, Fields]]]
+    folder: Path
+    latches: dict[ServiceName, Latch] = field(default_factory=dict)
+
+    @property
+    def kill_file(self) -> Path:
+        return self.folder / "KILL_SWITCH"
+
+    def latch(self, name: ServiceName = GATE) -> Latch:
+        """A running latch, or the restart of the one there was."""
+        if name in self.latches:
+            self.end(self.latches[name])
+        latch = self.latches[name] = self.make(name, self.folder / name.value, self.kill_file)
+        return latch
+
+
+def memory_world(folder: Path) -> Iterator[World]:
+    server = MemoryServer(ManualClock(dt.datetime(2024, 1, 5, 14, 35, tzinfo=dt.UTC)))
+    reader = MemoryBus(server, ServiceName.AUDITOR, "reader")
+
+    def delete(key: str) -> None:
+        server.hashes.pop(key, None)
+        server.streams.pop(key, None)
+
+    yield World(
+        make=lambda name, state, file: MemoryLatch(server, name, state_dir=state, kill_file=file),
+        end=lambda latch: None,
+        publish=server.publish_kill,
+        delete=delete,
+        resume=lambda seen: resume_in_memory(server, seen, by="operator", why="checked"),
+        log=lambda: list(reader.stream_after(KILL_LOG, "0", 100)),
+        folder=folder,
+    )
+
+
+def started(server: Server, name: ServiceName, state: Path, file: Path, mode: Mode = Mode.PAPER) -> KillLatch:
+    latch = KillLatch(RedisKillLine(Address.parse(server.url)), name, mode=mode, state_dir=state, kill_file=file)
+    latch.start()
+    eventually(lambda: not set(latch.reasons()) & {"not listening to the kill channel", "no latch read for 500 ms"})
+    return latch
+
+
+def stop(latch: Latch) -> None:
+    assert isinstance(latch, KillLatch)
+    latch.stop()
+
+
+def redis_world(server: Server, folder: Path) -> Iterator[World]:
+    admin = server.connection()
+    admin.one("FLUSHALL")
+    init_streams(admin, folder / "genesis")
+    reader = RedisBus(admin, ServiceName.AUDITOR, "reader")
+    world = World(
+        make=lambda name, state, file: started(server, name, state, file),
+        end=stop,
+        publish=lambda payload: admin.one("PUBLISH", KILL_CHANNEL, payload.encode("utf-8", "surrogateescape")),
+        delete=lambda key: admin.one("DEL", key),
+        resume=lambda seen: resume(admin, seen, by="operator", why="checked"),
+        log=lambda: list(reader.stream_after(KILL_LOG, "0", 100)),
+        folder=folder,
+    )
+    yield world
+    for latch in world.latches.values():
+        stop(latch)
+    admin.close()
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it never came to hold"
+        time.sleep(0.005)
+
+
+def durable(latch: Latch) -> bool:
+    latch.refresh()
+    return latch.view().halted
+
+
+def halted(latch: Latch) -> bool:
+    return bool(latch.reasons())

@@ -1,0 +1,312 @@
+"""The Alpaca adapter against a server that misbehaves on order: every answer in its class, never two sends."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from services.executor.brokers.alpaca import AlpacaBroker
+from services.executor.brokers.contract import Fate, Kind, OrderRequest
+from services.executor.brokers.deadline_http import MAX_BODY, DeadlineHttp
+from services.executor.brokers.request_budget import RequestBudget
+from shared.domain.errors import TransientError
+from shared.runtime.clock import SystemClock
+from shared.schemas.values import OrderStatus, Side
+from tests.services.executor.scripted_server import ScriptedServer, raw, reply, reset, silence, trickle
+
+REQUEST = OrderRequest(
+    client_order_id="k81-one",
+    symbol="AAPL",
+    side=Side.BUY,
+    qty=3,
+    kind=Kind.IMMEDIATE,
+    limit_price=Decimal("180.19"),
+)
+ORDER: dict[str, Any] = {
+    "id": "b-1",
+    "client_order_id": "k81-one",
+    "symbol": "AAPL",
+    "side": "buy",
+    "qty": "3",
+    "status": "accepted",
+    "filled_qty": "0",
+    "filled_avg_price": None,
+}
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    server = ScriptedServer()
+    yield server
+    server.stop()
+
+
+OPENED: list[DeadlineHttp] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
+def adapter(url: str, *, per_minute: int = 180, post_seconds: float = 1.0) -> AlpacaBroker:
+    clock = SystemClock()
+    budget = RequestBudget(per_minute=per_minute, reserved=30, clock=clock)
+    OPENED.append(DeadlineHttp(url, {}))
+    return AlpacaBroker(OPENED[-1], budget=budget, clock=clock, post_seconds=post_seconds)
+
+
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in ORDER.items() if key != name}
+
+
+def error(code: int, message: str) -> dict[str, Any]:
+    return {"code": code, "message": message}
+
+
+@pytest.mark.parametrize(
+    ("act", "fate"),
+    [
+        (reply(200, ORDER), Fate.ACCEPTED),
+        (reply(201, ORDER), Fate.ACCEPTED),
+        (reply(400, error(40010000, "bad")), Fate.REJECTED),
+        (reply(401, error(40110000, "access key verification failed")), Fate.REJECTED),
+        (reply(403, error(40310000, "insufficient buying power")), Fate.REJECTED),
+        (reply(422, error(40010001, "could not find asset")), Fate.REJECTED),
+        (reply(422, error(40010001, "client_order_id must be unique")), Fate.EXISTS),
+        (reply(429, error(42910000, "rate limit"), Retry_After="3"), Fate.NOT_TAKEN),
+        (reply(302, {}), Fate.UNKNOWN),
+        (reply(404, error(40410000, "not found")), Fate.UNKNOWN),
+        (reply(408, {}), Fate.UNKNOWN),
+        (reply(409, {}), Fate.UNKNOWN),
+        (reply(500, {}), Fate.UNKNOWN),
+        (reply(502, b"<html>bad gateway</html>"), Fate.UNKNOWN),
+        (reply(503, {}), Fate.UNKNOWN),
+        (reply(504, {}), Fate.UNKNOWN),
+        (reset, Fate.UNKNOWN),
+        (raw(b""), Fate.UNKNOWN),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Le"), Fate.UNKNOWN),
+        (raw(b"nonsense\r\n\r\n"), Fate.UNKNOWN),
+        (silence, Fate.UNKNOWN),
+        (trickle, Fate.UNKNOWN),
+    ],
+)
+def test_an_answer_to_an_order_has_its_class_and_the_order_is_sent_once(
+    server: ScriptedServer, act: Any, fate: Fate
+) -> None:
+    server.script = [act]
+    answer = adapter(server.url, post_seconds=0.4).submit(REQUEST)
+    assert answer.fate is fate
+    assert len(server.asked) == 1
+
+
+BAD_BODIES = {
+    "html": b"<html>OK</html>",
+    "cut json": json.dumps(ORDER).encode()[:40],
+    "NaN": json.dumps(ORDER | {"filled_avg_price": float("nan")}).encode(),
+    "NaN as text": json.dumps(ORDER | {"filled_qty": "NaN"}).encode(),
+    "infinity as text": json.dumps(ORDER | {"filled_qty": "1", "filled_avg_price": "Infinity"}).encode(),
+    "no id": json.dumps(without("id")).encode(),
+    "no status": json.dumps(without("status")).encode(),
+    "wrong symbol": json.dumps(ORDER | {"symbol": "IBM"}).encode(),
+    "wrong side": json.dumps(ORDER | {"side": "sell"}).encode(),
+    "wrong qty": json.dumps(ORDER | {"qty": "4"}).encode(),
+    "wrong client id": json.dumps(ORDER | {"client_order_id": "k81-two"}).encode(),
+    "a list": b"[]",
+    "fractional shares": json.dumps(ORDER | {"qty": "2.5"}).encode(),
+    "10 MiB": b" " * (10 << 20),
+    "deep": b"[" * 100_000,
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
+def test_a_200_that_is_not_about_our_order_is_unknown(server: ScriptedServer, body: bytes) -> None:
+    server.script = [reply(200, body)]
+    assert adapter(server.url).submit(REQUEST).fate is Fate.UNKNOWN
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
+def test_a_look_up_that_makes_no_sense_is_asked_again_later(server: ScriptedServer, body: bytes) -> None:
+    server.script = [reply(200, body)]
+    broker = adapter(server.url)
+    if b'"k81-two"' in body or b'"IBM"' in body or b'"sell"' in body or b'"qty": "4"' in body:
+        assert broker.order_by_client_id("k81-one") is not None
+        return
+    with pytest.raises(TransientError):
+        broker.order_by_client_id("k81-one")
+
+
+def test_a_cut_body_is_unknown(server: ScriptedServer) -> None:
+    server.script = [raw(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + json.dumps(ORDER).encode())]
+    assert adapter(server.url).submit(REQUEST).fate is Fate.UNKNOWN
+
+
+def test_a_body_of_more_than_a_mebibyte_is_not_read(server: ScriptedServer) -> None:
+    server.script = [reply(200, json.dumps(ORDER | {"x": "y" * MAX_BODY}).encode())]
+    assert adapter(server.url).submit(REQUEST).fate is Fate.UNKNOWN
+
+
+def test_a_refused_connection_or_an_unknown_host_means_not_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert adapter(f"http://127.0.0.1:{port}").submit(REQUEST).fate is Fate.NOT_SENT
+    assert adapter("http://no-such-host.invalid").submit(REQUEST).fate is Fate.NOT_SENT
+
+
+def test_a_server_that_speaks_no_tls_means_not_sent(server: ScriptedServer) -> None:
+    server.script = [reset]
+    answer = adapter(server.url.replace("http://", "https://")).submit(REQUEST)
+    assert answer.fate is Fate.NOT_SENT
+    assert server.asked == []
+
+
+def test_an_idle_connection_the_server_has_closed_is_noticed_before_anything_is_sent(server: ScriptedServer) -> None:
+    broker = adapter(server.url)
+    server.script = [raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"), reply(200, ORDER)]
+    broker.positions()
+    assert broker.submit(REQUEST).fate is Fate.ACCEPTED
+    assert server.connections == 2
+
+
+def test_a_connection_is_kept_between_requests(server: ScriptedServer) -> None:
+    broker = adapter(server.url)
+    server.script = [reply(200, []), reply(200, ORDER), reply(204, b""), reply(200, ORDER)]
+    broker.positions()
+    broker.submit(REQUEST)
+    broker.cancel("b-1")
+    broker.order("b-1")
+    assert server.connections == 1
+    assert [asked.method for asked in server.asked] == ["GET", "POST", "DELETE", "GET"]
+
+
+def test_the_bodies_of_orders_are_alpacas(server: ScriptedServer) -> None:
+    broker = adapter(server.url)
+    server.script = [reply(500, {})] * 3
+    broker.submit(REQUEST)
+    stop = OrderRequest(
+        client_order_id="k81-p", symbol="AAPL", side=Side.SELL, qty=3, kind=Kind.STOP, stop_price=Decimal("170.00")
+    )
+    broker.submit(stop)
+    both = OrderRequest(
+        client_order_id="k81-q",
+        symbol="AAPL",
+        side=Side.SELL,
+        qty=3,
+        kind=Kind.STOP_AND_TARGET,
+        stop_price=Decimal("170.00"),
+        limit_price=Decimal("205.00"),
+    )
+    broker.submit(both)
+    shared = {"symbol": "AAPL", "qty": "3"}
+    assert [asked.body for asked in server.asked] == [
+        shared
+        | {"client_order_id": "k81-one", "side": "buy", "type": "limit", "time_in_force": "ioc"}
+        | {"limit_price": "180.19"},
+        shared
+        | {"client_order_id": "k81-p", "side": "sell", "type": "stop", "time_in_force": "gtc"}
+        | {"stop_price": "170.00"},
+        shared
+        | {"client_order_id": "k81-q", "side": "sell", "type": "limit", "time_in_force": "gtc", "order_class": "oco"}
+        | {"take_profit": {"limit_price": "205.00"}, "stop_loss": {"stop_price": "170.00"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("message", "halts"),
+    [
+        ("insufficient buying power", False),
+        ("new orders are rejected by user request", True),
+        ("us_equity orders not allowed for account", True),
+        ("account is blocked", True),
+    ],
+)
+def test_a_refusal_of_the_account_is_told_from_one_of_the_order(
+    server: ScriptedServer, message: str, halts: bool
+) -> None:
+    server.script = [reply(403, error(40310000, message))]
+    assert adapter(server.url).submit(REQUEST).halts is halts
+
+
+def test_after_a_429_nothing_leaves_until_the_broker_listens_again(server: ScriptedServer) -> None:
+    broker = adapter(server.url)
+    server.script = [reply(429, {}, Retry_After="20")]
+    answer = broker.submit(REQUEST)
+    assert 19 < answer.retry_after <= 20
+    again = broker.submit(REQUEST)
+    assert (again.fate, again.counted) == (Fate.NOT_TAKEN, False)
+    with pytest.raises(TransientError) as kept:
+        broker.order("b-1")
+    assert kept.value.retry_after is not None
+    assert len(server.asked) == 1
+
+
+def test_new_orders_leave_the_reserve_to_look_ups(server: ScriptedServer) -> None:
+    broker = adapter(server.url, per_minute=32)
+    server.script = [reply(200, ORDER)] * 32
+    assert [broker.submit(REQUEST).fate for _ in range(3)] == [Fate.ACCEPTED, Fate.ACCEPTED, Fate.NOT_TAKEN]
+    for _ in range(30):
+        broker.order("b-1")
+    with pytest.raises(TransientError):
+        broker.order("b-1")
+    assert len(server.asked) == 32
+
+
+def test_a_404_of_a_proxy_is_not_the_brokers_word(server: ScriptedServer) -> None:
+    broker = adapter(server.url)
+    server.script = [reply(404, b"<html>no route</html>"), reply(404, error(40410000, "order not found"))]
+    with pytest.raises(TransientError):
+        broker.order_by_client_id("k81-one")
+    assert broker.order_by_client_id("k81-one") is None
+
+
+def test_orders_of_others_may_look_as_they_like(server: ScriptedServer) -> None:
+    strange = {"id": 7, "client_order_id": "x", "qty": None, "notional": "12.5", "side": "sell_short"}
+    server.script = [reply(200, [strange, ORDER, {"client_order_id": None}])]
+    listed = adapter(server.url).open_orders()
+    assert [order.client_order_id for order in listed.ours] == ["k81-one"]
+    assert listed.foreign == 2
+
+
+def oco(parent: str, leg: str, *, parent_filled: str = "0", leg_filled: str = "0") -> dict[str, Any]:
+    filled = {"filled_avg_price": "100"}
+    stop = ORDER | {"id": "leg", "client_order_id": "theirs", "status": leg, "filled_qty": leg_filled} | filled
+    return ORDER | {"status": parent, "filled_qty": parent_filled, "legs": [stop]} | filled
+
+
+@pytest.mark.parametrize(
+    ("order", "status", "filled"),
+    [
+        (oco("new", "held"), OrderStatus.NEW, 0),
+        (oco("held", "new"), OrderStatus.ACCEPTED, 0),
+        (oco("canceled", "new"), OrderStatus.NEW, 0),
+        (oco("canceled", "filled", leg_filled="3"), OrderStatus.FILLED, 3),
+        (oco("filled", "canceled", parent_filled="3"), OrderStatus.FILLED, 3),
+        (oco("filled", "held", parent_filled="3"), OrderStatus.FILLED, 3),
+        (oco("canceled", "canceled"), OrderStatus.CANCELED, 0),
+        (oco("canceled", "something_else"), OrderStatus.UNKNOWN, 0),
+    ],
+)
+def test_the_halves_of_an_oco_are_read_as_one_order(
+    server: ScriptedServer, order: dict[str, Any], status: OrderStatus, filled: int
+) -> None:
+    server.script = [reply(200, order)]
+    view = adapter(server.url).order("b-1")
+    assert view is not None
+    assert (view.status, view.filled_qty, view.broker_order_id) == (status, filled, "b-1")
+
+
+def test_long_lists_are_read_page_by_page(server: ScriptedServer) -> None:
+    broker = adapter(server.url)
+    page = [ORDER | {"client_order_id": f"k81-{n}", "submitted_at": "2024-01-05T15:00:00Z"} for n in range(500)]
+    server.script = [reply(200, page), reply(200, page[:2])]
+    assert len(broker.open_orders().ours) == 502
+    assert "after=2024-01-05T15%3A00%3A00Z" in server.asked[1].path
