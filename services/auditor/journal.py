@@ -48,10 +48,14 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._lock = _locked(folder / LOCK)
-        self.position = _read_position(folder)
-        self.tree = Frontier(self.position.height, [bytes.fromhex(peak) for peak in self.position.peaks])
         self._file: IO[bytes] | None = None
-        self.recovered = self._recover()
+        try:
+            self.position = _read_position(folder)
+            self.tree = Frontier(self.position.height, [bytes.fromhex(peak) for peak in self.position.peaks])
+            self.recovered = self._recover()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def height(self) -> int:

@@ -12,11 +12,11 @@ import msgspec
 import requests
 
 from shared.domain.errors import UserError
-from shared.rules import registry as rules
+from shared.rules.registry import load as load_rules
 from shared.runtime.environment import Environment
 from shared.runtime.settings import CONFIG_PIN_ERROR, Settings, load_settings
 from shared.schemas.values import Mode
-from shared.strategies import registry as strategies
+from shared.strategies.registry import load as load_strategy, params_from
 
 MISSING_KEYS, PROBE_FAILED = 2, 4
 PROBE_SECONDS = 10
@@ -63,9 +63,9 @@ def _checks(environ: Mapping[str, str]) -> Iterator[Callable[[], Finding]]:
 def _configuration(settings: Settings) -> Finding:
     steering = settings.steering
     for name in steering.strategies.enabled:
-        module = strategies.load(name, steering.strategies.folder or None)
-        strategies.params_from(module, steering.strategies.parameters.get(name, {}))
-    rules.load(steering.rules)
+        module = load_strategy(name, steering.strategies.folder or None)
+        params_from(module, steering.strategies.parameters.get(name, {}))
+    load_rules(steering.rules)
     if not steering.strategies.enabled:
         raise UserError("No strategy is enabled: name at least one in [strategies].", exit_code=CONFIG_PIN_ERROR)
     return Finding(what="configuration", sentence=f"mode {settings.mode.value}, config pin {settings.config_pin}")

@@ -45,7 +45,7 @@ def build(wiring: Wiring) -> Service[State]:
         latch=wiring.latch,
         clock=wiring.clock,
         settings=own,
-        lease_left=wiring.lease_left,
+        lease_left=wiring.bus.lease_left,
         log=wiring.log,
         wakeups=TradeUpdates(environment.broker_stream_url, key_id=key_id, secret=secret, log=wiring.log).start(),
         posted=latency.observe,

@@ -48,21 +48,27 @@ def average_true_range(high: Floats, low: Floats, close: Floats, n: int) -> Floa
 
 
 @compiled
+def on_paper(value: float, scale: float) -> float:
+    """Rounded to 1/scale: what is 0.2 on paper is the float64 of 0.2, so that it is not below a threshold of 0.2."""
+    rounded: float = np.rint(value * scale) / scale
+    return rounded
+
+
+@compiled
 def relative_strength(close: Floats, n: int) -> Floats:
-    """Wilder's RSI in 0..100: no losses and some gains = 100, no moves at all = 50."""
+    """Wilder's RSI in 0..100, to ten decimals: no losses and some gains = 100, no moves at all = 50."""
     strength = np.full(close.size, np.nan)
     gain, loss = 0.0, 0.0
-    for t in range(1, min(n + 1, close.size)):
-        gain += max(close[t] - close[t - 1], 0.0) / n
-        loss += max(close[t - 1] - close[t], 0.0) / n
     keep, take = (n - 1) / n, 1.0 / n
-    for t in range(n, close.size):
-        if t > n:
-            change = close[t] - close[t - 1]
-            gain = gain * keep + max(change, 0.0) * take
-            loss = loss * keep + max(-change, 0.0) * take
-        moves = gain + loss
-        strength[t] = 50.0 if moves == 0.0 else 100.0 * (gain / moves)
+    for t in range(1, close.size):
+        change = on_paper(close[t] - close[t - 1], 1e8)
+        if t <= n:
+            gain, loss = gain + max(change, 0.0) / n, loss + max(-change, 0.0) / n
+        else:
+            gain, loss = gain * keep + max(change, 0.0) * take, loss * keep + max(-change, 0.0) * take
+        if t >= n:
+            moves = gain + loss
+            strength[t] = 50.0 if moves == 0.0 else on_paper(100.0 * (gain / moves), 1e10)
     return strength
 
 
@@ -155,8 +161,9 @@ def bars_since_each(values: Floats, extremes: Floats) -> Floats:
 
 @compiled
 def internal_bar_strength(high: Floats, low: Floats, close: Floats) -> Floats:
-    """(C-L)/(H-L), NaN where H = L."""
+    """(C-L)/(H-L) to ten decimals, NaN where H = L."""
     strength = np.empty(close.size, np.float64)
     for t in range(close.size):
-        strength[t] = (close[t] - low[t]) / (high[t] - low[t]) if high[t] > low[t] else np.nan
+        span = on_paper(high[t] - low[t], 1e8)
+        strength[t] = on_paper(on_paper(close[t] - low[t], 1e8) / span, 1e10) if span > 0 else np.nan
     return strength

@@ -103,6 +103,8 @@ class KillLatch:
     # --- its own thread -----------------------------------------------------------------------------------
 
     def start(self) -> None:
+        """Look once before returning, so that the first decision is not taken blind (and so halted)."""
+        self.refresh()
         self._thread = threading.Thread(target=self._run, name="kill-latch", daemon=True)
         self._thread.start()
 

@@ -70,6 +70,13 @@ def signals(panel: Panel, params: Params) -> SignalTable:
 
 
 @compiled
+def _sweeps(low: Floats, close: Floats, trend: Floats, lookback: int) -> tuple[Flags, Floats]:
+    """Where a bar goes below the lowest low before it and closes above it and the trend; and that lowest low."""
+    lowest = lowest_before(low, lookback)
+    return (low < lowest) & (close > lowest) & (close > trend), lowest
+
+
+@compiled
 def _find(
     high: Floats,
     low: Floats,
@@ -106,10 +113,3 @@ def _find(
                 values = c[t], swept, extreme, float(age), sma[t - 1], atr[t - 1]
                 count = added(hits, count, row, own[t], side, values)
     return only_first(hits, count)
-
-
-@compiled
-def _sweeps(low: Floats, close: Floats, trend: Floats, lookback: int) -> tuple[Flags, Floats]:
-    """Where a bar goes below the lowest low before it and closes above it and the trend; and that lowest low."""
-    lowest = lowest_before(low, lookback)
-    return (low < lowest) & (close > lowest) & (close > trend), lowest

@@ -6,8 +6,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from shared.runtime.kill_latch import KillLatch
+from shared.runtime.kill_line import RedisKillLine
 from shared.runtime.kill_resume import resume
 from shared.runtime.provision_streams import init_streams
+from shared.runtime.redis_connection import Address
 from shared.schemas.streams import KILL_LOG
 from shared.schemas.values import Mode
 from tests.contracts.kill_world import (
@@ -95,3 +98,15 @@ def test_after_flushall_everything_stays_halted_because_genesis_is_written_once(
         latch = started(server, GATE, tmp_path / "gate", tmp_path / "KILL_SWITCH")
         assert latch.reasons() == ("kill keys absent",)
         latch.stop()
+
+
+def test_a_latch_knows_where_it_stands_as_soon_as_it_is_started(tmp_path: Path) -> None:
+    with redis_server() as server, closing(server.connection()) as admin:
+        init_streams(admin, tmp_path / "genesis")
+        latch = KillLatch(
+            RedisKillLine(Address.parse(server.url)), GATE, mode=Mode.PAPER, state_dir=tmp_path / "gate"
+        )
+        latch.start()
+        reasons = latch.reasons()
+        latch.stop()
+        assert reasons == ()

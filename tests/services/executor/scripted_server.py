@@ -42,7 +42,7 @@ def raw(data: bytes) -> Act:
 
 def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
+    raise ConnectionResetError
 
 
 def trickle(connection: socket.socket) -> None:
@@ -91,14 +91,13 @@ class ScriptedServer:
                 self._serve(connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        reader = connection.makefile("rb")
-        while line := reader.readline():
-            method, path, _ = line.decode().split()
-            length = 0
-            while (header := reader.readline()) not in (b"\r\n", b""):
-                name, _, value = header.decode().partition(":")
-                length = int(value) if name.lower() == "content-length" else length
-            body = reader.read(length)
-            self.asked.append(Asked(method, path, json.loads(body) if body else None))
-            self.script.pop(0)(connection)
-        connection.close()
+        with connection, connection.makefile("rb") as reader:
+            while line := reader.readline():
+                method, path, _ = line.decode().split()
+                length = 0
+                while (header := reader.readline()) not in (b"\r\n", b""):
+                    name, _, value = header.decode().partition(":")
+                    length = int(value) if name.lower() == "content-length" else length
+                body = reader.read(length)
+                self.asked.append(Asked(method, path, json.loads(body) if body else None))
+                self.script.pop(0)(connection)

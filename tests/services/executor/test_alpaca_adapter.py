@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -171,8 +172,15 @@ def test_a_server_that_speaks_no_tls_means_not_sent(server: ScriptedServer) -> N
 
 def test_an_idle_connection_the_server_has_closed_is_noticed_before_anything_is_sent(server: ScriptedServer) -> None:
     broker = adapter(server.url)
-    server.script = [raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"), reply(200, ORDER)]
+    closed = threading.Event()
+
+    def answer_and_close(connection: socket.socket) -> None:
+        raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")(connection)
+        closed.set()
+
+    server.script = [answer_and_close, reply(200, ORDER)]
     broker.positions()
+    assert closed.wait(5)
     assert broker.submit(REQUEST).fate is Fate.ACCEPTED
     assert server.connections == 2
 

@@ -1,0 +1,47 @@
+"""Starts the signal-engine: loads the enabled strategies with their parameters, and runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.signal_engine.handlers import EVENTS, HANDLERS, State, counts, gauges
+from services.signal_engine.scan import Enabled
+from services.signal_engine.work import SignalEngineWork
+from shared.domain.errors import UserError
+from shared.runtime.contract import Service
+from shared.runtime.main import Wiring, run_service
+from shared.runtime.settings import CONFIG_PIN_ERROR, Settings
+from shared.schemas.streams import ServiceName
+from shared.strategies import registry
+
+
+def enabled(settings: Settings) -> tuple[Enabled, ...]:
+    """The enabled strategies in rank order; UserError for a name or a parameter that is not known."""
+    table = settings.steering.strategies
+    folder = Path(table.folder) if table.folder else None
+    try:
+        loaded = [(name, registry.load(name, folder)) for name in table.enabled]
+        return tuple(
+            Enabled(strategy, registry.params_from(strategy, table.parameters.get(name, {})))
+            for name, strategy in loaded
+        )
+    except UserError as error:
+        raise UserError(str(error), exit_code=CONFIG_PIN_ERROR) from error
+
+
+def build(wiring: Wiring) -> Service[State]:
+    settings = wiring.settings
+    return Service(
+        name=ServiceName.SIGNAL_ENGINE,
+        initial=State(),
+        handlers=HANDLERS,
+        settings=None,
+        work=SignalEngineWork(settings.environment.archive_dir, enabled(settings), wiring.clock, wiring.log),
+        events=EVENTS,
+        gauges=gauges,
+        counts=counts,
+    )
+
+
+if __name__ == "__main__":
+    run_service(ServiceName.SIGNAL_ENGINE, build)

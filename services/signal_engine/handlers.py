@@ -1,0 +1,175 @@
+"""What the signal-engine believes: the positions to watch and the scans it owes; and what it says of a scan.
+
+Run by the service loop. Positions come from the executor's fills alone; signals are computed in work.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from shared.domain.exits import WatchedPosition
+from shared.runtime.contract import Context, Decision, Handler, Said, Sample
+from shared.schemas import messages as m
+from shared.schemas.values import Exit, Purpose, ScanRef, Side, Signal, Value
+
+PART = 400
+"""Exits and signals in one ScanCompleted, so that its envelope stays small enough."""
+
+
+class ScanWish(Value, frozen=True, kw_only=True):
+    """A scan that is due; computed once the data-fetcher has answered for the bars."""
+
+    scan: ScanRef
+    bars: m.BarsReady | None = None
+
+
+class State(Value, frozen=True, kw_only=True):
+    """`positions` by symbol; `scans` by id, in the order they came."""
+
+    positions: dict[str, WatchedPosition] = {}
+    scans: dict[str, ScanWish] = {}
+    executions_seq: int = 0
+
+
+Decided = Decision[State]
+
+
+class ScanFound(Value, frozen=True, kw_only=True):
+    """All that a scan found, in rank order; `aborted` says why there are no signals, if that was not the market."""
+
+    scan: ScanRef
+    exits: tuple[Exit, ...]
+    signals: tuple[Signal, ...]
+    bars_digest: str
+    aborted: str = ""
+
+
+def ready(state: State) -> ScanWish | None:
+    """The first scan for which all has been heard that must be."""
+    for wish in state.scans.values():
+        if wish.bars is not None and state.executions_seq >= wish.scan.executions_seq:
+            return wish
+    return None
+
+
+# --- positions ------------------------------------------------------------------------------------------
+
+
+def on_order_filled(state: State, message: m.OrderFilled, context: Context) -> Decided:
+    change = message.qty if message.side is Side.BUY else -message.qty
+    opened = WatchedPosition(
+        symbol=message.symbol,
+        strategy=message.strategy,
+        qty=0,
+        entry_session=message.session,
+        time_stop_bars=message.time_stop_bars if message.purpose is Purpose.ENTRY else 0,
+    )
+    return _heard(_moved(state, opened, change), context), ()
+
+
+def on_position_adjusted(state: State, message: m.PositionAdjusted, context: Context) -> Decided:
+    """What was found at the broker has no time stop of ours; a change of what we know keeps its own."""
+    found = WatchedPosition(
+        symbol=message.symbol,
+        strategy=message.strategy,
+        qty=0,
+        entry_session=context.cause.session,
+        time_stop_bars=0,
+    )
+    return _heard(_moved(state, found, message.qty), context), ()
+
+
+def on_other_execution(state: State, message: m.Message, context: Context) -> Decided:
+    return _heard(state, context), ()
+
+
+def _moved(state: State, unheld: WatchedPosition, change: int) -> State:
+    """The position changed by so many shares; `unheld` is what it is if it was not held. None left: forgotten."""
+    position = state.positions.get(unheld.symbol, unheld)
+    qty = position.qty + change
+    others = {symbol: each for symbol, each in state.positions.items() if symbol != unheld.symbol}
+    return replace(state, positions={**others, unheld.symbol: replace(position, qty=qty)} if qty else others)
+
+
+def _heard(state: State, context: Context) -> State:
+    return replace(state, executions_seq=max(state.executions_seq, context.cause.seq))
+
+
+# --- scans ----------------------------------------------------------------------------------------------
+
+
+def on_scan_due(state: State, message: m.ScanDue, context: Context) -> Decided:
+    """The bars may have been answered for already: the streams are read one after the other."""
+    known = state.scans.get(message.scan.id)
+    wish = ScanWish(scan=message.scan, bars=known.bars if known else None)
+    return replace(state, scans={**state.scans, message.scan.id: wish}), ()
+
+
+def on_bars_ready(state: State, message: m.BarsReady, context: Context) -> Decided:
+    if message.scan is None:
+        return state, ()
+    wish = ScanWish(scan=message.scan, bars=message)
+    return replace(state, scans={**state.scans, message.scan.id: wish}), ()
+
+
+def on_scan_found(state: State, outcome: ScanFound, context: Context) -> Decided:
+    if outcome.scan.id not in state.scans:
+        return state, ()
+    scans = {key: wish for key, wish in state.scans.items() if key != outcome.scan.id}
+    return replace(state, scans=scans), tuple(_parts(outcome))
+
+
+def _parts(found: ScanFound) -> Iterable[Said]:
+    """Exits first, then signals; at least one part, so that a scan which found nothing goes on too."""
+    everything: list[Exit | Signal] = [*found.exits, *found.signals]
+    chunks = [everything[start : start + PART] for start in range(0, len(everything), PART)] or [[]]
+    for number, chunk in enumerate(chunks, start=1):
+        part = m.ScanCompleted(
+            scan=found.scan,
+            part=number,
+            parts=len(chunks),
+            exits=tuple(each for each in chunk if isinstance(each, Exit)),
+            signals=tuple(each for each in chunk if isinstance(each, Signal)),
+            bars_digest=found.bars_digest,
+            aborted=found.aborted,
+        )
+        yield Said(part, found.scan.session, found.scan.id)
+
+
+# --- what people see ------------------------------------------------------------------------------------
+
+
+def gauges(state: State) -> Iterable[Sample]:
+    yield Sample("kobe_positions_watched", float(len(state.positions)), help="Positions watched for exits")
+    yield Sample("kobe_scans_pending", float(len(state.scans)), help="Scans due and not completed")
+
+
+def counts(message: m.Message) -> Iterable[Sample]:
+    """Signals by strategy, exits by purpose, aborted scans."""
+    if not isinstance(message, m.ScanCompleted):
+        return
+    for signal in message.signals:
+        yield Sample("kobe_signals", 1, {"strategy": signal.strategy})
+    for each in message.exits:
+        yield Sample("kobe_exits", 1, {"purpose": each.purpose.value})
+    if message.aborted and message.part == 1:
+        yield Sample("kobe_scans_aborted", 1)
+
+
+EVENTS: dict[type, str] = {}
+
+HANDLERS: dict[type, Handler] = {
+    m.OrderFilled: on_order_filled,
+    m.PositionAdjusted: on_position_adjusted,
+    m.OrderSubmitted: on_other_execution,
+    m.OrderEnded: on_other_execution,
+    m.OrderUnknown: on_other_execution,
+    m.ProtectionPlaced: on_other_execution,
+    m.AccountSeen: on_other_execution,
+    m.ScanExecuted: on_other_execution,
+    m.ScanDue: on_scan_due,
+    m.BarsReady: on_bars_ready,
+    ScanFound: on_scan_found,
+}

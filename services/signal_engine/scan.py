@@ -1,0 +1,77 @@
+"""One scan over a panel: the strategies' signals at its last session in rank order, and the exits that are due.
+
+Called by the service's work with the very functions and the very history of a backtest. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from shared.domain.bars import Panel
+from shared.domain.signals import LONG, SignalTable
+from shared.schemas.values import Direction, Signal
+from shared.strategies.registry import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Enabled:
+    """A strategy with its parameters; their order is the rank order."""
+
+    strategy: Strategy
+    params: Any
+
+    @property
+    def name(self) -> str:
+        return self.strategy.NAME
+
+
+def tables(panel: Panel, strategies: Sequence[Enabled]) -> dict[str, SignalTable]:
+    """Every signal of the panel's whole history, by strategy, in rank order."""
+    return {enabled.name: enabled.strategy.signals(panel, enabled.params) for enabled in strategies}
+
+
+def last_signals(
+    panel: Panel, found: Mapping[str, SignalTable], *, without: Collection[str] = ()
+) -> tuple[Signal, ...]:
+    """The signals at the panel's last session: strategies in their order, then score descending, then symbol."""
+    column = panel.sessions.size - 1
+    ranked: list[tuple[int, float, str, Signal]] = []
+    for rank, (name, table) in enumerate(found.items()):
+        today = table.on(column)
+        for entry, signal in enumerate(_signals(panel, name, today)):
+            ranked.append((rank, -float(today.score[entry]), signal.symbol, signal))
+    ranked.sort(key=lambda each: each[:3])
+    return tuple(signal for *_, symbol, signal in ranked if symbol not in without)
+
+
+def _signals(panel: Panel, strategy: str, table: SignalTable) -> Iterator[Signal]:
+    for entry in range(table.size):
+        target = float(table.target[entry])
+        values = {name: float(column[entry]) for name, column in table.indicators.items()}
+        yield Signal(
+            session=panel.sessions[table.column[entry]].item(),
+            symbol=panel.symbols[table.row[entry]],
+            strategy=strategy,
+            direction=Direction.LONG if table.side[entry] == LONG else Direction.SHORT,
+            reference_price=_dollars(table.reference_price[entry]),
+            stop=_dollars(table.stop[entry]),
+            target=None if math.isnan(target) else _dollars(target),
+            time_stop_bars=table.time_stop_bars,
+            score=shortest(float(table.score[entry])),
+            reason=table.reason,
+            indicators={name: shortest(value) for name, value in values.items() if math.isfinite(value)},
+        )
+
+
+def shortest(value: float) -> Decimal:
+    """The shortest text of a float64, as a Decimal: equal scores and only they are equal."""
+    return Decimal(repr(value))
+
+
+def _dollars(price: float) -> Decimal:
+    """A price that is rounded to the cent already."""
+    return Decimal(f"{price:.2f}")
