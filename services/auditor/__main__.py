@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from services.auditor.journal import Journal
-from services.auditor.recorder import Recorder
+from services.auditor.recorder import Cadence, Recorder
 from shared.runtime.main import Wiring, run_process
 from shared.runtime.seal import Sealer
 from shared.runtime.signing import Signer
@@ -26,9 +24,7 @@ def run(wiring: Wiring) -> None:
             metrics=wiring.metrics,
             health=wiring.health,
             log=wiring.log,
-            chain_id=hashlib.sha256(signer.public).hexdigest()[:16],
-            checkpoint_records=audit.checkpoint_records,
-            checkpoint_seconds=audit.checkpoint_seconds,
+            cadence=Cadence(records=audit.checkpoint_records, seconds=audit.checkpoint_seconds),
         ).run(wiring.stop)
     finally:
         journal.close()

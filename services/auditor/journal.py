@@ -1,7 +1,7 @@
-"""The chain on disk: day files that only grow, synced before anything is said of them, and the position after them.
+"""The chain on disk: day files that only grow, synced before anything is said of them.
 
-Written by the auditor alone (file lock). On start it takes in what a crash left: whole records after the position are
-counted, a torn last line is cut and kept aside; a file shorter than its position is tampering and stops the auditor.
+Written by the auditor alone (file lock). It never changes a byte that was synced; what a crash left is recovery's.
+The position file only saves the next start from counting everything again; each checkpoint renews it.
 """
 
 from __future__ import annotations
@@ -10,176 +10,139 @@ import datetime as dt
 import fcntl
 import os
 from collections.abc import Iterable, Mapping
-from io import BufferedRandom
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
-from shared.domain.chain import BrokenLink, NotCanonical, open_line, seal
-from shared.domain.errors import InvariantBroken, UserError
-from shared.domain.merkle import Frontier, leaf_hash
+from services.auditor.numbers import Gap
+from services.auditor.recovery import POSITION, Position, read_genesis, recover
+from shared.domain.chain import seal
+from shared.domain.errors import InvariantBroken, TransientError, UserError
 
-POSITION = "position.json"
 LOCK = "lock"
-RECOVERY = "Recovered"
-
-
-class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """What is surely on disk: `offset` bytes of `file`; each stream's last entry read, each writer's last number."""
-
-    height: int = 0
-    head: str | None = None
-    file: str = ""
-    offset: int = 0
-    peaks: tuple[str, ...] = ()
-    streams: dict[str, str] = {}
-    writers: dict[str, int] = {}
-
-
-def day_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.jsonl"))
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 class Journal:
     """Append whole batches; `close` when done. Raises UserError if another process writes here."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._lock = _locked(folder / LOCK)
-        self._file: IO[bytes] | None = None
+        self._lock = _locked(folder)
+        self._descriptor = -1
+        self._open_name = ""
         try:
-            self.position = _read_position(folder)
-            self.tree = Frontier(self.position.height, [bytes.fromhex(peak) for peak in self.position.peaks])
-            self.recovered = self._recover()
+            found = recover(folder)
+            self.genesis = read_genesis(folder)
         except BaseException:
             self.close()
             raise
+        self.standing, self.cut = found.standing, found.cut
+        self._name, self._offset = found.file, found.offset
 
     @property
     def height(self) -> int:
-        return self.position.height
+        return self.standing.height
 
-    def append(
-        self,
-        payloads: Iterable[Mapping[str, Any]],
-        *,
-        day: dt.date,
-        streams: Mapping[str, str] | None = None,
-        writers: Mapping[str, int] | None = None,
-    ) -> None:
-        """One write, one sync, then the position. Nothing of a batch counts before all of it is on disk."""
-        name = max(f"{day:%Y%m%d}.jsonl", self.position.file)
-        head, lines = self.position.head, []
+    def append(self, payloads: Iterable[Mapping[str, Any]], *, day: dt.date) -> list[Gap]:
+        """One write, one sync; the numbers that came a second time.
+
+        Nothing counts before all of it is on disk. Raises TransientError when the disk will not take it (nothing
+        was written then), InvariantBroken when it is unknown what the disk holds.
+        """
+        head, sealed = self.standing.head, []
         for payload in payloads:
             line, head = seal(payload, head)
-            lines.append(line)
-        file = self._open(name)
-        file.write(b"".join(line + b"\n" for line in lines))
-        file.flush()
-        os.fsync(file.fileno())
-        for line in lines:
-            self.tree.append(leaf_hash(line))
-        self._move(head, name, file.tell(), streams or {}, writers or {})
+            sealed.append((payload, line, head))
+        self._open(max(f"{day:%Y%m%d}.jsonl", self._name))
+        self._write(b"".join(line + b"\n" for _, line, _ in sealed))
+        repeated = [gap for record in sealed if (gap := self.standing.take(*record))]
+        self.genesis = self.genesis or sealed[0][0]
+        return repeated
 
-    def _move(
-        self, head: str | None, name: str, offset: int, streams: Mapping[str, str], writers: Mapping[str, int]
-    ) -> None:
-        self.position = Position(
-            height=self.tree.size,
-            head=head,
-            file=name,
-            offset=offset,
-            peaks=tuple(peak.hex() for peak in self.tree.peaks),
-            streams={**self.position.streams, **streams},
-            writers={**self.position.writers, **writers},
+    def _write(self, data: bytes) -> None:
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except OSError as error:
+            self._undo(error)
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise InvariantBroken(f"{self._open_name} could not be synced ({error.strerror})") from error
+        self._offset += len(data)
+
+    def _undo(self, error: OSError) -> None:
+        """After half a batch, go back to where the file was whole."""
+        try:
+            os.ftruncate(self._descriptor, self._offset)
+        except OSError:
+            raise InvariantBroken(f"{self._open_name} is half written ({error.strerror})") from error
+        raise TransientError(f"the audit disk does not take more: {error.strerror}", retry_after=1.0) from error
+
+    def _open(self, name: str) -> None:
+        """The day's file; a file just made is in its folder for good before anything is written into it."""
+        if self._open_name == name:
+            return
+        self._close_file()
+        try:
+            self._descriptor = os.open(self.folder / name, _APPEND, 0o644)
+            _sync_folder(self.folder)
+        except OSError as error:
+            raise TransientError(f"{name} cannot be opened: {error.strerror}", retry_after=1.0) from error
+        self._open_name = name
+        if name != self._name:
+            self._name, self._offset = name, 0
+
+    def keep_position(self) -> None:
+        """Not synced: what it lacks after a power loss is counted again from the files."""
+        standing = self.standing
+        position = Position(
+            height=standing.height,
+            head=standing.head,
+            file=self._name,
+            offset=self._offset,
+            peaks=tuple(peak.hex() for peak in standing.tree.peaks),
+            streams=standing.streams,
+            writers=standing.numbers.saved(),
         )
         aside = self.folder / f".{POSITION}"
-        aside.write_bytes(msgspec.json.encode(self.position))
-        aside.replace(self.folder / POSITION)
+        try:
+            aside.write_bytes(msgspec.json.encode(position))
+            aside.replace(self.folder / POSITION)
+        except OSError as error:
+            raise TransientError(f"the audit disk does not take more: {error.strerror}", retry_after=1.0) from error
 
-    def _open(self, name: str) -> IO[bytes]:
-        if self._file is None or Path(str(self._file.name)).name != name:
-            if self._file is not None:
-                self._file.close()
-            self._file = (self.folder / name).open("ab")
-        return self._file
-
-    def _recover(self) -> int:
-        """Count what was written after the position; the number of bytes cut from a torn end."""
-        self._refuse_shortened()
-        torn = 0
-        for file in day_files(self.folder):
-            if file.name < self.position.file:
-                continue
-            start = self.position.offset if file.name == self.position.file else 0
-            with file.open("r+b") as handle:
-                handle.seek(start)
-                torn += self._take_in(file, handle, start)
-        return torn
-
-    def _refuse_shortened(self) -> None:
-        if not self.position.file:
-            return
-        file = self.folder / self.position.file
-        size = file.stat().st_size if file.exists() else 0
-        if size < self.position.offset:
-            raise InvariantBroken(
-                f"{file} has {size} bytes where {self.position.offset} were written: the chain was cut. "
-                "Restore it from a backup; `kobe audit verify` says what is missing."
-            )
-
-    def _take_in(self, file: Path, handle: BufferedRandom, start: int) -> int:
-        offset = start
-        for line in handle:
-            try:
-                if not line.endswith(b"\n"):
-                    raise NotCanonical("torn")
-                payload, this_hash = open_line(line[:-1], self.position.head)
-            except (NotCanonical, BrokenLink):
-                return self._cut(file, handle, offset)
-            offset += len(line)
-            self.tree.append(leaf_hash(line[:-1]))
-            self._move(this_hash, file.name, offset, *read_from(payload))
-        return 0
-
-    def _cut(self, file: Path, handle: BufferedRandom, offset: int) -> int:
-        """What follows `offset` is no record: keep it aside, and go on from there."""
-        handle.seek(offset)
-        torn = handle.read()
-        (self.folder / f"{file.stem}.torn-{offset}").write_bytes(torn)
-        handle.truncate(offset)
-        os.fsync(handle.fileno())
-        return len(torn)
+    def _close_file(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._open_name = -1, ""
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        """Whoever stops in good order keeps the position first; after a crash nobody does, and nothing is lost."""
+        self._close_file()
         self._lock.close()
 
 
-def read_from(payload: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, int]]:
-    """Where a record was read: {stream: entry id}, and {writer: seq} if it has a number."""
-    streams = {payload["stream"]: payload["entry_id"]} if "stream" in payload else {}
-    writers = {payload["writer"]: payload["seq"]} if "seq" in payload else {}
-    return streams, writers
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def _locked(path: Path) -> IO[str]:
-    lock = path.open("w")
+def _locked(folder: Path) -> IO[str]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
+    except OSError as error:
+        raise UserError(f"The audit folder {folder} cannot be written: {error.strerror}.", exit_code=2) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise UserError(f"Another auditor writes into {path.parent}; there may be only one.") from None
+        raise UserError(f"Another auditor writes into {folder}; there may be only one.") from None
     return lock
-
-
-def _read_position(folder: Path) -> Position:
-    try:
-        return msgspec.json.decode((folder / POSITION).read_bytes(), type=Position)
-    except FileNotFoundError:
-        return Position()
-    except msgspec.MsgspecError as error:
-        raise InvariantBroken(f"{folder / POSITION} is unreadable ({error}); restore it from a backup") from error

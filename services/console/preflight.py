@@ -37,7 +37,8 @@ def findings(environ: Mapping[str, str]) -> list[Finding]:
         try:
             found.append(check())
         except UserError as error:
-            found.append(Finding(what="refused", sentence=str(error), exit_code=error.exit_code))
+            code = error.exit_code if error.exit_code in (MISSING_KEYS, PROBE_FAILED) else CONFIG_PIN_ERROR
+            found.append(Finding(what="configuration", sentence=str(error), exit_code=code))
         if found[-1].exit_code:
             break
     return found
@@ -56,6 +57,7 @@ def _checks(environ: Mapping[str, str]) -> Iterator[Callable[[], Finding]]:
         yield lambda: Finding(what="keys", sentence="sim needs no keys and asks nobody outside this machine")
         return
     yield lambda: _keys(settings.environment)
+    yield lambda: _bars(settings)
     yield lambda: _broker(settings.environment)
     yield lambda: _data(settings.environment)
 
@@ -81,6 +83,17 @@ def _keys(environment: Environment) -> Finding:
         sentence = f"{' and '.join(missing)} missing; put them into .env (see .env.example) or name a file in …_FILE"
         return Finding(what="keys", sentence=sentence, exit_code=MISSING_KEYS)
     return Finding(what="keys", sentence="all there")
+
+
+def _bars(settings: Settings) -> Finding:
+    table = settings.steering.bars
+    if table.vendor != "folder":
+        return Finding(what="bars", sentence=f"from {table.vendor}")
+    path = Path(table.folder)
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        return Finding(what="bars", sentence=f"from {path}")
+    sentence = f"{path} holds no bars; put CSV or Parquet files of daily bars there, or name another in [bars] folder"
+    return Finding(what="bars", sentence=sentence, exit_code=PROBE_FAILED)
 
 
 def _broker(environment: Environment) -> Finding:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 
+from services.data_fetcher.endless import Endless
 from services.data_fetcher.handlers import EVENTS, HANDLERS, State, counts, gauges
 from services.data_fetcher.keeper import BarKeeper, Universe
 from services.data_fetcher.vendor import VendorPlace, bars_vendor, quotes_vendor
@@ -12,6 +14,7 @@ from services.data_fetcher.work import DataFetcherWork
 from shared.runtime.contract import Service
 from shared.runtime.main import Wiring, run_service
 from shared.runtime.settings import Settings
+from shared.runtime.xnys import Xnys
 from shared.schemas.streams import ServiceName
 
 
@@ -35,14 +38,15 @@ def keeper(settings: Settings) -> BarKeeper:
         minimum_coverage=bars.minimum_coverage,
     )
     vendor = bars_vendor(bars.vendor, vendor_place(settings))
+    replayed = settings.steering.timetable
+    if replayed.clock == "replay" and replayed.loop:
+        vendor = Endless(vendor, sessions)
     return BarKeeper(settings.environment.archive_dir, bars.vendor, vendor, universe)
 
 
-def sessions_between(after: dt.date, through: dt.date) -> int:
-    """The calendar is imported only when the archive is behind: it brings pandas."""
-    from shared.runtime.xnys import Xnys
-
-    return Xnys(after, through).sessions_between(after, through)
+def sessions(after: dt.date, through: dt.date) -> Sequence[dt.date]:
+    """The exchange's; asked only when the archive ends too early."""
+    return Xnys(after, through).sessions(after, through)
 
 
 def build(wiring: Wiring) -> Service[State]:
@@ -53,7 +57,7 @@ def build(wiring: Wiring) -> Service[State]:
         initial=State(),
         handlers=HANDLERS,
         settings=None,
-        work=DataFetcherWork(keeper(settings), quotes, wiring.clock, sessions_between=sessions_between),
+        work=DataFetcherWork(keeper(settings), quotes, wiring.clock, sessions),
         events=EVENTS,
         gauges=gauges,
         counts=counts,

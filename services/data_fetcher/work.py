@@ -6,10 +6,10 @@ A scan never waits long for a vendor: what cannot be had in time is said to be m
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from services.data_fetcher.endless import SessionsAfter
 from services.data_fetcher.handlers import BarsChecked, QuotesFetched, QuoteWish, State
 from services.data_fetcher.keeper import BarKeeper
 from services.data_fetcher.vendor import QuotesVendor
@@ -23,18 +23,10 @@ IDLE_SECONDS = 60.0
 
 
 class DataFetcherWork:
-    """`sessions_between(after, through)` is the calendar's, asked only when the archive is behind."""
+    """`sessions(after, through)` is the calendar's, asked only when the archive is behind."""
 
-    def __init__(
-        self,
-        keeper: BarKeeper,
-        quotes: QuotesVendor,
-        clock: Clock,
-        *,
-        sessions_between: Callable[[dt.date, dt.date], int],
-    ) -> None:
-        self._keeper, self._quotes, self._clock = keeper, quotes, clock
-        self._sessions_between = sessions_between
+    def __init__(self, keeper: BarKeeper, quotes: QuotesVendor, clock: Clock, sessions: SessionsAfter) -> None:
+        self._keeper, self._quotes, self._clock, self._sessions = keeper, quotes, clock, sessions
 
     def recover(self, state: State) -> None:
         self._keeper.ensure()
@@ -77,7 +69,7 @@ class DataFetcherWork:
 
     def _checked(self, through: dt.date, scan: ScanRef | None) -> BarsChecked:
         last = self._keeper.last
-        behind = self._sessions_between(last, through) if last and last < through else 0
+        behind = len(self._sessions(last, through)) if last and last < through else 0
         return BarsChecked(ready=self._keeper.report(through, scan), age_sessions=behind)
 
     def _outcome(self, value: Any, session: dt.date, correlation_id: str) -> Outcome:

@@ -53,10 +53,15 @@ Decided = Decision[State]
 
 
 def on_session_opened(state: State, message: SessionOpened, _: Context) -> Decided:
-    """Yesterday's ended orders and scans are forgotten; the journal remembers them."""
+    """What ended in other sessions is forgotten, unless its scan still waits; the journal remembers it."""
     today = message.session
-    kept = {key: order for key, order in state.orders.items() if order.live or order.session >= today}
-    scans = {key: scan for key, scan in state.scans.items() if scan.session >= today}
+    scans = {key: scan for key, scan in state.scans.items() if scan.session == today or not scan.executed}
+    waiting = {scan.scan_id for scan in scans.values()}
+    kept = {
+        key: order
+        for key, order in state.orders.items()
+        if order.live or order.session == today or order.scan_id in waiting
+    }
     return replace(state, session=today, orders=kept, scans=scans), ()
 
 

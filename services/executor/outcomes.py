@@ -74,7 +74,8 @@ class Halted(Value, frozen=True, kw_only=True):
 class Reconciled(Value, frozen=True, kw_only=True):
     """What the broker says of everything: orders (`views`), positions, account.
 
-    `orphans` are orders with our prefix that neither state nor journal knows. `asked`: the wish it answers; None if
+    `orphans` are orders with our prefix that neither state nor journal knows; `missing` are orders of ours that the
+    broker does not know. `asked`: the wish it answers; None if
     we looked by ourselves. `cursor`: None leaves it where it is.
     """
 
@@ -84,5 +85,6 @@ class Reconciled(Value, frozen=True, kw_only=True):
     positions: tuple[PositionView, ...]
     account: AccountView
     orphans: tuple[str, ...]
+    missing: tuple[str, ...]
     foreign_orders: int
     cursor: dt.datetime | None

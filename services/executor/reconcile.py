@@ -7,7 +7,7 @@ not there; any other disagreement must be seen twice, and then it halts.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from msgspec.structs import replace
 
@@ -21,9 +21,10 @@ from services.executor.state import (
     State,
     live_orders,
     with_halt,
+    with_order,
     with_position,
 )
-from shared.domain import ledger
+from shared.domain import ledger, orders
 from shared.domain.ledger import Position
 from shared.domain.orders import ENDINGS, OrderView
 from shared.runtime.contract import Context, Decision, Said
@@ -40,12 +41,12 @@ TRADING = tuple(purpose for purpose in Purpose if purpose is not Purpose.PROTECT
 def observe(
     broker: Broker, state: State, asked: ReconcileWish | None, session: dt.date, *, journaled: Callable[[str], bool]
 ) -> Reconciled:
-    """Positions are asked before orders: a position that is gone then was closed by an order we see afterwards.
+    """Positions before orders: one that is gone was closed by an order we see afterwards. The account at last, so
+    that it holds every fill seen.
 
     Raises TransientError. Between bar and close nothing can come that the orders we know do not show.
     """
-    account, positions = broker.account(), broker.positions()
-    listed = broker.open_orders()
+    positions, listed = broker.positions(), broker.open_orders()
     views = {view.client_order_id: view for view in listed.ours}
     foreign, cursor = listed.foreign, None
     if asked is None or asked.stage is not Stage.BAR:
@@ -53,28 +54,29 @@ def observe(
         views = {view.client_order_id: view for view in recent.ours} | views
         if state.cursor is None or (asked and asked.stage is Stage.OPEN):
             cursor = max((view.submitted_at for view in recent.ours if view.submitted_at), default=None)
-    views |= _looked_up(broker, state, views)
+    looked_up = _looked_up(broker, state, views)
+    views |= {key: view for key, view in looked_up.items() if view}
     return Reconciled(
         session=session,
         asked=asked,
         views=tuple(view for key, view in views.items() if key in state.orders and state.orders[key].sent),
         positions=positions,
-        account=account,
+        account=broker.account(),
         orphans=tuple(sorted(key for key, view in views.items() if _orphaned(view, state, journaled))),
+        missing=tuple(key for key, view in looked_up.items() if view is None),
         foreign_orders=foreign,
         cursor=cursor,
     )
 
 
-def _looked_up(broker: Broker, state: State, listed: Mapping[str, OrderView]) -> dict[str, OrderView]:
-    """Every order of ours that is live to us and not in the list."""
-    found = {}
+def _looked_up(broker: Broker, state: State, listed: Mapping[str, OrderView]) -> dict[str, OrderView | None]:
+    """Every order of ours that is live to us and not in the list; None: the broker does not know it."""
+    found: dict[str, OrderView | None] = {}
     for order in state.orders.values():
         if order.live and order.sent and order.client_order_id not in listed:
             known = order.broker_order_id
             view = broker.order(known) if known else broker.order_by_client_id(order.client_order_id)
-            if view:
-                found[order.client_order_id] = view
+            found[order.client_order_id] = view
     return found
 
 
@@ -94,12 +96,14 @@ def on_reconciled(state: State, seen: Reconciled, context: Context) -> Decision[
     words: list[Said] = []
     moved: set[str] = set()
     for view in seen.views:
-        order = state.orders[view.client_order_id]
-        if order.ending is Ending.ABANDONED:
+        order = state.orders.get(view.client_order_id)
+        if order is None or order.ending is Ending.ABANDONED:
             continue
         state, said = settle.taken(state, order, view, at=context.at)
         moved |= {order.symbol} if said else set()
         words += said
+    for name in seen.missing:
+        state = with_order(state, orders.doubted(state.orders[name], at=context.at))
     state, adjusted, drifting = _compared(state, seen, context, moved)
     state = _account(state, seen, context)
     words += adjusted
@@ -147,35 +151,39 @@ def _account_seen(state: State, seen: Reconciled, drifting: tuple[str, ...]) -> 
 
 
 def _compared(
-    state: State, seen: Reconciled, context: Context, moved: Iterable[str]
+    state: State, seen: Reconciled, context: Context, moved: Collection[str]
 ) -> tuple[State, list[Said], tuple[str, ...]]:
     """The state with books that agree where they must, what was adjusted, and the symbols that differed."""
     theirs = {view.symbol: view for view in seen.positions}
-    words, drifts = [], {}
-    differing = [
-        symbol for symbol in sorted(state.positions) if _differs(state.positions[symbol], theirs.get(symbol))
-    ]
+    words: list[Said] = []
+    drifts: dict[str, Drift] = {}
+    differing = [symbol for symbol, held in sorted(state.positions.items()) if _differs(held, theirs.get(symbol))]
     for symbol in differing:
         view = theirs.get(symbol)
-        drift = _drift(
-            state, symbol, f"{symbol}: we hold {state.positions[symbol].qty}, {_told(view)}", context, symbol
-        )
+        what = f"{symbol}: we hold {state.positions[symbol].qty}, {_told(view)}"
+        drift = _drift(state, symbol, what, context, symbol)
         settled = symbol not in moved and not live_orders(state, symbol, TRADING)
         if settled and (view is None or _seen_twice(drift, context)):
-            if view is not None:
-                state = with_halt(state, f"position drift in {drift.what}")
+            state = state if view is None else with_halt(state, f"position drift in {what}")
             state, said = _adjusted(state, seen, symbol, view)
             words.append(said)
         else:
             drifts[symbol] = drift
+    state, strays = _strays(state, seen, context)
+    state = _marked(replace(state, drifts=drifts | strays), seen, theirs)
+    return state, words, tuple(differing)
+
+
+def _strays(state: State, seen: Reconciled, context: Context) -> tuple[State, dict[str, Drift]]:
+    """Orders under our name that we do not follow: seen twice they halt, once."""
+    drifts = {}
     for orphan in seen.orphans:
         what = f"the broker has an order {orphan} that we do not follow"
         drift = _drift(state, orphan, what, context)
         if _seen_twice(drift, context) and not drift.alarmed:
             state, drift = with_halt(state, what), replace(drift, alarmed=True)
         drifts[orphan] = drift
-    state = _marked(replace(state, drifts=drifts), seen, theirs)
-    return state, words, tuple(differing)
+    return state, drifts
 
 
 def _differs(position: Position, view: PositionView | None) -> bool:

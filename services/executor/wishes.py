@@ -54,7 +54,7 @@ Wish = Halt | Cancel | Look | Send | Reconcile | Repeat
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What wishes depend on besides the state: the instant, the kill, and symbols the broker's stream has named."""
+    """What wishes depend on besides the state: the instant, the kill, and what the broker's stream has named."""
 
     at: dt.datetime
     halted: bool = False
@@ -118,8 +118,13 @@ def _reconciles(state: State, moment: Moment) -> Iterator[Wish]:
 
 def _touched(state: State, moment: Moment) -> Iterator[Wish]:
     for order in state.orders.values():
-        if order.rests and order.symbol in moment.touched:
+        if order.rests and named(order, moment.touched):
             yield Look(order)
+
+
+def named(order: Order, touched: frozenset[str]) -> bool:
+    """The stream names our orders by their id, others' only by symbol."""
+    return order.symbol in touched or order.client_order_id in touched
 
 
 def _repeats(state: State, _: Moment) -> Iterator[Wish]:

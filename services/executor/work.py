@@ -51,7 +51,7 @@ class Latch(Protocol):
 
 class Wakeups(Protocol):
     def take(self) -> frozenset[str]:
-        """Symbols the broker's stream has named since the last call; `*` for all."""
+        """What the broker's stream has named since the last call: our ids, others' symbols; `*` for everything."""
         ...
 
 
@@ -107,8 +107,8 @@ class ExecutorWork:
     def _moment(self, state: State) -> Moment:
         if self.wakeups:
             self._touched |= self.wakeups.take()
-        if EVERYTHING in self._touched:
-            self._touched = frozenset(order.symbol for order in state.orders.values() if order.rests)
+        if self._touched:
+            self._touched = _still_live(state, self._touched)
         return Moment(
             at=self.clock.now(),
             halted=bool(self.latch.reasons()),
@@ -134,7 +134,7 @@ class ExecutorWork:
             case Cancel(order):
                 return self._about(order, self._canceled(order))
             case Look(order):
-                self._touched -= {order.symbol}
+                self._touched -= {order.symbol, order.client_order_id}
                 return self._about(order, self._looked(order))
             case Send(order):
                 return self._sent(state, order)
@@ -268,3 +268,11 @@ class ExecutorWork:
             return Seen(view=self.broker.order(told.view.broker_order_id) or told.view)
         except TransientError:
             return told
+
+
+def _still_live(state: State, touched: frozenset[str]) -> frozenset[str]:
+    """What the stream named, as far as it is about orders that live; they may not have been told of yet."""
+    live = [order for order in state.orders.values() if order.live]
+    if EVERYTHING in touched:
+        return frozenset(order.client_order_id for order in live)
+    return touched & {name for order in live for name in (order.symbol, order.client_order_id)}

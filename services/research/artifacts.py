@@ -37,24 +37,22 @@ TRADE_COLUMNS = (
 
 def trade_rows(panel: Panel, result: SimulationResult) -> list[tuple[object, ...]]:
     """One row a round trip, in order of entry, with the columns of TRADE_COLUMNS."""
-    trades = result.trades
-    return [
-        (
-            panel.symbols[trades.row[i]],
-            result.strategies[trades.strategy[i]],
-            "long" if trades.side[i] > 0 else "short",
-            int(trades.qty[i]),
-            str(panel.sessions[trades.entry_column[i]]),
-            f"{trades.entry_price[i]:.2f}",
-            str(panel.sessions[trades.exit_column[i]]),
-            f"{trades.exit_price[i]:.2f}",
-            reason,
-            int(trades.bars_held[i]),
-            f"{trades.pnl[i]:.2f}",
-            f"{trades.costs[i]:.4f}",
-        )
-        for i, reason in enumerate(trades.reasons())
-    ]
+    trades, sessions = result.trades, panel.sessions.astype(str).tolist()
+    columns = (
+        [panel.symbols[row] for row in trades.row.tolist()],
+        [result.strategies[place] for place in trades.strategy.tolist()],
+        ["long" if side > 0 else "short" for side in trades.side.tolist()],
+        trades.qty.tolist(),
+        [sessions[column] for column in trades.entry_column.tolist()],
+        [f"{price:.2f}" for price in trades.entry_price.tolist()],
+        [sessions[column] for column in trades.exit_column.tolist()],
+        [f"{price:.2f}" for price in trades.exit_price.tolist()],
+        trades.reasons(),
+        trades.bars_held.tolist(),
+        [f"{pnl:.2f}" for pnl in trades.pnl.tolist()],
+        [f"{costs:.4f}" for costs in trades.costs.tolist()],
+    )
+    return list(zip(*columns, strict=True))
 
 
 def trade_list(panel: Panel, result: SimulationResult) -> str:
@@ -62,11 +60,9 @@ def trade_list(panel: Panel, result: SimulationResult) -> str:
 
 
 def equity_curve(result: SimulationResult) -> str:
-    rows = zip(result.sessions, result.equity, result.cash, result.gross, strict=True)
-    return csv_text(
-        ("session", "equity", "cash", "gross"),
-        [(str(session), f"{equity:.4f}", f"{cash:.4f}", f"{gross:.4f}") for session, equity, cash, gross in rows],
-    )
+    money = [[f"{value:.4f}" for value in curve.tolist()] for curve in (result.equity, result.cash, result.gross)]
+    rows = zip(result.sessions.astype(str).tolist(), *money, strict=True)
+    return csv_text(("session", "equity", "cash", "gross"), rows)
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -84,12 +80,15 @@ def json_text(value: Any) -> str:
 
 
 def write_run(folder: Path, files: Mapping[str, str]) -> None:
-    """Put all files into `folder`: first all of them aside, then each renamed into its place. Others stay."""
+    """Put all files into `folder`: first all of them aside, then moved in place. What else lies there stays."""
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
     try:
         shutil.rmtree(aside, ignore_errors=True)
         for name, text in files.items():
-            _parent(aside / name).write_text(text)
+            _parent(aside / name).write_text(text, encoding="utf-8")
+        if not folder.exists():
+            aside.rename(folder)
+            return
         for name in files:
             (aside / name).replace(_parent(folder / name))
     except OSError as error:

@@ -63,8 +63,8 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
             raise UserError(f"{error}.", exit_code=64) from error
 
     def digest(self, bars_digest: str, code_digest: str) -> str:
-        """The run's id: inputs, bars and code. Where the bars lie does not matter."""
-        plain = msgspec.to_builtins(msgspec.structs.replace(self, bars=""), builtin_types=())
+        """The run's id: inputs, bars and code. Where bars and strategies lie does not matter."""
+        plain = msgspec.to_builtins(msgspec.structs.replace(self, bars="", folder=""), builtin_types=())
         return hashlib.sha256(canonical([_plain(plain), bars_digest, code_digest])).hexdigest()[:20]
 
 

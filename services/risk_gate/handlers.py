@@ -5,24 +5,45 @@ It is the only producer the executor obeys. Two phases a scan: exits, then, once
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import datetime as dt
 
-import msgspec
+from msgspec.structs import replace
 
-from services.risk_gate.decide import decide_entries, decide_exits
+from services.risk_gate.decide import Verdict, decide_entries, decide_exits, decided
 from services.risk_gate.state import REMEMBERED_SCANS, GateSettings, Gathering, State
 from shared.domain import book as books
 from shared.domain.book import Book
-from shared.runtime.contract import Context, Decision, Handler, Sample
+from shared.rules.judge import breached
+from shared.runtime.contract import Context, Decision, Handler, Said
 from shared.schemas import messages as m
 from shared.schemas.values import Phase, Purpose, ScanRef, Side, Slot, TradingState
 
-replace = msgspec.structs.replace
-Said = tuple[m.Message, ...]
+Words = tuple[m.Message | Said, ...]
+
+
+# --- the schedule ---------------------------------------------------------------------------------------
 
 
 def on_session_opened(state: State, message: m.SessionOpened, context: Context) -> Decision[State]:
-    return replace(state, book=books.roll_session(state.book, message.session)), ()
+    return _roll(state, message.session), ()
+
+
+def on_scan_due(state: State, message: m.ScanDue, context: Context) -> Decision[State]:
+    """Only the scheduler knows which session it is; a scan of any other is refused when it comes."""
+    return _roll(state, message.scan.session), ()
+
+
+def _roll(state: State, session: dt.date) -> State:
+    """Scans of earlier sessions that were never decided, or never executed, are forgotten."""
+    book = books.roll_session(state.book, session)
+    if book is state.book:
+        return state
+    return replace(
+        state, book=book, scans={key: scan for key, scan in state.scans.items() if scan.scan.session >= session}
+    )
+
+
+# --- what a scan is made of -----------------------------------------------------------------------------
 
 
 def on_scan_completed(state: State, message: m.ScanCompleted, context: Context) -> Decision[State]:
@@ -55,14 +76,36 @@ def on_quotes_seen(state: State, message: m.QuotesSeen, context: Context) -> Dec
     return _advance(_with(state, heard), context)
 
 
+def _gathering(state: State, scan: ScanRef) -> Gathering | None:
+    """The scan as gathered so far; None if it is already decided or being executed."""
+    if scan.id in state.decided:
+        return None
+    known = state.scans.get(scan.id, Gathering(scan=scan))
+    return known if known.awaits is None else None
+
+
+def _same_pin(context: Context) -> bool:
+    settings: GateSettings = context.settings
+    envelope = context.cause.envelope
+    return envelope is not None and envelope.config_pin == settings.config_pin
+
+
+# --- what became of orders ------------------------------------------------------------------------------
+
+
 def on_order_filled(state: State, message: m.OrderFilled, context: Context) -> Decision[State]:
-    book = books.fill(state.book, message.client_order_id, qty=message.qty, price=message.price)
-    change = message.qty if message.side is Side.BUY else -message.qty
+    book = books.apply_fill(
+        state.book,
+        message.client_order_id,
+        qty=message.qty,
+        price=message.price,
+        opens=message.purpose is Purpose.ENTRY,
+    )
     book = books.move_position(
         book,
         message.symbol,
         strategy=message.strategy,
-        change=change,
+        change=message.qty if message.side is Side.BUY else -message.qty,
         price=message.price,
         session=message.session,
     )
@@ -82,29 +125,27 @@ def on_position_adjusted(state: State, message: m.PositionAdjusted, context: Con
 
 
 def on_order_ended(state: State, message: m.OrderEnded, context: Context) -> Decision[State]:
-    return _heard(state, books.end(state.book, message.client_order_id), context)
+    return _heard(state, books.release(state.book, message.client_order_id, message.ending), context)
 
 
 def on_scan_executed(state: State, message: m.ScanExecuted, context: Context) -> Decision[State]:
+    """The exits are terminal: now its entries. The last phase is: the scan is over."""
     state, said = _heard(state, books.settle_scan(state.book, message.scan_id), context)
     scan = state.scans.get(message.scan_id)
     if scan is None or scan.awaits is not message.phase:
         return state, said
-    if message.phase is Phase.EXITS and scan.scan.slot is not Slot.CLOSE:
-        state, more = _entries(state, scan, context)
-        return state, said + more
-    return _done(state, message.scan_id), said
+    if message.final:
+        return _done(state, message.scan_id), said
+    book, verdicts = decide_entries(state.book, scan, context)
+    state, more = _conclude(replace(state, book=book), scan, Phase.ENTRIES, verdicts, context)
+    return state, (*said, *more)
 
 
 def on_account_seen(state: State, message: m.AccountSeen, context: Context) -> Decision[State]:
-    settings: GateSettings = context.settings
     book = books.see_account(state.book, cash=message.cash, equity=message.equity)
-    book = replace(book, drifted={**book.drifted, **dict.fromkeys(message.drift, True)})
-    state, said = _heard(state, book, context)
-    breach = settings.breached(state.book)
-    if breach and state.book.trading_state is TradingState.ACTIVE:
-        return _trading(state, TradingState.REDUCING, breach, said)
-    return state, said
+    state, tripped = _trip(replace(state, book=books.see_drift(book, message.drift)), context)
+    state, said = _heard(state, state.book, context)
+    return state, (*tripped, *said)
 
 
 def on_other_execution(state: State, message: m.Message, context: Context) -> Decision[State]:
@@ -112,26 +153,60 @@ def on_other_execution(state: State, message: m.Message, context: Context) -> De
     return _heard(state, state.book, context)
 
 
+# --- the operator ---------------------------------------------------------------------------------------
+
+
 def on_activate_requested(state: State, message: m.ActivateRequested, context: Context) -> Decision[State]:
-    """Only the operator moves back; the high-water marks begin anew, else the same breach would fire at once."""
-    book = replace(state.book, peak_equity=state.book.equity, session_equity=state.book.equity)
-    return _trading(replace(state, book=book), TradingState.ACTIVE, f"{message.by}: {message.why}", ())
+    """Nobody else moves trading back to active."""
+    if state.book.trading_state is TradingState.ACTIVE:
+        return state, ()
+    changed = m.TradingStateChanged(state=TradingState.ACTIVE, why=f"{message.by}: {message.why}")
+    return replace(state, book=books.activate(state.book)), (changed,)
 
 
 def on_drift_acknowledged(state: State, message: m.DriftAcknowledged, context: Context) -> Decision[State]:
-    drifted = {symbol: True for symbol in state.book.drifted if symbol != message.symbol}
-    return replace(state, book=replace(state.book, drifted=drifted)), ()
+    return replace(state, book=books.acknowledge_drift(state.book, message.symbol)), ()
 
 
 # --- the course of a scan -------------------------------------------------------------------------------
 
 
-def _gathering(state: State, scan: ScanRef) -> Gathering | None:
-    """The scan as gathered so far; None if it is already decided or being executed."""
-    if scan.id in state.decided:
-        return None
-    known = state.scans.get(scan.id, Gathering(scan=scan))
-    return known if known.awaits is None else None
+def _heard(state: State, book: Book, context: Context) -> tuple[State, Words]:
+    """Count an execution; scans that waited for just this one may now be decided."""
+    state = replace(state, book=book, executions_seq=max(state.executions_seq, context.cause.seq))
+    return _advance(state, context)
+
+
+def _advance(state: State, context: Context) -> tuple[State, Words]:
+    """Decide every scan that is complete and whose executions have been counted."""
+    said: Words = ()
+    for scan in list(state.scans.values()):
+        if scan.complete and scan.awaits is None and state.executions_seq >= scan.scan.executions_seq:
+            state, more = _decide(state, scan, context)
+            said += more
+    return state, said
+
+
+def _decide(state: State, scan: Gathering, context: Context) -> tuple[State, Words]:
+    """All exits; the entries too, unless an exit was approved and must be terminal first."""
+    book, verdicts = decide_exits(state.book, scan, context)
+    phase = Phase.EXITS
+    if scan.scan.slot is not Slot.CLOSE and not any(isinstance(verdict, m.OrderApproved) for verdict in verdicts):
+        phase = Phase.ENTRIES
+        book, entries = decide_entries(book, scan, context)
+        verdicts += entries
+    return _conclude(replace(state, book=book), scan, phase, verdicts, context)
+
+
+def _conclude(
+    state: State, scan: Gathering, phase: Phase, verdicts: list[Verdict], context: Context
+) -> tuple[State, Words]:
+    """Say the verdicts of a phase, remember what is awaited, and look whether a breaker has tripped."""
+    final = phase is Phase.ENTRIES or scan.scan.slot is Slot.CLOSE
+    kept = Gathering(scan=scan.scan) if final else replace(scan, exits=())
+    said = [*verdicts, decided(scan, phase, verdicts, final=final)]
+    state, tripped = _trip(_with(state, replace(kept, awaits=phase)), context)
+    return state, tuple(Said(message, scan.scan.session, scan.scan.id) for message in (*said, *tripped))
 
 
 def _with(state: State, scan: Gathering) -> State:
@@ -143,79 +218,19 @@ def _done(state: State, scan_id: str) -> State:
     return replace(state, scans=scans, decided=(*state.decided, scan_id)[-REMEMBERED_SCANS:])
 
 
-def _heard(state: State, book: Book, context: Context) -> tuple[State, Said]:
-    """Count an execution; scans that waited for just this one may now be decided."""
-    state = replace(state, book=book, executions_seq=max(state.executions_seq, context.cause.seq))
-    return _advance(state, context)
+def _trip(state: State, context: Context) -> tuple[State, tuple[m.TradingStateChanged, ...]]:
+    """A breaker moves to reducing by itself, once."""
+    settings: GateSettings = context.settings
+    why = breached(state.book, settings.rules) if state.book.trading_state is TradingState.ACTIVE else ""
+    if not why:
+        return state, ()
+    changed = m.TradingStateChanged(state=TradingState.REDUCING, why=why)
+    return replace(state, book=books.reduce_only(state.book, why)), (changed,)
 
-
-def _advance(state: State, context: Context) -> tuple[State, Said]:
-    """Decide every scan that is complete and whose executions have been counted."""
-    said: Said = ()
-    for scan in list(state.scans.values()):
-        ready = scan.complete and scan.awaits is None and state.executions_seq >= scan.scan.executions_seq
-        if ready:
-            state, more = _decide(state, scan, context)
-            said += more
-    return state, said
-
-
-def _decide(state: State, scan: Gathering, context: Context) -> tuple[State, Said]:
-    state = replace(state, book=books.roll_session(state.book, scan.scan.session))
-    if scan.scan.slot is not Slot.CLOSE and not scan.exits:
-        return _entries(state, scan, context)
-    book, said = decide_exits(state.book, scan, context)
-    state = replace(state, book=book)
-    if scan.scan.slot is Slot.CLOSE or any(isinstance(message, m.OrderApproved) for message in said):
-        return _with(state, replace(scan, awaits=Phase.EXITS)), tuple(said)
-    state, entries = _entries(state, scan, context)
-    return state, (*said[:-1], *entries)
-
-
-def _entries(state: State, scan: Gathering, context: Context) -> tuple[State, Said]:
-    wanted = scan if not scan.aborted else replace(scan, signals=())
-    book, said = decide_entries(state.book, wanted, context)
-    return _with(replace(state, book=book), replace(scan, awaits=Phase.ENTRIES)), tuple(said)
-
-
-def _trading(state: State, to: TradingState, why: str, said: Said) -> tuple[State, Said]:
-    book = replace(state.book, trading_state=to, why=why)
-    return replace(state, book=book), (*said, m.TradingStateChanged(state=to, why=why))
-
-
-def _same_pin(context: Context) -> bool:
-    envelope = context.cause.envelope
-    return envelope is None or envelope.config_pin == context.settings.config_pin
-
-
-# --- what people see ------------------------------------------------------------------------------------
-
-
-def gauges(state: State) -> Iterable[Sample]:
-    book = state.book
-    yield Sample("kobe_gate_budget_used_dollars", float(book.used), help="Budget of the session spent and reserved")
-    yield Sample("kobe_gate_cash_dollars", float(book.cash), help="Cash not reserved")
-    yield Sample("kobe_gate_positions_open", float(len(book.positions)), help="Positions the gate knows")
-    yield Sample("kobe_gate_reservations_open", float(len(book.reservations)), help="Approvals not yet settled")
-    for each in TradingState:
-        yield Sample("kobe_gate_trading_state", float(book.trading_state is each), {"state": each.value})
-
-
-def counts(message: m.Message) -> Iterable[Sample]:
-    if isinstance(message, m.OrderApproved):
-        yield Sample("kobe_gate_verdicts", 1, {"verdict": "approved", "reason": _kind(message.purpose)})
-    if isinstance(message, m.OrderDenied):
-        yield Sample("kobe_gate_verdicts", 1, {"verdict": "denied", "reason": message.reasons[0].value})
-
-
-def _kind(purpose: Purpose) -> str:
-    return purpose.value
-
-
-EVENTS: dict[type, str] = {m.OrderDenied: "policy_veto", m.TradingStateChanged: "trading_state_changed"}
 
 HANDLERS: dict[type, Handler] = {
     m.SessionOpened: on_session_opened,
+    m.ScanDue: on_scan_due,
     m.ScanCompleted: on_scan_completed,
     m.QuotesSeen: on_quotes_seen,
     m.OrderSubmitted: on_other_execution,

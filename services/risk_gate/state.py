@@ -1,21 +1,19 @@
-"""What the gate remembers: its book, and the scans it is still gathering or half through deciding."""
+"""What the gate remembers (its book, the scans it is gathering or half through deciding) and what it is told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass
 
 from shared.domain.book import Book
 from shared.domain.sizing import Sizing
-from shared.rules.registry import Rule
+from shared.rules.judge import Rule
 from shared.schemas.values import Exit, Mode, Phase, Quote, ScanRef, Signal, Value
 
 REMEMBERED_SCANS = 32
 
 
 class Gathering(Value, frozen=True, kw_only=True):
-    """One scan on its way: parts heard so far, and after the exits were decided what is still to be done."""
+    """One scan on its way: the parts heard so far; once decided, the phase whose execution it awaits."""
 
     scan: ScanRef
     parts: int = 0
@@ -35,7 +33,7 @@ class Gathering(Value, frozen=True, kw_only=True):
 
 
 class State(Value, frozen=True, kw_only=True):
-    """`executions_seq` is the last of the executor's messages that was counted."""
+    """`executions_seq` is the last of the executor's messages that was counted; `decided` are scans that are over."""
 
     book: Book = Book()
     scans: dict[str, Gathering] = {}
@@ -43,9 +41,9 @@ class State(Value, frozen=True, kw_only=True):
     executions_seq: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """`replay`: quotes and market hours are judged at the slot's time, not at the wall's."""
+    """`rank` is the strategies' order. `replay`: business time is the slot's, not the wall's."""
 
     mode: Mode
     account: str
@@ -56,5 +54,3 @@ class GateSettings:
     entry_ttl_seconds: int = 15
     exit_ttl_seconds: int = 300
     replay: bool = False
-    daily_budget: Decimal = Decimal(0)
-    breached: Callable[[Book], str] = field(default=lambda _: "")

@@ -36,7 +36,7 @@ def replay(settings: Settings) -> Replay:
         start = dt.date.fromisoformat(table.start) if table.start else None
     except ValueError:
         raise _wrong("start", table.start, "a date like 2024-01-31") from None
-    return Replay(sessions=table.sessions, start=start, pace_seconds=table.pace_seconds)
+    return Replay(sessions=table.sessions, start=start, pace_seconds=table.pace_seconds, loop=table.loop)
 
 
 def _time(key: str, text: str) -> dt.time:

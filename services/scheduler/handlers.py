@@ -53,6 +53,7 @@ class State(Value, frozen=True, kw_only=True):
     rested_from: dt.datetime | None = None
     scan: str = ""
     sessions_done: int = 0
+    bars_asked: dt.date | None = None
     finished: bool = False
 
 
@@ -88,6 +89,12 @@ class Advanced(Value, frozen=True, kw_only=True):
 
     session: dt.date
     stage: Stage
+
+
+class BarsEnded(Value, frozen=True, kw_only=True):
+    """A replay that goes on for ever has come to the end of the bars; more are wanted, up to `through`."""
+
+    through: dt.date
 
 
 class AllReplayed(Value, frozen=True, kw_only=True):
@@ -177,6 +184,12 @@ def on_scan_executed(state: State, message: m.ScanExecuted, context: Context) ->
     return replace(state, step=after), ()
 
 
+def on_bars_ended(state: State, outcome: BarsEnded, context: Context) -> Decided:
+    if state.bars_asked == outcome.through:
+        return state, ()
+    return replace(state, bars_asked=outcome.through), (m.BarsDue(through=outcome.through),)
+
+
 def on_all_replayed(state: State, outcome: AllReplayed, context: Context) -> Decided:
     return replace(state, finished=True), ()
 
@@ -255,5 +268,6 @@ HANDLERS: dict[type, Handler] = {
     SlotCame: on_slot_came,
     ReconcileCame: on_reconcile_came,
     Advanced: on_advanced,
+    BarsEnded: on_bars_ended,
     AllReplayed: on_all_replayed,
 }

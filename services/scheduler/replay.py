@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 import requests
 
-from services.scheduler.handlers import Advanced, AllReplayed, SessionBegun, State, Step, stage_to_reach
+from services.scheduler.handlers import Advanced, AllReplayed, BarsEnded, SessionBegun, State, Step, stage_to_reach
 from services.scheduler.work import session_correlation, session_times
 from shared.domain.errors import TransientError, UserError
 from shared.domain.timetable import Hours, Timetable
@@ -27,20 +27,26 @@ from shared.schemas.values import Stage, Value
 TIMEOUT_SECONDS = (3.05, 10.0)
 IDLE_SECONDS = 0.5
 BARS_POLL_SECONDS = 0.2
+MORE_BARS = dt.timedelta(days=365)
 
 
 class Replay(Value, frozen=True, kw_only=True):
-    """Which sessions: at most `sessions` (0: all) from `start`, or the last so many; the first has one before it."""
+    """Which sessions: at most `sessions` (0: all) from `start`, or the last so many; the first has one before it.
+
+    With `loop` the data-fetcher is asked for more bars at their end, and it goes on for ever."""
 
     sessions: int = 0
     start: dt.date | None = None
     pace_seconds: float = 0.0
+    loop: bool = False
 
 
-class UsualHours(Protocol):
+class Calendar(Protocol):
     """shared/runtime/xnys.py"""
 
     def usual_hours(self, session: dt.date, previous: dt.date) -> Hours: ...
+
+    def following(self, day: dt.date) -> Hours: ...
 
 
 class Market(Protocol):
@@ -55,7 +61,7 @@ class ReplayWork:
         replay: Replay,
         timetable: Timetable,
         *,
-        calendar: UsualHours,
+        calendar: Calendar,
         archive: Path,
         market: Market,
         clock: Clock,
@@ -86,14 +92,19 @@ class ReplayWork:
             raise TransientError("there are no bars to replay yet", retry_after=BARS_POLL_SECONDS)
         place = self._place_after(state, sessions)
         if place is None:
-            last = state.times.session if state.times else sessions[-1]
-            return None if state.finished else self._outcome(AllReplayed(), last)
+            return self._at_the_end(state, state.times.session if state.times else sessions[-1])
         hours = self._calendar.usual_hours(sessions[place], sessions[place - 1])
         return self._outcome(SessionBegun(times=session_times(hours, self._timetable)), hours.session)
 
+    def _at_the_end(self, state: State, last: dt.date) -> Outcome | None:
+        if not self._replay.loop:
+            return None if state.finished else self._outcome(AllReplayed(), last)
+        through = self._calendar.following(last + MORE_BARS).session
+        return None if state.bars_asked == through else self._outcome(BarsEnded(through=through), last)
+
     def _place_after(self, state: State, sessions: Sequence[dt.date]) -> int | None:
         replay = self._replay
-        if replay.sessions and state.sessions_done >= replay.sessions:
+        if replay.sessions and state.sessions_done >= replay.sessions and not replay.loop:
             return None
         if state.times:
             place = bisect_right(sessions, state.times.session)

@@ -22,6 +22,7 @@ class ScanWish(Value, frozen=True, kw_only=True):
     """A scan that is due; computed once the data-fetcher has answered for the bars."""
 
     scan: ScanRef
+    due: bool = False
     bars: m.BarsReady | None = None
 
 
@@ -49,7 +50,7 @@ class ScanFound(Value, frozen=True, kw_only=True):
 def ready(state: State) -> ScanWish | None:
     """The first scan for which all has been heard that must be."""
     for wish in state.scans.values():
-        if wish.bars is not None and state.executions_seq >= wish.scan.executions_seq:
+        if wish.due and wish.bars is not None and state.executions_seq >= wish.scan.executions_seq:
             return wish
     return None
 
@@ -101,17 +102,16 @@ def _heard(state: State, context: Context) -> State:
 
 
 def on_scan_due(state: State, message: m.ScanDue, context: Context) -> Decided:
-    """The bars may have been answered for already: the streams are read one after the other."""
-    known = state.scans.get(message.scan.id)
-    wish = ScanWish(scan=message.scan, bars=known.bars if known else None)
-    return replace(state, scans={**state.scans, message.scan.id: wish}), ()
+    wish = state.scans.get(message.scan.id) or ScanWish(scan=message.scan)
+    return replace(state, scans={**state.scans, message.scan.id: replace(wish, due=True)}), ()
 
 
 def on_bars_ready(state: State, message: m.BarsReady, context: Context) -> Decided:
+    """It may be heard before the scan it answers for: streams are read one after the other."""
     if message.scan is None:
         return state, ()
-    wish = ScanWish(scan=message.scan, bars=message)
-    return replace(state, scans={**state.scans, message.scan.id: wish}), ()
+    wish = state.scans.get(message.scan.id) or ScanWish(scan=message.scan)
+    return replace(state, scans={**state.scans, message.scan.id: replace(wish, bars=message)}), ()
 
 
 def on_scan_found(state: State, outcome: ScanFound, context: Context) -> Decided:

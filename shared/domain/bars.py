@@ -21,6 +21,8 @@ FIELDS = (*PRICES, "volume")
 UNITS_PER_DOLLAR = 10_000
 OUTSIDE_RANGE = 10_000
 """A price may lie outside [low, high] by one part in this many: vendors round their four prices apart."""
+AT_ONCE = 1 << 16
+"""Bars looked at together: few enough to stay in the processor's cache."""
 
 
 class Impossible(StrEnum):
@@ -108,12 +110,11 @@ def refuse_impossible(bars: Bars) -> tuple[Bars, list[Refusal]]:
     Prices become float64 rounded to four decimals, so each is the float64 nearest to a whole number of
     ten-thousandths. A repeated session keeps its first bar; a bar older than one before it is unsorted."""
     clean = _quantized(bars)
-    reasons = np.zeros(bars.row.size, np.int8)
-    for number, impossible in enumerate(_impossible(clean), start=1):
-        reasons[(reasons == 0) & impossible] = number
+    reasons = _impossible(clean)
     kept = np.flatnonzero(reasons == 0)
     reasons[kept] = _misplaced(clean.row[kept], clean.session[kept])
-    return clean.only(reasons == 0), [_refusal(clean, reasons, entry) for entry in np.flatnonzero(reasons).tolist()]
+    good = clean if not reasons.any() else clean.only(reasons == 0)
+    return good, [_refusal(clean, reasons, entry) for entry in np.flatnonzero(reasons).tolist()]
 
 
 def _quantized(bars: Bars) -> Bars:
@@ -121,18 +122,31 @@ def _quantized(bars: Bars) -> Bars:
     return Bars(bars.symbols, bars.row, bars.session, volume=bars.volume.astype(np.float64), **prices)
 
 
-def _impossible(bars: Bars) -> tuple[NDArray[np.bool_], ...]:
-    """In the order of `Impossible`, without the last two."""
-    prices = np.stack([getattr(bars, name) for name in PRICES])
-    known = np.isfinite(prices).all(axis=0) & np.isfinite(bars.volume)
-    opening, high, low, close = np.rint(np.where(known, prices, 0) * UNITS_PER_DOLLAR).astype(np.int64)
+def _impossible(bars: Bars) -> NDArray[np.int8]:
+    """Per bar 0, or the place (from 1) of its first reason in `Impossible`, the last two not among them."""
+    reasons = np.zeros(bars.row.size, np.int8)
+    for first in range(0, bars.row.size, AT_ONCE):
+        block = slice(first, first + AT_ONCE)
+        fields = {name: getattr(bars, name)[block] for name in FIELDS}
+        for number, impossible in enumerate(_breaches(**fields), start=1):
+            reasons[block][(reasons[block] == 0) & impossible] = number
+    return reasons
+
+
+def _breaches(
+    open: Floats, high: Floats, low: Floats, close: Floats, volume: Floats
+) -> tuple[NDArray[np.bool_], ...]:
+    """In the order of `Impossible`."""
+    prices = np.stack([open, high, low, close])
+    known = np.isfinite(prices).all(axis=0) & np.isfinite(volume)
+    opening, highest, lowest, closing = np.rint(np.where(known, prices, 0) * UNITS_PER_DOLLAR).astype(np.int64)
     outside = [
-        (price - high) * OUTSIDE_RANGE > high if above else (low - price) * OUTSIDE_RANGE > low
-        for price in (opening, close)
+        (price - highest) * OUTSIDE_RANGE > highest if above else (lowest - price) * OUTSIDE_RANGE > lowest
+        for price in (opening, closing)
         for above in (True, False)
     ]
-    not_positive = (np.minimum.reduce([opening, high, low, close]) <= 0) | (bars.volume < 0)
-    return ~known, not_positive, high < low, outside[0] | outside[1], outside[2] | outside[3]
+    not_positive = (np.minimum.reduce([opening, highest, lowest, closing]) <= 0) | (volume < 0)
+    return ~known, not_positive, highest < lowest, outside[0] | outside[1], outside[2] | outside[3]
 
 
 def _misplaced(row: NDArray[np.int32], session: Sessions) -> NDArray[np.int8]:

@@ -1,4 +1,4 @@
-"""The gate's book: what is held, reserved and spent, and what may still be. Frozen; every change is a new book.
+"""The gate's book: what is held, reserved and spent, and what was tried. Frozen; every change is a new book.
 
 Used by the gate and by the backtest's policy pass. Cash moves only when a scan is settled or the account is seen, so
 that a verdict never depends on when a fill happened to arrive.
@@ -7,14 +7,18 @@ that a verdict never depends on when a fill happened to arrive.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from decimal import Decimal
 
-import msgspec
+from msgspec.structs import replace
 
 from shared.domain.errors import InvariantBroken
-from shared.schemas.values import Direction, Purpose, Side, TradingState, Value
+from shared.schemas.values import Direction, Ending, Purpose, Side, TradingState, Value
 
 RATE_WINDOW = dt.timedelta(minutes=1)
+COST_STEP = Decimal("0.0001")
+TRIED_IN_VAIN = frozenset({Ending.CANCELED, Ending.EXPIRED, Ending.NOT_SENT})
+"""Endings after which a wish that got nothing may be tried at a later slot; a refusal or a doubt is final."""
 
 
 class Position(Value, frozen=True, kw_only=True):
@@ -26,11 +30,16 @@ class Position(Value, frozen=True, kw_only=True):
     average_price: Decimal
     entry_session: dt.date
 
+    @property
+    def signed_qty(self) -> int:
+        return self.qty if self.direction is Direction.LONG else -self.qty
+
 
 class Reservation(Value, frozen=True, kw_only=True):
     """Money and room set aside for one approved order until its scan is settled."""
 
     scan_id: str
+    session: dt.date
     signal_id: str
     symbol: str
     strategy: str
@@ -48,17 +57,31 @@ class Reservation(Value, frozen=True, kw_only=True):
         return self.purpose is Purpose.ENTRY
 
     @property
-    def notional(self) -> Decimal:
-        return self.qty * self.limit_price
+    def cost(self) -> Decimal:
+        """What its approval took from budget and cash: exits cost nothing."""
+        return self.qty * self.limit_price if self.opens else Decimal(0)
+
+    @property
+    def unfilled_notional(self) -> Decimal:
+        return (self.qty - self.filled_qty) * self.limit_price
+
+    @property
+    def cash_to_come(self) -> Decimal:
+        """By how much cash moves when this is settled as it stands."""
+        return self.cost + (self.filled_notional if self.side is Side.SELL else -self.filled_notional)
 
 
 class Attempt(Value, frozen=True, kw_only=True):
-    """How often a wish was tried. `over`: it ended for certain without a fill, so a later slot may try again."""
+    """How often a wish was tried, and how often it was put to us in this session.
+
+    `over`: the last try ended for certain without a fill and without a refusal, so a later slot may try again.
+    """
 
     number: int
     first_slot_at: dt.datetime
     slot_at: dt.datetime
-    over: bool
+    over: bool = False
+    asked: int = 1
 
 
 class Book(Value, frozen=True, kw_only=True):
@@ -87,103 +110,157 @@ class Book(Value, frozen=True, kw_only=True):
     def exposure(self) -> Decimal:
         """Dollars in positions at cost, and reserved for entries."""
         held = sum((p.qty * p.average_price for p in self.positions.values()), Decimal(0))
-        waiting = (r.notional - r.filled_qty * r.limit_price for r in self.reservations.values() if r.opens)
-        return held + sum(waiting, Decimal(0))
+        return held + sum((r.unfilled_notional for r in self.reservations.values() if r.opens), Decimal(0))
+
+    def leaving(self, symbol: str) -> int:
+        """Shares of a symbol that approved exits may still close."""
+        return sum(
+            r.qty - r.filled_qty
+            for r in self.reservations.values()
+            if r.symbol == symbol and not r.opens and not r.ended
+        )
+
+    def closable(self, symbol: str) -> int:
+        """Shares of a symbol that are held and not already on their way out."""
+        position = self.positions.get(symbol)
+        return max(0, position.qty - self.leaving(symbol)) if position else 0
+
+
+# --- a session, an approval -----------------------------------------------------------------------------
 
 
 def roll_session(book: Book, session: dt.date) -> Book:
     """A new session: budget and attempts begin anew. Nothing moves when it is the same one, or an earlier."""
     if book.session is not None and session <= book.session:
         return book
-    return msgspec.structs.replace(
-        book, session=session, used=Decimal(0), attempts={}, session_equity=book.equity, approved_at=()
-    )
+    settled = _settled(book, [name for name, held in book.reservations.items() if held.ended])
+    return replace(settled, session=session, used=Decimal(0), attempts={}, session_equity=book.equity)
 
 
 def reserve(book: Book, client_order_id: str, reservation: Reservation, at: dt.datetime) -> Book:
     """Set aside what an approval may cost; only entries cost budget and cash."""
     if client_order_id in book.reservations:
         raise InvariantBroken(f"{client_order_id} was reserved twice")
-    cost = reservation.notional if reservation.opens else Decimal(0)
     recent = tuple(moment for moment in book.approved_at if at - moment < RATE_WINDOW)
-    return msgspec.structs.replace(
+    return replace(
         book,
-        used=book.used + cost,
-        cash=book.cash - cost,
+        used=book.used + reservation.cost,
+        cash=book.cash - reservation.cost,
         approved_at=(*recent, at),
         reservations={**book.reservations, client_order_id: reservation},
     )
 
 
-def fill(book: Book, client_order_id: str, *, qty: int, price: Decimal) -> Book:
-    """Count a fill against its reservation; an order unknown here (protection) has none."""
+def attempted(book: Book, signal_id: str, attempt: Attempt) -> Book:
+    return replace(book, attempts={**book.attempts, signal_id: attempt})
+
+
+# --- what became of it ----------------------------------------------------------------------------------
+
+
+def apply_fill(book: Book, client_order_id: str, *, qty: int, price: Decimal, opens: bool) -> Book:
+    """Count a fill against its reservation; one that comes after its settlement still uses the budget if it opens."""
     held = book.reservations.get(client_order_id)
     if held is None:
-        return book
-    if held.filled_qty + qty > held.qty:
-        raise InvariantBroken(f"{client_order_id} filled {held.filled_qty + qty} of {held.qty}")
-    counted = msgspec.structs.replace(
-        held, filled_qty=held.filled_qty + qty, filled_notional=held.filled_notional + qty * price
-    )
-    return msgspec.structs.replace(book, reservations={**book.reservations, client_order_id: counted})
+        return replace(book, used=book.used + qty * price) if opens else book
+    counted = replace(held, filled_qty=held.filled_qty + qty, filled_notional=held.filled_notional + qty * price)
+    return replace(book, reservations={**book.reservations, client_order_id: counted})
 
 
 def move_position(book: Book, symbol: str, *, strategy: str, change: int, price: Decimal, session: dt.date) -> Book:
     """Add a signed number of shares to a position; back to zero, it is gone."""
     held = book.positions.get(symbol)
-    before = 0 if held is None else held.qty * (1 if held.direction is Direction.LONG else -1)
+    before = held.signed_qty if held else 0
     after = before + change
     positions = {name: position for name, position in book.positions.items() if name != symbol}
-    if after:
-        grows = abs(after) > abs(before)
-        cost = abs(before) * (held.average_price if held else Decimal(0)) + abs(change) * price
+    if held and before * after > 0:
+        positions[symbol] = replace(held, qty=abs(after), average_price=_average(held, change, price))
+    elif after:
         positions[symbol] = Position(
-            strategy=held.strategy if held else strategy,
+            strategy=strategy,
             direction=Direction.LONG if after > 0 else Direction.SHORT,
             qty=abs(after),
-            average_price=cost / abs(after) if grows or held is None else held.average_price,
-            entry_session=held.entry_session if held else session,
+            average_price=price,
+            entry_session=session,
         )
-    return msgspec.structs.replace(book, positions=positions)
+    return replace(book, positions=positions)
 
 
-def end(book: Book, client_order_id: str) -> Book:
-    """The order is terminal: what comes of it is settled with its scan."""
+def _average(held: Position, change: int, price: Decimal) -> Decimal:
+    """What the shares cost on average after more were added; taking some away does not change it."""
+    if held.signed_qty * change < 0:
+        return held.average_price
+    cost = held.qty * held.average_price + abs(change) * price
+    return (cost / (held.qty + abs(change))).quantize(COST_STEP)
+
+
+def release(book: Book, client_order_id: str, ending: Ending) -> Book:
+    """The order is terminal. Its money returns with its scan, or at once if the session of that scan is over."""
     held = book.reservations.get(client_order_id)
     if held is None:
         return book
-    attempts = book.attempts
-    if held.filled_qty == 0 and held.signal_id in attempts:
-        over = msgspec.structs.replace(attempts[held.signal_id], over=True)
-        attempts = {**attempts, held.signal_id: over}
-    ended = msgspec.structs.replace(held, ended=True)
-    reservations = {**book.reservations, client_order_id: ended}
-    return msgspec.structs.replace(book, reservations=reservations, attempts=attempts)
+    attempt = book.attempts.get(held.signal_id)
+    if attempt and held.filled_qty == 0 and ending in TRIED_IN_VAIN:
+        book = attempted(book, held.signal_id, replace(attempt, over=True))
+    book = replace(book, reservations={**book.reservations, client_order_id: replace(held, ended=True)})
+    return book if held.session == book.session else _settled(book, [client_order_id])
 
 
 def settle_scan(book: Book, scan_id: str) -> Book:
     """Give back what was not filled, and let cash move by what was; price improvement is not budget again."""
-    used, cash = book.used, book.cash
-    kept: dict[str, Reservation] = {}
-    for name, held in book.reservations.items():
-        if held.scan_id != scan_id or not held.ended:
-            kept[name] = held
-        elif held.opens:
-            used -= (held.qty - held.filled_qty) * held.limit_price
-            cash += held.notional - held.filled_notional
-        else:
-            cash += held.filled_notional if held.side is Side.SELL else -held.filled_notional
-    return msgspec.structs.replace(book, used=used, cash=cash, reservations=kept)
+    return _settled(
+        book, [name for name, held in book.reservations.items() if held.scan_id == scan_id and held.ended]
+    )
+
+
+def _settled(book: Book, names: Iterable[str]) -> Book:
+    """Budget is a session's own: what an earlier one did not spend is not given to this one."""
+    done = set(names)
+    settled = [book.reservations[name] for name in done]
+    unspent = (held.unfilled_notional for held in settled if held.opens and held.session == book.session)
+    return replace(
+        book,
+        used=book.used - sum(unspent, Decimal(0)),
+        cash=book.cash + sum((held.cash_to_come for held in settled), Decimal(0)),
+        reservations={name: held for name, held in book.reservations.items() if name not in done},
+    )
 
 
 def see_account(book: Book, *, cash: Decimal, equity: Decimal) -> Book:
-    """The broker's word on cash and equity, less what is still reserved here."""
-    waiting = sum((r.notional - r.filled_notional for r in book.reservations.values() if r.opens), Decimal(0))
+    """The broker's word on cash and equity. What it has moved already will be moved here when its scan is settled."""
     first = book.session_equity == 0
-    return msgspec.structs.replace(
+    return replace(
         book,
-        cash=cash - waiting,
+        cash=cash - sum((held.cash_to_come for held in book.reservations.values()), Decimal(0)),
         equity=equity,
         peak_equity=max(book.peak_equity, equity),
         session_equity=equity if first else book.session_equity,
+    )
+
+
+# --- may it trade ---------------------------------------------------------------------------------------
+
+
+def see_drift(book: Book, symbols: Iterable[str]) -> Book:
+    """Symbols on which we and the broker disagree: no entries until the operator has looked."""
+    return replace(book, drifted={**book.drifted, **dict.fromkeys(symbols, True)})
+
+
+def acknowledge_drift(book: Book, symbol: str) -> Book:
+    return replace(book, drifted={name: True for name in book.drifted if name != symbol})
+
+
+def reduce_only(book: Book, why: str) -> Book:
+    return replace(book, trading_state=TradingState.REDUCING, why=why)
+
+
+def activate(book: Book) -> Book:
+    """All that could trip a breaker begins anew, else the same breach would fire at once."""
+    return replace(
+        book,
+        trading_state=TradingState.ACTIVE,
+        why="",
+        peak_equity=book.equity,
+        session_equity=book.equity,
+        attempts={name: replace(attempt, asked=1) for name, attempt in book.attempts.items()},
     )

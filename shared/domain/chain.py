@@ -30,32 +30,45 @@ class BrokenLink(ValueError):
     """A record that does not follow from the one before it."""
 
 
+def _link(prev_hash: str | None) -> bytes:
+    return _PREV + (b"null" if prev_hash is None else b'"%s"' % prev_hash.encode())
+
+
 def seal(payload: Mapping[str, Any], prev_hash: str | None) -> tuple[bytes, str]:
     """(the line without its newline, its hash)."""
-    body = _HEAD + canonical(payload) + _PREV + (b"null" if prev_hash is None else b'"%s"' % prev_hash.encode())
+    body = _HEAD + canonical(payload) + _link(prev_hash)
     this_hash = hashlib.sha256(body + b"}").hexdigest()
     return body + _THIS + this_hash.encode() + _END, this_hash
 
 
 def open_line(line: bytes, prev_hash: str | None) -> tuple[dict[str, Any], str]:
     """(payload, this_hash) of a line that follows `prev_hash`; raises NotCanonical or BrokenLink."""
-    link = _PREV + (b"null" if prev_hash is None else b'"%s"' % prev_hash.encode())
+    link = _link(prev_hash)
     body, tail = line[:-_TAIL], line[-_TAIL:]
-    if not line.startswith(_HEAD) or not tail.startswith(_THIS) or not tail.endswith(_END):
+    if not (line.startswith(_HEAD) and tail.startswith(_THIS) and tail.endswith(_END)):
         raise NotCanonical("not a record of this chain")
-    this_hash = tail[len(_THIS) : -len(_END)].decode("ascii", "replace")
     if not body.endswith(link):
         raise BrokenLink("prev_hash is not the hash of the record before")
+    this_hash = tail[len(_THIS) : -len(_END)].decode("ascii", "replace")
     if hashlib.sha256(body + b"}").hexdigest() != this_hash:
         raise BrokenLink("this_hash is not the hash of the record")
-    text = body[len(_HEAD) : -len(link)]
+    return _payload(body[len(_HEAD) : -len(link)]), this_hash
+
+
+def _payload(text: bytes) -> dict[str, Any]:
+    """What was decoded must encode to the same bytes: no spaces, no second key, no other order hides anything."""
     try:
         payload = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+        if isinstance(payload, dict) and canonical(payload) == text:
+            return payload
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise NotCanonical(str(error)) from error
-    if not isinstance(payload, dict) or canonical(payload) != text:
-        raise NotCanonical("the payload is not canonical JSON")
-    return payload, this_hash
+    raise NotCanonical("the payload is not canonical JSON")
+
+
+def chain_id(genesis: Mapping[str, Any]) -> str:
+    """A chain is named by how it began: 16 hex digits of the digest of its genesis payload."""
+    return hashlib.sha256(canonical(genesis)).hexdigest()[:16]
 
 
 def legacy_hash(payload: Any, prev_hash: str | None) -> str:

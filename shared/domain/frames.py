@@ -30,7 +30,7 @@ def read_frame(frame: pd.DataFrame) -> Bars:
     if (codes < 0).any():
         raise UserError("The frame of bars has rows without a symbol.")
     try:
-        stamps = pd.to_datetime(frame["timestamp"])
+        stamps = pd.to_datetime(frame["timestamp"], format="ISO8601")
         fields = {name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in FIELDS}
     except (ValueError, TypeError) as error:
         raise UserError(f"The frame of bars holds something that is neither a number nor a date: {error}.") from error

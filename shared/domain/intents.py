@@ -9,8 +9,13 @@ from shared.schemas.values import Direction, Purpose, Quote, Reason, Side, Value
 
 
 class Intent(Value, frozen=True, kw_only=True):
-    """`now` is business time, `decided_at` wall time; a price is None where there is no quote."""
+    """One wish, sized and priced. `limit_price` and `quote` are None where nobody quotes the symbol.
 
+    `session` is the one to trade in, `signal_session` the one whose close gave the signal, `now` business time (the
+    slot's in a replay). `halted` says why nothing may be sent; `repeated`: it was tried and may not be again.
+    """
+
+    signal_id: str
     symbol: str
     strategy: str
     direction: Direction
@@ -19,13 +24,13 @@ class Intent(Value, frozen=True, kw_only=True):
     qty: int
     limit_price: Decimal | None
     quote: Quote | None
-    stop: Decimal | None
-    target: Decimal | None
-    last_close: Decimal | None
+    stop: Decimal | None = None
+    target: Decimal | None = None
+    last_close: Decimal | None = None
+    session: dt.date
     signal_session: dt.date
     last_completed: dt.date
     now: dt.datetime
-    decided_at: dt.datetime
     closes_at: dt.datetime
     halted: tuple[str, ...] = ()
     same_pin: bool = True
@@ -39,6 +44,14 @@ class Intent(Value, frozen=True, kw_only=True):
     @property
     def notional(self) -> Decimal:
         return self.qty * self.limit_price if self.limit_price is not None else Decimal(0)
+
+    @property
+    def quoted_price(self) -> Decimal | None:
+        """What it would trade against: the ask to buy, the bid to sell; None if nobody stands there."""
+        if self.quote is None:
+            return None
+        price = self.quote.ask if self.side is Side.BUY else self.quote.bid
+        return price if price > 0 else None
 
 
 class Denial(Value, frozen=True, kw_only=True):

@@ -225,6 +225,11 @@ def unseen(order: Order, *, at: dt.datetime) -> Order:
     return _looked(replace(order, look_at=at), at)
 
 
+def doubted(order: Order, *, at: dt.datetime) -> Order:
+    """Something is strange about it: look it up now, if nobody does already."""
+    return order if order.look_at else replace(order, look_at=at)
+
+
 def missed(order: Order, *, at: dt.datetime) -> Order:
     """The broker says there is no such order; final only after three times over ten seconds at the age of fifteen."""
     known = order if order.status is OrderStatus.UNKNOWN else unclear(order, at=at)

@@ -108,7 +108,8 @@ class SimulationResult:
     equity: Floats
     cash: Floats
     gross: Floats
-    skipped: Mapping[SkipReason, int]
+    skipped: Mapping[str, int]
+    """Signals not taken, by SkipReason; of a policy pass by the gate's first reason."""
 
 
 def simulate(

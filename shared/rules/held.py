@@ -1,4 +1,4 @@
-"""Refuses to close more than is held."""
+"""Refuses to close more than is held and not already on its way out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Limits(Value, frozen=True, kw_only=True):
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     if intent.opens:
         return None
-    position = book.positions.get(intent.symbol)
-    if position is not None and position.direction is intent.direction and 0 < intent.qty <= position.qty:
+    position, closable = book.positions.get(intent.symbol), book.closable(intent.symbol)
+    if position is not None and position.direction is intent.direction and 0 < intent.qty <= closable:
         return None
-    return Denial(reason=REASON, detail=f"{intent.qty} of {position.qty if position else 0}")
+    return Denial(reason=REASON, detail=f"{intent.qty} of {closable}")

@@ -1,4 +1,4 @@
-"""Refuses to trade once the session has closed."""
+"""Refuses to trade in another session than the open one, and once it has closed."""
 
 from __future__ import annotations
 
@@ -15,4 +15,8 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    return Denial(reason=REASON) if intent.now >= intent.closes_at else None
+    if intent.session != book.session:
+        return Denial(reason=REASON, detail=f"{intent.session} is not the open session {book.session}")
+    if intent.now >= intent.closes_at:
+        return Denial(reason=REASON, detail=f"closed at {intent.closes_at:%H:%M} UTC")
+    return None

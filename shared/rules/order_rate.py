@@ -1,4 +1,4 @@
-"""Refuses more approvals within a minute than allowed."""
+"""Refuses more approvals within a minute than allowed; exits count but are never refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    recent = sum(intent.decided_at - moment < RATE_WINDOW for moment in book.approved_at)
+    recent = sum(intent.now - moment < RATE_WINDOW for moment in book.approved_at)
     if recent < limits.per_minute:
         return None
     return Denial(reason=REASON, detail=f"{recent} in the last minute")

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from shared.domain.book import Book
 from shared.domain.intents import Denial, Intent
-from shared.schemas.values import Reason, Side, Value
+from shared.schemas.values import Reason, Value
 
 REASON = Reason.COLLAR
 JUDGES_EXITS = False
@@ -18,12 +18,11 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    if intent.limit_price is None or intent.quote is None:
+    limit, price, close = intent.limit_price, intent.quoted_price, intent.last_close
+    if limit is None or price is None:
         return None
-    price = intent.quote.ask if intent.side is Side.BUY else intent.quote.bid
-    if abs(intent.limit_price - price) > limits.quote_fraction * price:
-        return Denial(reason=REASON, detail=f"limit {intent.limit_price} against a quote of {price}")
-    close = intent.last_close
-    if close is not None and abs(intent.limit_price - close) > limits.close_fraction * close:
-        return Denial(reason=REASON, detail=f"limit {intent.limit_price} against a last close of {close}")
+    if abs(limit - price) > limits.quote_fraction * price:
+        return Denial(reason=REASON, detail=f"limit {limit} against a quote of {price}")
+    if close is not None and abs(limit - close) > limits.close_fraction * close:
+        return Denial(reason=REASON, detail=f"limit {limit} against a last close of {close}")
     return None

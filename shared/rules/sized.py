@@ -15,6 +15,6 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    if intent.qty > 0 or intent.quote is None:
+    if intent.qty != 0 or intent.quoted_price is None:
         return None
     return Denial(reason=REASON, detail=f"not one share at {intent.limit_price}")

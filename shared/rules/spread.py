@@ -1,4 +1,4 @@
-"""Refuses a quote that is crossed, one-sided or too wide."""
+"""Refuses a quote that is crossed, locked, one-sided or too wide."""
 
 from __future__ import annotations
 

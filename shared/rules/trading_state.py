@@ -15,8 +15,8 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    if intent.opens and book.trading_state is not TradingState.ACTIVE:
+    if book.trading_state is not TradingState.ACTIVE:
         return Denial(reason=REASON, detail=book.why)
-    if intent.opens and intent.symbol in book.drifted:
-        return Denial(reason=REASON, detail="our books and the broker disagree on it; acknowledge it first")
+    if intent.symbol in book.drifted:
+        return Denial(reason=REASON, detail="our books and the broker's disagree on it; acknowledge it first")
     return None

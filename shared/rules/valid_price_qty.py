@@ -1,4 +1,4 @@
-"""Refuses a price or a quantity that is not above zero."""
+"""Refuses a price that is not above zero, and a quantity below it; none at all is `sized`'s to refuse."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    if intent.limit_price is None or (intent.qty > 0 and intent.limit_price > 0) or intent.qty == 0:
+    if intent.qty >= 0 and (intent.limit_price is None or intent.limit_price > 0):
         return None
     return Denial(reason=REASON, detail=f"{intent.qty} at {intent.limit_price}")

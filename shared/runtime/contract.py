@@ -116,7 +116,8 @@ def no_samples(_: Any) -> Iterable[Sample]:
 class Service(Generic[State]):
     """Everything the runtime must know of a service.
 
-    handlers: message (or outcome) type -> pure handler. events: message type -> log event name.
+    handlers: message (or outcome) type -> pure handler. events: message type -> log event name,
+    or a function from the message to it.
     gauges: state -> samples, computed at scrape time. counts: message said -> counter increments.
     verify: called with every envelope heard before it is handled; raises InvalidMessage (executor: signatures).
     kill_fenced: a step is only taken if the kill latch has not moved since the decision (gate).
@@ -130,6 +131,6 @@ class Service(Generic[State]):
     verify: Callable[[Envelope], None] | None = None
     sign: Callable[[Envelope], Envelope] | None = None
     kill_fenced: bool = False
-    events: Mapping[type, str] = field(default_factory=dict)
+    events: Mapping[type, str | Callable[[Any], str]] = field(default_factory=dict)
     gauges: Callable[[State], Iterable[Sample]] = no_samples
     counts: Callable[[Message], Iterable[Sample]] = no_samples

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any, NoReturn
 
-from shared.domain.errors import InvariantBroken, UserError
+from shared.domain.errors import InvariantBroken, TransientError, UserError
 from shared.runtime.bus import Bus
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.contract import Service
@@ -22,6 +22,7 @@ from shared.runtime.instance import instance_id
 from shared.runtime.kill_latch import KillLatch
 from shared.runtime.kill_line import RedisKillLine
 from shared.runtime.redis_bus import RedisBus
+from shared.runtime.redis_checks import refuse_unfit_by_info
 from shared.runtime.redis_connection import Address, RedisConnection
 from shared.runtime.seal import Identity, Sealer
 from shared.runtime.service import Runner
@@ -87,6 +88,21 @@ def stop_on_signal() -> Event:
     return stop
 
 
+def _await_redis(connection: RedisConnection, health: Health, stop: Event, log: Any) -> None:
+    """Wait, unready, until Redis answers; UserError if it is not set up to hold orders."""
+    while not stop.is_set():
+        try:
+            refuse_unfit_by_info(connection)
+            health.ready("redis")
+            break
+        except TransientError as error:
+            health.beat()
+            health.not_ready("redis", str(error))
+            log.warning("redis_awaited", error=str(error))
+            stop.wait(error.retry_after or 1.0)
+    connection.close()
+
+
 def _loop(wiring: Wiring, service: Service[Any]) -> None:
     Runner(
         service,
@@ -121,7 +137,9 @@ def _wired(name: ServiceName, run: Callable[[Wiring], None]) -> None:
         )
         latch.start()
         try:
-            run(Wiring(settings, identity, clock, bus, latch, metrics, health, log, stop_on_signal()))
+            stop = stop_on_signal()
+            _await_redis(RedisConnection(address), health, stop, log)
+            run(Wiring(settings, identity, clock, bus, latch, metrics, health, log, stop))
         finally:
             latch.stop()
             server.stop()

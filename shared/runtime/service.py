@@ -270,7 +270,8 @@ class Runner:
             self._metrics.count("kobe_messages", type=kind.__name__)
             for sample in self.service.counts(message):
                 self._metrics.count(sample.name, sample.value, **sample.labels)
-            self._log.info(self.service.events.get(kind, _snake(kind.__name__)), **_brief(message))
+            event = self.service.events.get(kind, _snake(kind.__name__))
+            self._log.info(event(message) if callable(event) else event, **_brief(message))
         for letter in draft.dead:
             self._metrics.count("kobe_dead_letters", stream=letter.entry.stream.value)
             self._log.error("dead_letter", stream=letter.entry.stream.value, reason=letter.reason)

@@ -143,7 +143,21 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
             "undo the change, or pin the new one on purpose.",
             exit_code=CONFIG_PIN_ERROR,
         )
-    return Settings(steering=convert(table), environment=environment, config_pin=pin, code_digest=code_digest())
+    steering = convert(table)
+    _refuse_make_believe(steering, environment.mode)
+    return Settings(steering=steering, environment=environment, config_pin=pin, code_digest=code_digest())
+
+
+def _refuse_make_believe(steering: Steering, mode: Mode) -> None:
+    """Sample bars and replayed time are for sim alone: no broker's order may rest on them."""
+    if mode is Mode.SIM:
+        return
+    if steering.bars.vendor == "sample":
+        sentence = f"{mode} cannot trade on the sample bars: name a vendor of real ones in kobe.toml's [bars]."
+        raise UserError(sentence, exit_code=CONFIG_PIN_ERROR)
+    if steering.timetable.clock != "system":
+        sentence = f'{mode} needs clock = "system" in kobe.toml\'s [timetable]; a replayed clock is for sim alone.'
+        raise UserError(sentence, exit_code=CONFIG_PIN_ERROR)
 
 
 def read_document(path: Path) -> dict[str, Any]:

@@ -1,42 +1,41 @@
-"""The calendar of the New York Stock Exchange, from exchange_calendars (which brings pandas).
+"""The calendar of the New York Stock Exchange, as exchange_calendars has it (xnys_schedule.py).
 
-Imported by the scheduler and the data-fetcher alone. It says what was planned; an unscheduled closure is seen first
+Used by the scheduler and the data-fetcher alone. It says what was planned; an unscheduled closure is seen first
 at the broker.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 from bisect import bisect_left, bisect_right
-from typing import Any
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import exchange_calendars
-import numpy as np
+import msgspec
 
+from shared.domain.errors import TransientError
 from shared.domain.timetable import REGULAR_OPEN, Hours
+from shared.runtime.xnys_schedule import Schedule
 
 NEW_YORK = ZoneInfo("America/New_York")
 REGULAR_CLOSE = dt.time(16, 0)
 _AHEAD = dt.timedelta(days=370)
 _MARGIN = dt.timedelta(days=30)
+_PATIENCE = 60.0
 
 
 class Xnys:
-    """Sessions and hours from `first` on; it reaches further by itself as it is asked about later days."""
+    """Made when first asked; it reaches further by itself as it is asked about days outside `first` to `last`."""
 
     def __init__(self, first: dt.date, last: dt.date) -> None:
-        self._first = first
-        self._load(last)
+        self._first, self._last = first, last
+        self._sessions: list[dt.date] = []
 
-    def _load(self, last: dt.date) -> None:
-        self._end = last + _AHEAD
-        schedule = exchange_calendars.get_calendar(
-            "XNYS", start=self._first - _MARGIN, end=self._end, side="left"
-        ).schedule
-        self._sessions: list[dt.date] = schedule.index.to_numpy().astype("datetime64[D]").tolist()
-        self._opens = _instants(schedule["open"].to_numpy("datetime64[us]"))
-        self._closes = _instants(schedule["close"].to_numpy("datetime64[us]"))
+    def _load(self) -> None:
+        schedule = _asked(self._first - _MARGIN, self._last + _AHEAD)
+        self._sessions, self._opens, self._closes = schedule.sessions, schedule.opens, schedule.closes
 
     def hours(self, session: dt.date) -> Hours | None:
         """None if the exchange is shut that day."""
@@ -74,19 +73,26 @@ class Xnys:
         assert hours is not None
         return hours
 
-    def sessions_between(self, after: dt.date, through: dt.date) -> int:
-        """How many sessions lie after one day up to and with another."""
+    def sessions(self, after: dt.date, through: dt.date) -> list[dt.date]:
+        """Those after one day up to and with another."""
+        self._reach(after)
         self._reach(through)
-        return max(0, bisect_right(self._sessions, through) - bisect_right(self._sessions, after))
+        return self._sessions[bisect_right(self._sessions, after) : bisect_right(self._sessions, through)]
 
     def _reach(self, day: dt.date) -> None:
-        if day < self._first:
-            self._first = day
-            self._load(self._end - _AHEAD)
-        elif day + _MARGIN > self._end:
-            self._load(day)
+        within = self._first <= day <= self._last + _AHEAD - _MARGIN
+        if not within:
+            self._first, self._last = min(self._first, day), max(self._last, day)
+        if not within or not self._sessions:
+            self._load()
 
 
-def _instants(values: np.ndarray[tuple[int], np.dtype[np.datetime64]]) -> list[dt.datetime]:
-    naive: Any = values.tolist()
-    return [instant.replace(tzinfo=dt.UTC) for instant in naive]
+def _asked(first: dt.date, last: dt.date) -> Schedule:
+    """From a process of its own, which takes pandas with it when it ends."""
+    command = [sys.executable, "-m", "shared.runtime.xnys_schedule", first.isoformat(), last.isoformat()]
+    root = Path(__file__).parents[2]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, timeout=_PATIENCE, check=True)
+        return msgspec.json.decode(done.stdout, type=Schedule)
+    except (OSError, subprocess.SubprocessError, msgspec.MsgspecError) as error:
+        raise TransientError(f"the exchange calendar could not be made: {error}") from error

@@ -27,7 +27,8 @@ from shared.strategies.proof_checks import (
 )
 from shared.strategies.registry import Strategy
 
-WARMUP_SAMPLES = 60
+WARMUP_SAMPLES = (8, 60)
+"""So many signals, at least and at most, are looked for again on short histories; a few may need a long one."""
 HOLES = (11, 4)
 """Of every so many bars the holes check takes one away, counted from the second number."""
 
@@ -175,8 +176,8 @@ def too_little_warmup(subject: Subject, panel: Panel, whole: SignalTable) -> Ite
     """On the declared warm-up and the signal's bar alone, most signals are still given."""
     warmup, place = subject.warmup(), own_places(panel)
     fit = np.flatnonzero(place[whole.row, whole.column] >= warmup)
-    sample = fit[np.unique(np.linspace(0, fit.size - 1, min(WARMUP_SAMPLES, fit.size)).astype(int))]
-    if not sample.size:
+    sample = fit[np.unique(np.linspace(0, fit.size - 1, min(WARMUP_SAMPLES[1], fit.size)).astype(int))]
+    if sample.size < WARMUP_SAMPLES[0]:
         return
     short = subject.signals(_windows(panel, whole, sample, warmup + 1))
     seen = set(short.row[short.column == warmup].tolist())

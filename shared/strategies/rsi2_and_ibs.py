@@ -44,13 +44,11 @@ def warmup(params: Params) -> int:
 def signals(panel: Panel, params: Params) -> SignalTable:
     """Every bar on which both agree."""
     table, other = rsi2.signals(panel, _rsi2(params)), ibs.signals(panel, _ibs(params))
-    _, ours, theirs = np.intersect1d(
-        _keys(table, panel), _keys(other, panel), assume_unique=True, return_indices=True
-    )
-    both = np.zeros(table.size, np.bool_)
-    both[ours] = True
+    ours, theirs = _keys(table, panel), _keys(other, panel)
+    place = np.searchsorted(theirs, ours)
+    both = np.append(theirs, -1)[place] == ours
     agreed = table.only(both)
-    indicators = {**agreed.indicators, "ibs": other.indicators["ibs"][theirs]}
+    indicators = {**agreed.indicators, "ibs": other.indicators["ibs"][place[both]]}
     return replace(agreed, indicators=indicators, reason=f"{table.reason}, and {other.reason}")
 
 

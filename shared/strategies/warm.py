@@ -1,6 +1,6 @@
-"""Compiles every kernel of the strategies into the disk cache: `python -m shared.strategies.warm`, at image build.
+"""Compiles every kernel, of strategies and simulation, into the disk cache: `python -m shared.strategies.warm`.
 
-After it no strategy compiles at its first use. Nothing else calls it.
+Run once, when an image is built; after it nothing compiles at first use. It computes nothing of worth.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ import numpy as np
 
 from shared.domain import indicators
 from shared.domain.bars import Panel
+from shared.domain.warm import warm_kernels
 from shared.strategies import registry
 
 
 def warm() -> tuple[str, ...]:
-    """Run every strategy and indicator once on a small panel, by the same calls as in use."""
+    """Run every strategy and indicator once on a small panel, by the same calls as in use; and the simulation."""
     panel = _waves(symbols=2, bars=260)
     names = registry.available()
     for name in names:
         strategy = registry.load(name)
         strategy.signals(panel, strategy.Params())
+    warm_kernels()
     _indicators(panel)
     return names
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from services.executor.brokers.alpaca import AlpacaBroker
 from services.executor.brokers.contract import Broker, Fate, Kind, OrderRequest
@@ -52,11 +53,13 @@ def simulated() -> Iterator[World]:
     server = Server(create_app(desk), "127.0.0.1", 0).start()
     http, clock = DeadlineHttp(f"http://127.0.0.1:{server.port}", {}), SystemClock()
     broker = AlpacaBroker(http, budget=RequestBudget(per_minute=9999, reserved=30, clock=clock), clock=clock)
-    yield World(
-        broker,
-        lambda shares: desk.faults.add(Fault(kind=FaultKind.PARTIAL, symbol="AAPL", shares=shares)),
-        lambda: [desk.advance(DAYS[1], stage, None) for stage in (Stage.OPEN, Stage.BAR)] and None,
-    )
+
+    def stop() -> None:
+        for stage in (Stage.OPEN, Stage.BAR):
+            desk.advance(DAYS[1], stage, None)
+
+    partial = Fault(kind=FaultKind.PARTIAL, symbol="AAPL")
+    yield World(broker, lambda shares: desk.faults.add(replace(partial, shares=shares)), stop)
     http.close()
     server.stop()
 

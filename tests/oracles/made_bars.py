@@ -28,8 +28,8 @@ def cent_walks(seed: int, *, symbols: int, bars: int) -> Panel:
     low = np.minimum(cents, opening) - draw.integers(0, 4, cents.shape)
     names = tuple(f"S{row}" for row in range(symbols))
     sessions = np.datetime64("2020-01-01", "D") + np.arange(bars)
-    opening, high, low, close = (np.round(values / 100, 4) for values in (opening, high, low, cents))
-    return Panel(names, sessions, opening, high, low, close, np.full(cents.shape, 1e6))
+    prices = [np.round(values / 100, 4) for values in (opening, high, low, cents)]
+    return Panel(names, sessions, prices[0], prices[1], prices[2], prices[3], np.full(cents.shape, 1e6))
 
 
 def holed(panel: Panel, seed: int = 7) -> Panel:

@@ -11,24 +11,37 @@ from typing import Any, NoReturn
 
 import typer
 
-from services.console.cli import audit, demo, halt, preflight, watch
+from services.console.cli import research
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 
 USAGE, UNAVAILABLE, INTERRUPTED = 64, 69, 130
 UsageError: Any = typer.BadParameter.__mro__[1]
 
-app = typer.Typer(
-    name="kobe",
-    help="Kobe81 trades daily-bar strategies: research, paper and live, with a gate the executor must obey.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-app.command("demo")(demo.demo)
-app.command("preflight")(preflight.preflight)
-for group in (watch, halt):
-    group.register(app)
-app.add_typer(audit.app, name="audit")
+
+def command_line(first: str = "") -> typer.Typer:
+    """All commands; research by itself when it is what was asked for, for it needs none of the stack's clients."""
+    app = typer.Typer(
+        name="kobe",
+        help="Kobe81 trades daily-bar strategies: research, paper and live, with a gate the executor must obey.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    if first not in research.COMMANDS:
+        _register_stack(app)
+    research.register(app)
+    app.callback()(lambda: None)
+    return app
+
+
+def _register_stack(app: typer.Typer) -> None:
+    from services.console.cli import audit, demo, halt, preflight, watch
+
+    app.command("demo")(demo.demo)
+    app.command("preflight")(preflight.preflight)
+    for group in (watch, halt):
+        group.register(app)
+    app.add_typer(audit.app, name="audit")
 
 
 def main() -> NoReturn:
@@ -38,6 +51,7 @@ def main() -> NoReturn:
 def run(arguments: list[str]) -> int:
     """The exit code; whatever goes wrong is said in one sentence on stderr."""
     try:
+        app = command_line(arguments[0] if arguments else "")
         return int(app(args=arguments, standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted.", INTERRUPTED)
@@ -52,7 +66,9 @@ def run(arguments: list[str]) -> int:
         return 0
     except Exception as error:
         if isinstance(error, UsageError):
-            return _say(f"{str(error) or type(error).__name__} Try `kobe --help`.", USAGE)
+            usage: Any = error
+            sentence = usage.format_message().rstrip(".")
+            return _say(f"{sentence}. Try `kobe --help`.", USAGE)
         raise
 
 

@@ -1,22 +1,29 @@
-"""`kobe audit`: check the chain. Works on files alone; no stack need run."""
+"""`kobe audit`: check the chain and prove things by it. Works on files alone; no stack need run."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from services.auditor import proof
+from services.auditor.checkpoints import pinned_key, pinned_keys
+from services.auditor.explain import Explanation, explain as explained
 from services.auditor.verify import Verdict, verify_folder, verify_legacy
 from services.console.address import find_stack
 from services.console.cli.output import AsJson, print_json, terminal
 from shared.domain.errors import UserError
-from shared.runtime.signing import Keyring
+from shared.schemas.envelope import canonical
 
 app = typer.Typer(help="The audit chain.", no_args_is_help=True)
+Folder = Annotated[Path | None, typer.Option("--folder", help="The chain's folder; default: the running stack's.")]
 Keys = Annotated[Path | None, typer.Option("--keys", help="public_keys.json to pin the auditor's key by.")]
+Anchors = Annotated[
+    list[Path] | None,
+    typer.Option("--anchor", help="Checkpoints kept elsewhere (`kobe audit anchor`, the witness's); repeatable."),
+]
 
 
 @app.callback()
@@ -29,39 +36,102 @@ def verify(
     folder: Annotated[Path | None, typer.Argument(help="The chain's folder; default: the running stack's.")] = None,
     legacy: Annotated[Path | None, typer.Option(help="Check a file of this system's predecessor instead.")] = None,
     keys: Keys = None,
+    anchor: Anchors = None,
     as_json: AsJson = False,
 ) -> int:
     """Check every link, number and signed checkpoint.
 
     Exit 0 ok, 3 broken link, 4 truncated, 5 rewritten, 6 bad signature, 7 not canonical, 8 writer gap, 9 torn tail.
     """
-    verdict = verify_legacy(legacy) if legacy else verify_folder(_folder(folder), public_key=_pinned(keys))
+    verdict = verify_legacy(legacy) if legacy else _verified(_folder(folder), keys, anchor or [])
+    return _told(verdict, as_json)
+
+
+@app.command()
+def prove(
+    index: Annotated[int, typer.Argument(help="The record's place in the chain, from 0.")],
+    out: Annotated[Path | None, typer.Option(help="Write the proof here; default: print it.")] = None,
+    folder: Folder = None,
+) -> int:
+    """Write a proof that one record is in the chain; `kobe audit check` reads it without the chain."""
+    text = canonical(proof.prove(_folder(folder), index)).decode()
+    if out is None:
+        typer.echo(text)
+        return 0
+    try:
+        out.write_text(f"{text}\n")
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error.strerror}.") from error
+    return 0
+
+
+@app.command()
+def check(
+    bundle: Annotated[Path, typer.Argument(help="What `kobe audit prove` wrote.")],
+    keys: Keys = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check a proof, offline. Exit codes as `verify`."""
+    try:
+        data = bundle.read_bytes()
+    except OSError as error:
+        raise UserError(f"{bundle} cannot be read: {error.strerror}.") from error
+    return _told(proof.check(data, public_key=pinned_key(keys, "auditor") if keys else None), as_json)
+
+
+@app.command()
+def explain(
+    decision_id: Annotated[str, typer.Argument(help="DEC_…, as the gate gave it.")],
+    folder: Folder = None,
+    as_json: AsJson = False,
+) -> int:
+    """Everything the chain holds about one decision, in order."""
+    explanation = explained(_folder(folder), decision_id)
     if as_json:
-        print_json(verdict)
+        print_json(explanation)
     else:
-        _print(verdict)
-    return verdict.exit_code
+        _narrate(explanation)
+    return 0
+
+
+@app.command()
+def anchor(
+    file: Annotated[Path, typer.Argument(help="A file that the stack cannot rewrite; added to.")],
+    folder: Folder = None,
+) -> int:
+    """Keep the newest checkpoint elsewhere, so that not even who holds everything here can rewrite what it covers."""
+    note = proof.anchor(_folder(folder), file)
+    terminal.print(f"✓ {note.size} records of chain {note.chain_id} are anchored in {file}.")
+    return 0
 
 
 def _folder(folder: Path | None) -> Path:
     return folder or Path(find_stack(os.environ).audit_dir)
 
 
-def _pinned(keys: Path | None) -> bytes | None:
-    """The auditor's public key as pinned in a file; None to take the chain's own word."""
+def _verified(folder: Path, keys: Path | None, anchors: list[Path]) -> Verdict:
     if keys is None:
-        return None
-    Keyring.load(keys)
-    import base64
-
-    for entry in json.loads(keys.read_text()):
-        if entry["owner"] == "auditor":
-            return base64.b64decode(entry["public"])
-    raise UserError(f"{keys} names no key of the auditor.")
+        return verify_folder(folder, anchors=anchors)
+    witness = pinned_keys(keys).get("witness")
+    return verify_folder(folder, public_key=pinned_key(keys, "auditor"), anchors=anchors, witness_key=witness)
 
 
-def _print(verdict: Verdict) -> None:
+def _told(verdict: Verdict, as_json: bool) -> int:
+    if as_json:
+        print_json(verdict)
+        return verdict.exit_code
     mark = "✓" if verdict.valid else "✗"
     terminal.print(f"{mark} {verdict.height} records, {verdict.checkpoints} checkpoints: {verdict.sentence}.")
     if verdict.head:
         terminal.print(f"  head {verdict.head}")
+    return verdict.exit_code
+
+
+def _narrate(explanation: Explanation) -> None:
+    verdict = "approved" if explanation.approved else "denied"
+    terminal.print(f"{explanation.decision_id}: {explanation.symbol}, {verdict}, scan {explanation.scan_id}")
+    for step in explanation.steps:
+        terminal.print(f"\n{step.index:>7}  {step.at}  {step.writer}  {step.type}", highlight=False)
+        terminal.print(f"         config {step.config_pin[:12]}  code {step.code_digest[:12]}", highlight=False)
+        for name, fact in step.facts.items():
+            terminal.print(f"         {name}: {canonical(fact).decode()}", highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""Alpaca's trade_updates stream, in a thread of its own: it says which symbols to look up, nothing else.
+"""Alpaca's trade_updates stream, in a thread of its own: it says which orders to look up, nothing else.
 
 Wired by the executor's __main__, asked by work. What it hears is never booked: REST is the truth. After every gap it
 says "everything", for the stream cannot be replayed.
@@ -14,19 +14,24 @@ import msgspec
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from shared.domain.ids import is_ours
+
 EVERYTHING = "*"
 OPEN_SECONDS = 5.0
 RECEIVE_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
 MAX_BYTES = 1 << 20
+BIRTHS = frozenset({"new", "accepted", "pending_new", "held"})
 
 
 class _Subject(msgspec.Struct, frozen=True):
     symbol: str = ""
+    client_order_id: str = ""
 
 
 class _Data(msgspec.Struct, frozen=True):
     order: _Subject | None = None
+    event: str = ""
     status: str = ""
 
 
@@ -59,9 +64,9 @@ class TradeUpdates:
             named, self._named = frozenset(self._named), set()
         return named
 
-    def _name(self, symbol: str) -> None:
+    def _name(self, what: str) -> None:
         with self._lock:
-            self._named.add(symbol)
+            self._named.add(what)
 
     def _run(self) -> None:
         failures = 0
@@ -95,8 +100,15 @@ class TradeUpdates:
                 frame = _frame(stream.recv(timeout=RECEIVE_SECONDS))
             except TimeoutError:
                 continue
-            if frame.stream == "trade_updates":
-                self._name(frame.data.order.symbol if frame.data.order else EVERYTHING)
+            if frame.stream == "trade_updates" and frame.data.event not in BIRTHS:
+                self._name(_named(frame.data.order))
+
+
+def _named(order: _Subject | None) -> str:
+    """Our order by its id; for the halves of an OCO, which have ids of the broker's making, its symbol."""
+    if order is None:
+        return EVERYTHING
+    return order.client_order_id if is_ours(order.client_order_id) else order.symbol
 
 
 def _frame(text: str | bytes) -> _Frame:

@@ -138,7 +138,11 @@ class FakeBroker:
     def orders_since(self, after: dt.datetime | None) -> OrderList:
         self._ask()
         return self._listed(
-            [each for each in self.orders.values() if after is None or (each.submitted_at and each.submitted_at > after)]
+            [
+                each
+                for each in self.orders.values()
+                if after is None or (each.submitted_at and each.submitted_at > after)
+            ]
         )
 
     def _listed(self, found: list[OrderView]) -> OrderList:

@@ -13,7 +13,6 @@ from shared.schemas.messages import (
     AccountSeen,
     OrderEnded,
     OrderFilled,
-    OrderSubmitted,
     ProtectionPlaced,
     ScanExecuted,
     SessionOpened,
@@ -178,3 +177,18 @@ def test_the_account_is_seen_at_every_stage_asked_for(floor: Floor) -> None:
     ]
     assert seen[-1].cash == Decimal("100000") - 3 * Decimal("180.10")
     assert [(held.symbol, held.qty) for held in seen[-1].holdings] == [("AAPL", Decimal(3))]
+
+
+def test_a_scan_that_waits_over_the_next_open_is_still_executed(floor: Floor) -> None:
+    floor.broker.stubborn = True
+    done, late = floor.approve("AAPL"), floor.approve("IBM")
+    floor.decide(2)
+    floor.run()
+    floor.broker.end(done.client_order_id, OrderStatus.CANCELED)
+    floor.run(seconds=2)
+    floor.hear(SessionOpened(session=SESSION + dt.timedelta(days=3), previous=SESSION, opens_at=NOON, closes_at=NOON))
+    floor.run()
+    assert floor.said(ScanExecuted) == []
+    floor.broker.end(late.client_order_id, OrderStatus.CANCELED)
+    floor.run(seconds=9)
+    assert len(floor.said(ScanExecuted)) == 1

@@ -70,7 +70,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_a_claim_survives_the_death_of_the_process_right_after_it(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
-    died = subprocess.run([sys.executable, "-c", CLAIM_AND_DIE, str(path)], cwd=Path(__file__).parents[3], check=False)
+    died = subprocess.run(
+        [sys.executable, "-c", CLAIM_AND_DIE, str(path)], cwd=Path(__file__).parents[3], check=False
+    )
     assert died.returncode == -9
     journal = Journal(path)
     assert journal.knows("k81-a")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from services.executor.metrics import gauges
+from services.executor.state import unprotected
 from shared.domain.orders import OrderView
 from shared.schemas.messages import AccountSeen, OrderFilled, PositionAdjusted, ProtectionPlaced
 from shared.schemas.values import OrderStatus, Side, Stage
@@ -130,7 +132,36 @@ def test_a_position_without_protection_shows(floor: Floor) -> None:
     floor.broker.away = True
     state = floor.state
     bare = {key: order for key, order in state.orders.items() if not order.parent}
-    from msgspec.structs import replace
-
     shown = {sample.name: sample.value for sample in gauges(replace(state, orders=bare))}
     assert shown["kobe_executor_positions_unprotected"] == 1
+
+
+def test_a_fill_that_comes_between_the_questions_is_no_difference_of_the_books(floor: Floor) -> None:
+    floor.entered()
+    stop = floor.said(ProtectionPlaced)[0].client_order_id
+    positions = floor.broker.positions
+
+    def hit_after_positions() -> object:
+        seen = positions()
+        floor.broker.fill(stop, Decimal("170"))
+        floor.broker.positions = positions  # type: ignore[method-assign]
+        return seen
+
+    floor.broker.positions = hit_after_positions  # type: ignore[method-assign, assignment]
+    floor.reconcile()
+    assert floor.said(PositionAdjusted) == []
+    assert floor.state.positions == {}
+    assert sum(fill.qty for fill in floor.said(OrderFilled)) == 6
+    floor.run(seconds=65)
+    assert floor.halts == []
+
+
+def test_an_order_the_broker_has_forgotten_is_given_up_and_its_position_protected_anew(floor: Floor) -> None:
+    floor.entered()
+    stop = floor.said(ProtectionPlaced)[0]
+    del floor.broker.orders[stop.client_order_id]
+    floor.reconcile()
+    floor.run(seconds=20)
+    assert [placed.counter for placed in floor.said(ProtectionPlaced)] == [1, 2]
+    assert unprotected(floor.state) == []
+    assert floor.halts == []

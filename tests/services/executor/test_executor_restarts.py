@@ -147,7 +147,10 @@ def test_a_state_older_than_the_journal_halts(floor: Floor) -> None:
 def test_orders_refused_by_the_broker_are_no_sign_of_a_lost_state(floor: Floor) -> None:
     from services.executor.brokers.contract import Answer, Fate
 
-    floor.broker.script = [(Answer(Fate.REJECTED, "no"), False), (Answer(Fate.NOT_TAKEN, "429", retry_after=99), False)]
+    floor.broker.script = [
+        (Answer(Fate.REJECTED, "no"), False),
+        (Answer(Fate.NOT_TAKEN, "429", retry_after=99), False),
+    ]
     floor.entered("AAPL")
     floor.entered("IBM")
     floor.restart()
@@ -172,7 +175,7 @@ def _late(floor: Floor) -> Any:
 
 def test_a_step_that_was_overtaken_is_decided_anew_and_nothing_is_sent_twice(floor: Floor) -> None:
     commit = floor.bus.commit
-    overtaken = []
+    overtaken: list[Step] = []
 
     def contested(step: Step) -> None:
         if len(overtaken) < 3:

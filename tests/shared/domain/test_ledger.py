@@ -46,7 +46,8 @@ def test_what_cannot_be_a_trade_is_refused(qty: int, price: str) -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(-20, 20).filter(bool), st.decimals("0.01", "500", places=2, allow_nan=False)), max_size=20
+        st.tuples(st.integers(-20, 20).filter(bool), st.decimals("0.01", "500", places=2, allow_nan=False)),
+        max_size=20,
     )
 )
 def test_profit_and_lots_account_for_every_dollar(trades: list[tuple[int, Decimal]]) -> None:

@@ -50,10 +50,20 @@ ENDINGS = {
     "rejected": Ending.REJECTED,
     "replaced": Ending.CANCELED,
 }
-IN_FLIGHT = (
-    "new partially_filled done_for_day pending_cancel pending_replace accepted pending_new accepted_for_bidding "
-    "stopped suspended calculated held"
-).split()
+IN_FLIGHT = [
+    "new",
+    "partially_filled",
+    "done_for_day",
+    "pending_cancel",
+    "pending_replace",
+    "accepted",
+    "pending_new",
+    "accepted_for_bidding",
+    "stopped",
+    "suspended",
+    "calculated",
+    "held",
+]
 
 
 @pytest.mark.parametrize(("word", "ending"), ENDINGS.items())
@@ -90,7 +100,9 @@ def test_fills_are_the_growth_of_what_the_broker_counts() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(1, 50), st.decimals("0.01", "999.9999", places=4, allow_nan=False)), min_size=1, max_size=8
+        st.tuples(st.integers(1, 50), st.decimals("0.01", "999.9999", places=4, allow_nan=False)),
+        min_size=1,
+        max_size=8,
     )
 )
 def test_all_fills_together_cost_what_the_broker_says(parts: list[tuple[int, Decimal]]) -> None:

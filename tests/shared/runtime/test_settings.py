@@ -47,6 +47,18 @@ def test_a_wrong_key_or_value_is_named(tmp_path: Path, changes: dict[str, Any], 
     assert refused.value.exit_code == 3
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"paper.bars.vendor": "sample"}, "cannot trade on the sample bars"),
+        ({"paper.timetable.clock": "replay"}, "a replayed clock is for sim alone"),
+    ],
+)
+def test_nothing_made_up_steers_a_brokers_orders(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        load_settings({**with_changes(tmp_path, changes), "KOBE_MODE": "paper"})
+
+
 def test_a_file_that_is_absent_or_no_toml_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         load_settings({"KOBE_CONFIG": str(tmp_path / "none.toml")})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.domain.book import Book
 from shared.domain.fills import invalidated
 from shared.domain.intents import Denial, Intent
-from shared.schemas.values import Direction, Reason, Value
+from shared.schemas.values import Reason, Value
 
 REASON = Reason.INVALIDATED_AT_OPEN
 JUDGES_EXITS = False
@@ -16,9 +16,9 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    if intent.quote is None or intent.stop is None:
+    price = intent.quoted_price
+    if price is None or intent.stop is None:
         return None
-    price = intent.quote.ask if intent.direction is Direction.LONG else intent.quote.bid
     if not invalidated(price, intent.stop, intent.target, intent.direction):
         return None
     return Denial(reason=REASON, detail=f"{price} against stop {intent.stop} and target {intent.target}")

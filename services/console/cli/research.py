@@ -1,0 +1,102 @@
+"""`kobe backtest` and `kobe check-strategy`: research from the command line.
+
+The engines are imported when a command runs, so that `kobe status` never waits for compiled kernels.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from services.console.cli.output import AsJson, print_json, terminal
+from services.console.cli.research_options import (
+    AllowShorts,
+    Asked,
+    BarsOption,
+    Cash,
+    Changes,
+    Costs,
+    End,
+    OutFolder,
+    PolicyOption,
+    SizingOption,
+    Start,
+    Strategies,
+    Universe,
+    inputs_from,
+    preloading,
+)
+
+FOUND, HISTORY = 1, 756
+NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")]
+
+
+def register(app: typer.Typer) -> None:
+    for name, command in COMMANDS.items():
+        app.command(name)(command)
+
+
+def backtest(
+    strategy: Strategies = "",
+    bars: BarsOption = "sample",
+    universe: Universe = None,
+    start: Start = "",
+    end: End = "",
+    cash: Cash = "100000",
+    sizing: SizingOption = "",
+    costs: Costs = "5",
+    allow_shorts: AllowShorts = False,
+    policy: PolicyOption = False,
+    changes: Changes = None,
+    out: OutFolder = None,
+    no_report: NoReport = False,
+    as_json: AsJson = False,
+) -> None:
+    """What the strategies would have made: exact fills, shared cash, costs, every trade."""
+    preloading()
+    asked = Asked(strategy, bars, universe, start, end, cash, sizing, costs, allow_shorts, policy, changes or [])
+    inputs = inputs_from(asked, os.environ)
+    from services.research import artifacts
+    from services.research.backtest import backtest as run, files, summary
+
+    made = run(inputs, os.environ)
+    if out:
+        artifacts.write_run(out, files(made, report=not no_report))
+    if as_json:
+        print_json(summary(made))
+        return
+    from services.console.cli.research_tables import print_run
+
+    print_run(summary(made))
+    place = f"Written to {out}." if out else "Add --out FOLDER for the trades, the equity curve and the report."
+    terminal.print(place, markup=False)
+
+
+def check_strategy(
+    name: Annotated[str, typer.Argument(help="A strategy's name, or your own file: my_strategy.py.")],
+    bars: BarsOption = "sample",
+    changes: Changes = None,
+    all_bars: Annotated[bool, typer.Option("--all-bars", help="The whole history, not the last 3 years.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that a strategy does not look ahead, on every cut of real bars; or say where it does."""
+    preloading()
+    asked = Asked(strategies=name, bars=bars, changes=changes or [])
+    inputs = inputs_from(asked, os.environ)
+    from services.research.check import check
+
+    proof = check(inputs, os.environ, bars=None if all_bars else HISTORY)
+    if as_json:
+        print_json(proof)
+    else:
+        from services.console.cli.research_tables import print_proof
+
+        print_proof(inputs.names[0], proof)
+    if proof.findings:
+        raise typer.Exit(FOUND)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"backtest": backtest, "check-strategy": check_strategy}

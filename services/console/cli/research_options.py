@@ -1,0 +1,165 @@
+"""The options that research commands share, and the inputs they amount to with kobe.toml.
+
+Called by cli/research.py. It opens no bars and imports no kernels.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shared.domain.errors import UserError
+
+if TYPE_CHECKING:
+    from services.research.inputs import Inputs
+    from shared.domain.sizing import SizingMethod
+    from shared.runtime.settings import Steering
+
+USAGE = 64
+RESEARCH_SIZING = "cash_fraction:0.007"
+
+Strategies = Annotated[str, typer.Option("--strategy", help="Names in rank order: a,b. Default: kobe.toml's.")]
+BarsOption = Annotated[str, typer.Option("--bars", help="sample, archive, or a CSV or Parquet file or folder.")]
+Universe = Annotated[Path | None, typer.Option("--universe", help="A file with one symbol a line, or a CSV.")]
+Start = Annotated[str, typer.Option("--start", help="The first session whose signals count: YYYY-MM-DD.")]
+End = Annotated[str, typer.Option("--end", help="The last session: YYYY-MM-DD.")]
+Cash = Annotated[str, typer.Option("--cash", help="Dollars to begin with.")]
+SizingOption = Annotated[
+    str,
+    typer.Option(
+        "--sizing",
+        help=f"cash_fraction:0.007, budget:1000 or risk_fraction:0.005. Default: {RESEARCH_SIZING}; "
+        "with --policy kobe.toml's.",
+        show_default=False,
+    ),
+]
+Costs = Annotated[str, typer.Option("--costs", help="Slippage in basis points, +fees for SEC and TAF fees, or none.")]
+AllowShorts = Annotated[bool, typer.Option("--allow-shorts", help="Let strategies that sell short do so.")]
+PolicyOption = Annotated[bool, typer.Option("--policy", help="Judge every entry by the gate's rules of kobe.toml.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", help="A strategy's parameter: donchian.lookback=40. Repeatable.")
+]
+OutFolder = Annotated[Path | None, typer.Option("--out", help="The folder to write to.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was typed."""
+
+    strategies: str = ""
+    bars: str = "sample"
+    universe: Path | None = None
+    start: str = ""
+    end: str = ""
+    cash: str = "100000"
+    sizing: str = ""
+    costs: str = "5"
+    allow_shorts: bool = False
+    policy: bool = False
+    changes: list[str] = field(default_factory=list)
+
+
+def preloading() -> None:
+    """Begin loading the kernels on another core while arguments are read and bars are opened."""
+    threading.Thread(target=_preload, daemon=True).start()
+
+
+def _preload() -> None:
+    from services.research.preload import preload
+
+    preload()
+
+
+def inputs_from(asked: Asked, environ: Mapping[str, str]) -> Inputs:
+    """Typed inputs with kobe.toml's parameters under those that were set. UserError for what makes no sense."""
+    from services.research.inputs import Inputs, StrategyInputs, parse_costs
+    from services.research.market import read_universe
+    from shared.runtime.settings import load_settings
+
+    steering = load_settings(environ).steering
+    names, folder = _named(asked.strategies, steering)
+    parameters = _parameters(names, asked.changes, steering)
+    method, size = _sizing(asked, steering)
+    slippage, fees = parse_costs(asked.costs)
+    return Inputs(
+        strategies=tuple(StrategyInputs(name=name, parameters=parameters[name]) for name in names),
+        bars=asked.bars,
+        symbols=read_universe(asked.universe) if asked.universe else (),
+        start=_date("--start", asked.start),
+        end=_date("--end", asked.end),
+        cash=_money(asked.cash),
+        sizing=method,
+        size=size,
+        slippage_bps=slippage,
+        fees=fees,
+        allow_shorts=asked.allow_shorts,
+        policy=asked.policy,
+        folder=folder,
+    )
+
+
+def _named(text: str, steering: Steering) -> tuple[tuple[str, ...], str]:
+    """Names, and the folder of the user's own strategies: kobe.toml's, or that of a file which was named."""
+    given = [part.strip() for part in text.split(",") if part.strip()] or list(steering.strategies.enabled)
+    files = [Path(part) for part in given if part.endswith(".py")]
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise UserError(f"There is no strategy file {missing[0]}.")
+    folders = {str(file.parent) for file in files} or {steering.strategies.folder}
+    if len(folders) > 1:
+        raise UserError("Strategy files must lie in one folder.", exit_code=USAGE)
+    return tuple(Path(part).stem if part.endswith(".py") else part for part in given), folders.pop()
+
+
+def _parameters(names: tuple[str, ...], changes: list[str], steering: Steering) -> dict[str, dict[str, Any]]:
+    found = {name: dict(steering.strategies.parameters.get(name, {})) for name in names}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        strategy, dot, parameter = key.strip().partition(".")
+        if not (equals and dot and parameter):
+            raise UserError(f"--set {change!r} must read STRATEGY.PARAMETER=VALUE.", exit_code=USAGE)
+        if strategy not in found:
+            raise UserError(f"--set {change!r}: {strategy!r} is not among {', '.join(names)}.", exit_code=USAGE)
+        found[strategy][parameter] = _value(value.strip())
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _sizing(asked: Asked, steering: Steering) -> tuple[SizingMethod, Decimal]:
+    from services.research.inputs import parse_sizing
+
+    if asked.sizing or not asked.policy:
+        return parse_sizing(asked.sizing or RESEARCH_SIZING)
+    table = steering.sizing
+    return parse_sizing(f"{table.method}:{table.per_order if table.method == 'budget' else table.fraction}")
+
+
+def _date(option: str, text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text) if text else None
+    except ValueError:
+        raise UserError(f"{option} {text!r} is not a date; write YYYY-MM-DD.", exit_code=USAGE) from None
+
+
+def _money(text: str) -> Decimal:
+    try:
+        amount = Decimal(text.replace(",", ""))
+    except ArithmeticError:
+        amount = Decimal("nan")
+    if not amount.is_finite() or amount <= 0:
+        raise UserError(f"--cash {text!r} must be dollars, more than 0.", exit_code=USAGE)
+    return amount

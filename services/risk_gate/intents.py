@@ -1,0 +1,120 @@
+"""Makes judgeable intents of exits and signals: identified, priced by the quote, sized by the book. Pure.
+
+Called by decide.py. It refuses nothing: what cannot be priced or sized is an intent that the rules refuse.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from services.risk_gate.state import GateSettings, Gathering
+from shared.domain import ids
+from shared.domain.book import Attempt, Book
+from shared.domain.intents import Intent
+from shared.domain.limits import limit_price
+from shared.domain.sizing import SizingMethod, budget, cash_fraction, risk_fraction
+from shared.runtime.contract import Context
+from shared.schemas.values import Exit, Purpose, Quote, Side, Signal
+
+
+def ranked(signals: Iterable[Signal], strategies: tuple[str, ...]) -> list[Signal]:
+    """Strategies in configured order, then score descending, then symbol."""
+    place = {name: number for number, name in enumerate(strategies)}
+    return sorted(signals, key=lambda s: (place.get(s.strategy, len(place)), -s.score, s.symbol))
+
+
+def exit_intent(book: Book, scan: Gathering, due: Exit, quote: Quote | None, context: Context) -> Intent:
+    """All that is held and not on its way out already."""
+    side = due.direction.closes_with
+    return _intent(
+        book,
+        scan,
+        due,
+        context,
+        purpose=due.purpose,
+        side=side,
+        qty=book.closable(due.symbol),
+        limit_price=_limit(quote, side),
+        quote=quote,
+        signal_session=scan.scan.last_completed,
+    )
+
+
+def entry_intent(book: Book, scan: Gathering, signal: Signal, quote: Quote | None, context: Context) -> Intent:
+    side = signal.direction.opens_with
+    limit = _limit(quote, side)
+    return _intent(
+        book,
+        scan,
+        signal,
+        context,
+        purpose=Purpose.ENTRY,
+        side=side,
+        qty=_size(book, signal, limit, context.settings),
+        limit_price=limit,
+        quote=quote,
+        stop=signal.stop,
+        target=signal.target,
+        last_close=signal.reference_price,
+        signal_session=signal.session,
+    )
+
+
+def _limit(quote: Quote | None, side: Side) -> Decimal | None:
+    """None without a quote, and where nobody stands on the side we need."""
+    if quote is None or (quote.ask if side is Side.BUY else quote.bid) <= 0:
+        return None
+    return limit_price(quote.ask, quote.bid, side)
+
+
+def _intent(
+    book: Book, scan: Gathering, wish: Exit | Signal, context: Context, *, purpose: Purpose, **facts: Any
+) -> Intent:
+    settings: GateSettings = context.settings
+    signal_id = ids.signal_id(
+        mode=settings.mode,
+        account=settings.account,
+        session=scan.scan.session,
+        strategy=wish.strategy,
+        symbol=wish.symbol,
+        direction=wish.direction,
+        purpose=purpose,
+    )
+    return Intent(
+        signal_id=signal_id,
+        symbol=wish.symbol,
+        strategy=wish.strategy,
+        direction=wish.direction,
+        purpose=purpose,
+        session=scan.scan.session,
+        last_completed=scan.scan.last_completed,
+        now=scan.scan.slot_at if settings.replay else context.at,
+        closes_at=scan.scan.closes_at,
+        halted=context.halted,
+        same_pin=scan.same_pin,
+        repeated=_repeated(book.attempts.get(signal_id), scan.scan.slot_at, purpose),
+        **facts,
+    )
+
+
+def _repeated(tried: Attempt | None, slot_at: dt.datetime, purpose: Purpose) -> bool:
+    """A wish may be tried again only at a later slot; to open, only if it ended for certain without a fill."""
+    if tried is None:
+        return False
+    return slot_at <= tried.slot_at or (purpose is Purpose.ENTRY and not tried.over)
+
+
+def _size(book: Book, signal: Signal, limit: Decimal | None, settings: GateSettings) -> int:
+    if limit is None:
+        return 0
+    value = settings.sizing.value
+    match settings.sizing.method:
+        case SizingMethod.BUDGET:
+            return budget(value, limit)
+        case SizingMethod.CASH_FRACTION:
+            return cash_fraction(value, book.cash, limit)
+        case SizingMethod.RISK_FRACTION:
+            return risk_fraction(value, book.equity, limit, signal.stop)

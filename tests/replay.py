@@ -1,0 +1,111 @@
+"""The whole system in one process and one thread: the same builders, handlers and work on MemoryBus.
+
+Only the simulated broker has a thread of its own (its HTTP server). Deterministic but for the order ids of the broker.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import gc
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import structlog
+
+from services.console.embedded import ORDER, EmbeddedStack
+from services.data_fetcher.__main__ import build as build_data_fetcher
+from services.executor.__main__ import build as build_executor
+from services.risk_gate.__main__ import build as build_gate
+from services.scheduler.__main__ import build as build_scheduler
+from services.signal_engine.__main__ import build as build_signal_engine
+from services.sim_broker.__main__ import _desk as sim_desk
+from services.sim_broker.api import create_app
+from shared.runtime.clock import SystemClock
+from shared.runtime.http import Health, Server
+from shared.runtime.main import Wiring
+from shared.runtime.memory_bus import MemoryBus
+from shared.runtime.memory_latch import MemoryLatch
+from shared.runtime.memory_server import MemoryServer
+from shared.runtime.provision_secrets import init_secrets
+from shared.runtime.seal import Identity, Sealer
+from shared.runtime.service import Runner
+from shared.runtime.settings import Settings, load_settings
+from shared.runtime.telemetry import Metrics
+from shared.schemas.envelope import from_fields
+from shared.schemas.messages import OrderFilled
+from shared.schemas.streams import ServiceName, Stream
+
+S = ServiceName
+BUILDERS = {
+    S.DATA_FETCHER: build_data_fetcher,
+    S.SIGNAL_ENGINE: build_signal_engine,
+    S.RISK_GATE: build_gate,
+    S.EXECUTOR: build_executor,
+    S.SCHEDULER: build_scheduler,
+}
+Execution = tuple[dt.date, str, str, str, int, str]
+
+
+def replay(folder: Path, changes: Mapping[str, Any]) -> list[Execution]:
+    """Every fill of the replay, in order."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    stack = EmbeddedStack(folder, changes=changes, kill_file=folder / "KILL_SWITCH")
+    stack._lay_out()
+    secrets = folder / "secrets"
+    for name in (*BUILDERS, "redis", "init", "console", "auditor"):
+        (secrets / str(name)).mkdir(parents=True, exist_ok=True)
+    init_secrets(secrets)
+    server = MemoryServer(SystemClock())
+    runners = {S.DATA_FETCHER: _runner(stack, server, S.DATA_FETCHER)}
+    runners[S.DATA_FETCHER].start()
+    broker = _broker(load_settings(stack.env(ORDER[0])), stack.ports[ORDER[0]])
+    try:
+        for name in BUILDERS:
+            if name is not S.DATA_FETCHER:
+                runners[name] = _runner(stack, server, name)
+                runners[name].start()
+        while not runners[S.SCHEDULER].state.finished:
+            for runner in runners.values():
+                runner.turn(0)
+    finally:
+        broker.stop()
+        structlog.reset_defaults()
+        _forget(runners)
+    return executions(from_fields(fields)[1] for _, fields in server.stream(Stream.EXECUTIONS.key).entries)
+
+
+def _forget(runners: dict[ServiceName, Runner]) -> None:
+    """A process closes its sockets and files by ending; here they are collected without a word."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        runners.clear()
+        gc.collect()
+
+
+def executions(messages: Any) -> list[Execution]:
+    return [
+        (m.session, m.symbol, m.side.value, m.purpose.value, m.qty, str(m.price))
+        for m in messages
+        if isinstance(m, OrderFilled)
+    ]
+
+
+def _runner(stack: EmbeddedStack, server: MemoryServer, name: ServiceName) -> Runner:
+    settings, clock, metrics = load_settings(stack.env(name)), server.clock, Metrics(name.value)
+    settings.environment.state_dir.mkdir(parents=True, exist_ok=True)
+    identity = Identity(settings.mode, settings.environment.account, settings.config_pin, settings.code_digest)
+    bus, latch, health = MemoryBus(server, name, "one"), MemoryLatch(server, name), Health(clock)
+    latch.refresh()
+    log = structlog.get_logger()
+    service = BUILDERS[name](Wiring(settings, identity, clock, bus, latch, metrics, health, log, Event()))
+    seal = Sealer(name, identity, clock, service.sign)
+    return Runner(service, bus=bus, latch=latch, seal=seal, clock=clock, metrics=metrics, health=health, log=log)
+
+
+def _broker(settings: Settings, port: int) -> Server:
+    settings.environment.state_dir.mkdir(parents=True, exist_ok=True)
+    app = create_app(sim_desk(settings), health=Health(SystemClock()), metrics=Metrics("sim-broker"))
+    return Server(app, "127.0.0.1", port).start()
