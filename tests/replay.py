@@ -1,6 +1,6 @@
 """The whole system in one process and one thread: the same builders, handlers and work on MemoryBus.
 
-Only the simulated broker has a thread of its own (its HTTP server). Deterministic but for the order ids of the broker.
+Only the simulated broker has a thread of its own (its HTTP server); the fills are the same in every run.
 """
 
 from __future__ import annotations

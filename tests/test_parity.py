@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,15 @@ import pytest
 from services.console.demo import DemoOptions, run_demo
 from services.console.embedded import EmbeddedStack
 from services.console.operations import Operations
+from services.research.backtest import backtest
+from services.research.inputs import Inputs, StrategyInputs
+from services.research.market import open_market
+from shared.domain.sizing import SizingMethod
+from shared.runtime.settings import load_settings
 from shared.schemas.streams import Stream
 from tests.replay import Execution, executions, replay
 
-SESSIONS = 120
+SESSIONS = 250
 CHANGES: dict[str, Any] = {
     "sim.timetable.sessions": SESSIONS,
     "sim.timetable.pace_seconds": 0.0,
@@ -26,11 +33,45 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> list[Execution]:
     return replay(tmp_path_factory.mktemp("replay"), CHANGES)
 
 
-def test_a_replay_in_one_process_fills_what_it_filled_before(
-    replayed: list[Execution], tmp_path: Path
-) -> None:
+def test_a_replay_in_one_process_fills_what_it_filled_before(replayed: list[Execution], tmp_path: Path) -> None:
     assert len(replayed) >= 10
     assert replay(tmp_path, CHANGES) == replayed
+
+
+def test_a_backtest_with_the_gates_policy_fills_what_the_replay_fills(replayed: list[Execution]) -> None:
+    sessions = sample_sessions()
+    signals_from = sessions[-SESSIONS - 1]
+    steering = load_settings({}).steering
+    inputs = Inputs(
+        strategies=tuple(StrategyInputs(name=name) for name in steering.strategies.enabled),
+        start=signals_from,
+        sizing=SizingMethod.BUDGET,
+        size=steering.sizing.per_order,
+        policy=True,
+    )
+    assert sorted(policy_executions(inputs)) == sorted(as_round_trips(replayed))
+
+
+def sample_sessions() -> list[dt.date]:
+    panel = open_market(Inputs(strategies=(), bars="sample"), {}).panel
+    return [session.item() for session in panel.sessions]
+
+
+def policy_executions(inputs: Inputs) -> list[tuple[dt.date, str, str, int, str]]:
+    run = backtest(inputs, {})
+    trades, panel = run.result.trades, run.market.panel
+    found = []
+    for i, reason in enumerate(trades.reasons()):
+        symbol, qty = panel.symbols[trades.row[i]], int(trades.qty[i])
+        entered, left = (panel.sessions[column[i]].item() for column in (trades.entry_column, trades.exit_column))
+        found.append((entered, symbol, "buy", qty, f"{trades.entry_price[i]:.2f}"))
+        if reason != "end_of_data":
+            found.append((left, symbol, "sell", qty, f"{trades.exit_price[i]:.2f}"))
+    return found
+
+
+def as_round_trips(fills: list[Execution]) -> list[tuple[dt.date, str, str, int, str]]:
+    return [(session, symbol, side, qty, f"{Decimal(price):.2f}") for session, symbol, side, _, qty, price in fills]
 
 
 @pytest.mark.slow

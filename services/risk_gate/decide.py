@@ -21,8 +21,8 @@ from shared.schemas.messages import OrderApproved, OrderDenied, ScanDecided
 from shared.schemas.values import Phase, Protection, Reason
 
 Verdict = OrderApproved | OrderDenied
-FOR_WANT_OF_A_QUOTE = frozenset({Reason.NO_QUOTE, Reason.STALE_QUOTE, Reason.SPREAD})
-"""Refused for nothing worse than these, an entry may be tried at a later slot."""
+MAY_PASS = frozenset({Reason.NO_QUOTE, Reason.STALE_QUOTE, Reason.SPREAD, Reason.HALTED})
+"""Refused for nothing worse than a missing quote or a kill, an entry may be tried at a later slot."""
 
 
 def decide_exits(book: Book, scan: Gathering, context: Context) -> tuple[Book, list[Verdict]]:
@@ -83,7 +83,7 @@ def _next(tried: Attempt | None, slot_at: dt.datetime) -> Attempt:
 
 
 def _refused(attempt: Attempt, denials: tuple[Denial, ...]) -> Attempt:
-    return replace(attempt, over=all(denial.reason in FOR_WANT_OF_A_QUOTE for denial in denials))
+    return replace(attempt, over=all(denial.reason in MAY_PASS for denial in denials))
 
 
 def _reservation(scan: Gathering, approved: OrderApproved, intent: Intent) -> Reservation:

@@ -10,13 +10,14 @@ import datetime as dt
 from msgspec.structs import replace
 
 from services.risk_gate.decide import Verdict, decide_entries, decide_exits, decided
-from services.risk_gate.state import REMEMBERED_SCANS, GateSettings, Gathering, State
+from services.risk_gate.state import MOST_AHEAD, MOST_PARTS, REMEMBERED_SCANS, GateSettings, Gathering, State
 from shared.domain import book as books
 from shared.domain.book import Book
+from shared.domain.errors import InvalidMessage
 from shared.rules.judge import breached
 from shared.runtime.contract import Context, Decision, Handler, Said
 from shared.schemas import messages as m
-from shared.schemas.values import Phase, Purpose, ScanRef, Side, Slot, TradingState
+from shared.schemas.values import Phase, Purpose, Side, Slot, TradingState
 
 Words = tuple[m.Message | Said, ...]
 
@@ -29,8 +30,12 @@ def on_session_opened(state: State, message: m.SessionOpened, context: Context) 
 
 
 def on_scan_due(state: State, message: m.ScanDue, context: Context) -> Decision[State]:
-    """Only the scheduler knows which session it is; a scan of any other is refused when it comes."""
-    return _roll(state, message.scan.session), ()
+    """Only the scheduler says which session it is and which scans there are; nobody else's word for it counts."""
+    state, scan = _roll(state, message.scan.session), message.scan
+    known = state.scans.get(scan.id, Gathering(scan=scan))
+    if known.due or scan.id in state.decided:
+        return state, ()
+    return _advance(_with(state, replace(known, scan=scan, due=True)), context)
 
 
 def _roll(state: State, session: dt.date) -> State:
@@ -47,9 +52,10 @@ def _roll(state: State, session: dt.date) -> State:
 
 
 def on_scan_completed(state: State, message: m.ScanCompleted, context: Context) -> Decision[State]:
-    scan = _gathering(state, message.scan)
+    scan = _gathering(state, message)
     if scan is None or message.part in scan.heard:
         return state, ()
+    _require_same(scan.parts, message.parts)
     heard = replace(
         scan,
         parts=message.parts,
@@ -63,9 +69,10 @@ def on_scan_completed(state: State, message: m.ScanCompleted, context: Context) 
 
 
 def on_quotes_seen(state: State, message: m.QuotesSeen, context: Context) -> Decision[State]:
-    scan = _gathering(state, message.scan)
+    scan = _gathering(state, message)
     if scan is None or message.part in scan.quotes_heard:
         return state, ()
+    _require_same(scan.quote_parts, message.parts)
     heard = replace(
         scan,
         quote_parts=message.parts,
@@ -76,12 +83,23 @@ def on_quotes_seen(state: State, message: m.QuotesSeen, context: Context) -> Dec
     return _advance(_with(state, heard), context)
 
 
-def _gathering(state: State, scan: ScanRef) -> Gathering | None:
-    """The scan as gathered so far; None if it is already decided or being executed."""
-    if scan.id in state.decided:
+def _gathering(state: State, message: m.ScanCompleted | m.QuotesSeen) -> Gathering | None:
+    """The scan as gathered so far, be it due or not yet; None if it is already decided or being executed."""
+    if not 0 < message.part <= message.parts <= MOST_PARTS:
+        raise InvalidMessage(f"part {message.part} of {message.parts}")
+    if message.scan.id in state.decided:
         return None
-    known = state.scans.get(scan.id, Gathering(scan=scan))
+    known = state.scans.get(message.scan.id)
+    if known is None:
+        if sum(not scan.due for scan in state.scans.values()) >= MOST_AHEAD:
+            raise InvalidMessage(f"{message.scan.id} is not due")
+        return Gathering(scan=message.scan)
     return known if known.awaits is None else None
+
+
+def _require_same(parts: int, named: int) -> None:
+    if parts not in (0, named):
+        raise InvalidMessage(f"{named} parts, where {parts} were named before")
 
 
 def _same_pin(context: Context) -> bool:
@@ -203,7 +221,7 @@ def _conclude(
 ) -> tuple[State, Words]:
     """Say the verdicts of a phase, remember what is awaited, and look whether a breaker has tripped."""
     final = phase is Phase.ENTRIES or scan.scan.slot is Slot.CLOSE
-    kept = Gathering(scan=scan.scan) if final else replace(scan, exits=())
+    kept = Gathering(scan=scan.scan, due=True) if final else replace(scan, exits=())
     said = [*verdicts, decided(scan, phase, verdicts, final=final)]
     state, tripped = _trip(_with(state, replace(kept, awaits=phase)), context)
     return state, tuple(Said(message, scan.scan.session, scan.scan.id) for message in (*said, *tripped))

@@ -13,7 +13,7 @@ from typing import Any
 from services.risk_gate.state import GateSettings, Gathering
 from shared.domain import ids
 from shared.domain.book import Attempt, Book
-from shared.domain.intents import Intent
+from shared.domain.intents import Intent, quoted_price
 from shared.domain.limits import limit_price
 from shared.domain.sizing import SizingMethod, budget, cash_fraction, risk_fraction
 from shared.runtime.contract import Context
@@ -64,8 +64,8 @@ def entry_intent(book: Book, scan: Gathering, signal: Signal, quote: Quote | Non
 
 
 def _limit(quote: Quote | None, side: Side) -> Decimal | None:
-    """None without a quote, and where nobody stands on the side we need."""
-    if quote is None or (quote.ask if side is Side.BUY else quote.bid) <= 0:
+    """None where there is nothing to trade against."""
+    if quote is None or quoted_price(quote, side) is None:
         return None
     return limit_price(quote.ask, quote.bid, side)
 

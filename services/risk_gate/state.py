@@ -10,12 +10,19 @@ from shared.rules.judge import Rule
 from shared.schemas.values import Exit, Mode, Phase, Quote, ScanRef, Signal, Value
 
 REMEMBERED_SCANS = 32
+MOST_PARTS = 16
+MOST_AHEAD = 4
+"""Parts of one scan, and scans heard before the schedule named them: a flood may fill no more memory than that."""
 
 
 class Gathering(Value, frozen=True, kw_only=True):
-    """One scan on its way: the parts heard so far; once decided, the phase whose execution it awaits."""
+    """One scan on its way: the parts heard so far; once decided, the phase whose execution it awaits.
+
+    `due`: the schedule has named it, so that `scan` is the scheduler's word.
+    """
 
     scan: ScanRef
+    due: bool = False
     parts: int = 0
     heard: tuple[int, ...] = ()
     exits: tuple[Exit, ...] = ()
@@ -29,7 +36,7 @@ class Gathering(Value, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        return 0 < self.parts == len(self.heard) and 0 < self.quote_parts == len(self.quotes_heard)
+        return self.due and 0 < self.parts == len(self.heard) and 0 < self.quote_parts == len(self.quotes_heard)
 
 
 class State(Value, frozen=True, kw_only=True):

@@ -152,7 +152,8 @@ def _breaches(
 def _misplaced(row: NDArray[np.int32], session: Sessions) -> NDArray[np.int8]:
     """0, or the place (from 1) of DUPLICATE or UNSORTED in `Impossible`."""
     reasons = np.zeros(row.size, np.int8)
-    if row.size < 2:
+    later = (row[1:] > row[:-1]) | ((row[1:] == row[:-1]) & (session[1:] > session[:-1]))
+    if later.all():
         return reasons
     day = session.astype("datetime64[D]").astype(np.int64)
     order = np.argsort(row, kind="stable")

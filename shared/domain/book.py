@@ -17,7 +17,7 @@ from shared.schemas.values import Direction, Ending, Purpose, Side, TradingState
 
 RATE_WINDOW = dt.timedelta(minutes=1)
 COST_STEP = Decimal("0.0001")
-TRIED_IN_VAIN = frozenset({Ending.CANCELED, Ending.EXPIRED, Ending.NOT_SENT})
+TRIED_IN_VAIN = frozenset({Ending.CANCELED, Ending.EXPIRED, Ending.NOT_SENT, Ending.HALTED})
 """Endings after which a wish that got nothing may be tried at a later slot; a refusal or a doubt is final."""
 
 
@@ -106,11 +106,16 @@ class Book(Value, frozen=True, kw_only=True):
         """Held, or on the way to be."""
         return {*self.positions, *(held.symbol for held in self.reservations.values() if held.opens)}
 
+    def has(self, symbol: str) -> bool:
+        """Whether it is held, or on the way to be."""
+        return symbol in self.positions or any(r.symbol == symbol and r.opens for r in self.reservations.values())
+
     @property
     def exposure(self) -> Decimal:
         """Dollars in positions at cost, and reserved for entries."""
         held = sum((p.qty * p.average_price for p in self.positions.values()), Decimal(0))
-        return held + sum((r.unfilled_notional for r in self.reservations.values() if r.opens), Decimal(0))
+        entries = (r for r in self.reservations.values() if r.purpose is Purpose.ENTRY)
+        return held + sum(((r.qty - r.filled_qty) * r.limit_price for r in entries), Decimal(0))
 
     def leaving(self, symbol: str) -> int:
         """Shares of a symbol that approved exits may still close."""

@@ -7,6 +7,17 @@ from decimal import Decimal
 
 from shared.schemas.values import Direction, Purpose, Quote, Reason, Side, Value
 
+DEAREST = Decimal(10_000_000)
+"""No share costs more: a quote beyond it is a vendor's accident, not a price."""
+
+
+def quoted_price(quote: Quote | None, side: Side) -> Decimal | None:
+    """What an order would trade against: the ask to buy, the bid to sell; None if nobody stands there."""
+    if quote is None:
+        return None
+    price = quote.ask if side is Side.BUY else quote.bid
+    return price if 0 < price <= DEAREST else None
+
 
 class Intent(Value, frozen=True, kw_only=True):
     """One wish, sized and priced. `limit_price` and `quote` are None where nobody quotes the symbol.
@@ -47,11 +58,7 @@ class Intent(Value, frozen=True, kw_only=True):
 
     @property
     def quoted_price(self) -> Decimal | None:
-        """What it would trade against: the ask to buy, the bid to sell; None if nobody stands there."""
-        if self.quote is None:
-            return None
-        price = self.quote.ask if self.side is Side.BUY else self.quote.bid
-        return price if price > 0 else None
+        return quoted_price(self.quote, self.side)
 
 
 class Denial(Value, frozen=True, kw_only=True):

@@ -147,6 +147,12 @@ def run(
     )
 
 
+def equity_of(panel: Panel, ranked: Candidates, settings: SimulationSettings, window: Window) -> Floats:
+    """The equity alone of such a run: enough to compare many parameter sets by."""
+    _, curves, _ = portfolio_pass(frozen(panel.close), ranked, _terms(settings), window)
+    return curves.equity / UNITS_PER_DOLLAR
+
+
 def between(panel: Panel, first: int, last: int, *, signals_from: int | None = None) -> Window:
     """The window of sessions `first` to `last` (columns, both within it).
 

@@ -15,6 +15,7 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    if intent.symbol in book.open_symbols or len(book.open_symbols) < limits.maximum:
+    symbols = book.open_symbols
+    if intent.symbol in symbols or len(symbols) < limits.maximum:
         return None
-    return Denial(reason=REASON, detail=f"{len(book.open_symbols)} of {limits.maximum}")
+    return Denial(reason=REASON, detail=f"{len(symbols)} of {limits.maximum}")

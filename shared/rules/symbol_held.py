@@ -15,4 +15,4 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    return Denial(reason=REASON) if intent.symbol in book.open_symbols else None
+    return Denial(reason=REASON) if book.has(intent.symbol) else None

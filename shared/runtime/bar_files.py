@@ -29,16 +29,20 @@ def load_bars(path: Path, symbols: Collection[str] = ()) -> tuple[Panel, list[Re
     """The possible bars of a file or folder as a panel, and every refused one. UserError says what cannot be read.
 
     `symbols` limits what is loaded (empty: all); one that is not there is a UserError too."""
-    bars = read_bars(path)
-    if symbols:
-        missing = sorted(set(symbols) - set(bars.symbols))
-        if missing:
-            raise UserError(f"{path} has no bars of {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}.")
-        bars = bars.only(np.array([symbol in symbols for symbol in bars.symbols])[bars.row])
-    good, refusals = refuse_impossible(bars)
+    good, refusals = refuse_impossible(_chosen(path, symbols))
     if not good.row.size:
         raise UserError(f"{path} holds not one usable bar ({len(refusals)} were refused).")
     return align(tidy(good)), refusals
+
+
+def _chosen(path: Path, symbols: Collection[str]) -> Bars:
+    bars = read_bars(path)
+    if not symbols:
+        return bars
+    missing = sorted(set(symbols) - set(bars.symbols))
+    if missing:
+        raise UserError(f"{path} has no bars of {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}.")
+    return bars.only(np.array([symbol in symbols for symbol in bars.symbols])[bars.row])
 
 
 def read_bars(path: Path) -> Bars:

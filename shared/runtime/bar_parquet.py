@@ -25,9 +25,19 @@ def tidy(bars: Bars) -> Bars:
     symbols = sorted({symbol for symbol, there in zip(bars.symbols, present, strict=True) if there})
     place = {symbol: row for row, symbol in enumerate(symbols)}
     row = np.array([place.get(symbol, -1) for symbol in bars.symbols], np.int32)[bars.row]
-    order = np.lexsort((bars.session, row))
-    fields = {name: getattr(bars, name)[order] for name in FIELDS}
-    return Bars(tuple(symbols), row[order], bars.session[order].astype("datetime64[D]"), **fields)
+    fields = {name: getattr(bars, name) for name in FIELDS}
+    session = bars.session.astype("datetime64[D]")
+    if not _ascending(row, session):
+        order = np.lexsort((session, row))
+        fields = {name: field[order] for name, field in fields.items()}
+        row, session = row[order], session[order]
+    return Bars(tuple(symbols), row, session, **fields)
+
+
+def _ascending(row: NDArray[np.int32], session: Sessions) -> bool:
+    """Whether they stand by row, then session already: most files do, and sorting costs memory."""
+    later = (row[1:] > row[:-1]) | ((row[1:] == row[:-1]) & (session[1:] >= session[:-1]))
+    return bool(later.all())
 
 
 def joined(parts: Sequence[Bars]) -> Bars:

@@ -44,6 +44,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: str
     redis_user: str
     redis_password: Secret
+    research_redis_url: str
     state_dir: Path
     archive_dir: Path
     audit_dir: Path
@@ -71,6 +72,7 @@ VARIABLES: dict[str, tuple[str, str | None]] = {
     "KOBE_CONFIG_PIN": ("config_pin", ""),
     "KOBE_REDIS_URL": ("redis_url", "redis://127.0.0.1:6379"),
     "KOBE_REDIS_USER": ("redis_user", ""),
+    "KOBE_RESEARCH_REDIS_URL": ("research_redis_url", "redis://127.0.0.1:6380"),
     "KOBE_STATE_DIR": ("state_dir", "state"),
     "KOBE_ARCHIVE_DIR": ("archive_dir", "state/archive"),
     "KOBE_AUDIT_DIR": ("audit_dir", "state/audit"),
@@ -126,6 +128,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         config_pin=texts["config_pin"],
         redis_url=texts["redis_url"],
         redis_user=texts["redis_user"],
+        research_redis_url=texts["research_redis_url"],
         http_host=texts["http_host"],
         http_port=_port(texts["http_port"]),
         broker_url=texts["broker_url"].rstrip("/"),

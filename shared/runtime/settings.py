@@ -102,6 +102,15 @@ class Logging(Table, frozen=True, kw_only=True):
     keep_files: int
 
 
+class Research(Table, frozen=True, kw_only=True):
+    """Walk-forward windows in sessions, and per strategy the values to try of each parameter."""
+
+    train: int
+    test: int
+    objective: Literal["sharpe", "profit_factor", "return_over_drawdown"]
+    grids: dict[str, dict[str, tuple[bool | int | float, ...]]]
+
+
 class Steering(Table, frozen=True, kw_only=True):
     """One mode's resolved kobe.toml."""
 
@@ -117,6 +126,7 @@ class Steering(Table, frozen=True, kw_only=True):
     executor: Executor
     audit: Audit
     logging: Logging
+    research: Research
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +146,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read file and environment; raises UserError with one sentence."""
     environment = read_environment(environ)
     table = resolve(read_document(environment.config or DEFAULT_FILE), environment.mode)
-    pin = hashlib.sha256(canonical(_without_floats(table))).hexdigest()
+    pin = hashlib.sha256(canonical(_without_floats(pinned(table)))).hexdigest()
     if environment.config_pin not in ("", pin):
         raise UserError(
             f"The configuration's pin is {pin}, but KOBE_CONFIG_PIN demands {environment.config_pin}; "
@@ -158,6 +168,11 @@ def _refuse_make_believe(steering: Steering, mode: Mode) -> None:
     if steering.timetable.clock != "system":
         sentence = f'{mode} needs clock = "system" in kobe.toml\'s [timetable]; a replayed clock is for sim alone.'
         raise UserError(sentence, exit_code=CONFIG_PIN_ERROR)
+
+
+def pinned(table: Mapping[str, Any]) -> dict[str, Any]:
+    """What steers trading. Grids of research are not of it: trying other parameters must not halt a stack."""
+    return {name: value for name, value in table.items() if name != "research"}
 
 
 def read_document(path: Path) -> dict[str, Any]:

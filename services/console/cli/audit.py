@@ -129,9 +129,9 @@ def _told(verdict: Verdict, as_json: bool) -> int:
 
 def _narrate(explanation: Explanation) -> None:
     verdict = "approved" if explanation.approved else "denied"
-    terminal.print(f"{explanation.decision_id}: {explanation.symbol}, {verdict}, scan {explanation.scan_id}")
+    typer.echo(f"{explanation.decision_id}: {explanation.symbol}, {verdict}, scan {explanation.scan_id}")
     for step in explanation.steps:
-        terminal.print(f"\n{step.index:>7}  {step.at}  {step.writer}  {step.type}", highlight=False)
-        terminal.print(f"         config {step.config_pin[:12]}  code {step.code_digest[:12]}", highlight=False)
+        typer.echo(f"\n{step.index:>7}  {step.at}  {step.writer}  {step.type}")
+        typer.echo(f"         config {step.config_pin[:12]}  code {step.code_digest[:12]}")
         for name, fact in step.facts.items():
-            terminal.print(f"         {name}: {canonical(fact).decode()}", highlight=False, markup=False)
+            typer.echo(f"         {name}: {fact if isinstance(fact, str) else canonical(fact).decode()}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.auditor import recorder
+from services.auditor import checkpoints
 from services.auditor.verify import verify_folder
 from shared.runtime.memory_bus import MemoryBus
 from tests.services.auditor.bench import Bench
@@ -27,7 +27,7 @@ class Mortality:
         patch.setattr(os, "write", self._torn(os.write))
         patch.setattr(os, "fsync", self._around(os.fsync))
         patch.setattr(MemoryBus, "commit", self._around(MemoryBus.commit))
-        patch.setattr(recorder, "append_note", self._around(recorder.append_note))
+        patch.setattr("services.auditor.recorder.append_note", self._around(checkpoints.append_note))
 
     def _strikes(self) -> bool:
         return self.armed and self._dice.random() < 0.12

@@ -171,7 +171,8 @@ def test_a_chain_without_its_genesis_is_found(tmp_path: Path, signer: Signer) ->
 
 
 @pytest.mark.parametrize(
-    "record", [{"seq": 1}, {"seq": "1", "writer": "x"}, {"stream": "s"}, {"type": "WriterGap"}, {"seq": 1, "writer": []}]
+    "record",
+    [{"seq": 1}, {"seq": "1", "writer": "x"}, {"stream": "s"}, {"type": "WriterGap"}, {"seq": 1, "writer": []}],
 )
 def test_a_record_without_its_parts_is_not_canonical(
     tmp_path: Path, signer: Signer, record: dict[str, object]

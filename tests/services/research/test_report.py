@@ -96,8 +96,8 @@ def test_a_peak_is_never_thinned_away() -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_in_a_browser_the_list_and_the_chart_are_drawn(sample: Run, tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text(render(sample))
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-    options += ("--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    options += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
     command = [str(CHROMIUM), *options, "--dump-dom", f"file://{tmp_path / 'report.html'}"]
     page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     listed = re.search(r'<table id="list">.*?</table>', page, re.S)

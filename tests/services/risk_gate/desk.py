@@ -121,6 +121,11 @@ class Desk:
     def account(self, cash: str = "100000", **changes: Any) -> list[m.Message]:
         return self.hear(account_seen(cash, **changes))
 
+    def due(self, ref: ScanRef | None = None) -> ScanRef:
+        ref = ref or scan_ref()
+        self.hear(m.ScanDue(scan=ref), session=ref.session)
+        return ref
+
     def scan(
         self,
         signals: Sequence[Signal] = (),
@@ -133,7 +138,7 @@ class Desk:
         aborted: str = "",
     ) -> list[m.Message]:
         """A whole scan, every symbol quoted at `price` (bid a cent below) unless said otherwise."""
-        ref = ref or scan_ref()
+        ref = self.due(ref)
         without = set(unquoted)
         symbols = dict.fromkeys([*(each.symbol for each in exits), *(each.symbol for each in signals)])
         if quotes is None:

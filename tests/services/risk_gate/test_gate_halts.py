@@ -44,13 +44,20 @@ def test_a_kill_between_the_phases_denies_the_entries() -> None:
     assert denied(desk.execute(exits)) == {"AAPL": ("halted",)}
 
 
-def test_after_a_resume_exits_go_on_and_what_the_kill_denied_is_not_opened_late() -> None:
+def test_after_a_resume_what_the_kill_denied_is_tried_at_the_next_slot() -> None:
     desk = Desk(halted=("killed: now",)).open().hold("MSFT")
     desk.execute(desk.scan([signal()], [leave("MSFT")]))
     desk.halted = ()
     exits = desk.scan([signal()], [leave("MSFT")], ref=scan_at(RETRY_AT))
     assert [order.symbol for order in approved(exits)] == ["MSFT"]
-    assert denied(desk.execute(exits)) == {"AAPL": ("repeated_entry",)}
+    assert [(order.symbol, order.attempt) for order in approved(desk.execute(exits))] == [("AAPL", 2)]
+
+
+def test_an_entry_that_was_wrong_besides_the_kill_is_not_tried_again() -> None:
+    desk = Desk(halted=("killed: now",)).open()
+    desk.execute(desk.scan([signal(stop=D(10))]))
+    desk.halted = ()
+    assert denied(desk.scan([signal()], ref=scan_at(RETRY_AT))) == {"AAPL": ("repeated_entry",)}
 
 
 def test_a_loss_in_the_session_moves_to_reducing_before_the_scan_that_waited_for_the_account() -> None:

@@ -44,6 +44,7 @@ def quotes(*symbols: str) -> m.QuotesSeen:
 
 def opened(floor: Floor) -> Floor:
     floor.write(OPENED)
+    floor.write(m.ScanDue(scan=scan_ref()))
     floor.write(account_seen())
     return floor
 
@@ -145,6 +146,7 @@ def test_two_gates_racing_the_daily_cap_approve_14_of_320() -> None:
     for number, wish in enumerate(wishes):
         ref = scan_ref(id=f"SCAN_{number}")
         seen = m.QuotesSeen(scan=ref, part=1, parts=1, quotes=(quote_of(wish.symbol, ref, "69.93"),), unquoted=())
+        floor.write(m.ScanDue(scan=ref))
         floor.write(completed(ref, [wish]))
         floor.write(seen)
     first.turn(0)

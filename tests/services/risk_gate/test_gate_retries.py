@@ -47,10 +47,12 @@ def test_an_entry_without_a_quote_is_tried_at_the_next_slot_under_an_id_of_its_o
     assert order.decision_id.startswith("DEC_20240105_143500_AAPL_")
 
 
-def test_an_entry_that_got_nothing_is_tried_again_and_its_budget_was_returned() -> None:
+@pytest.mark.parametrize("ending", [Ending.CANCELED, Ending.EXPIRED, Ending.NOT_SENT, Ending.HALTED])
+def test_an_entry_that_got_nothing_is_tried_again_and_its_budget_was_returned(ending: Ending) -> None:
     desk = Desk().open()
     first = desk.scan([signal()])
-    desk.execute(first, filling=False)
+    desk.end(approved(first)[0], ending)
+    desk.executed(decided(first))
     assert desk.state.book.used == D(0)
     (again,) = approved(desk.scan([signal()], ref=scan_at(RETRY_AT)))
     assert again.attempt == 2
@@ -58,7 +60,7 @@ def test_an_entry_that_got_nothing_is_tried_again_and_its_budget_was_returned() 
     assert desk.state.book.used == D("70.07")
 
 
-@pytest.mark.parametrize("ending", [Ending.REJECTED, Ending.ABANDONED, Ending.HALTED])
+@pytest.mark.parametrize("ending", [Ending.REJECTED, Ending.ABANDONED])
 def test_an_entry_that_was_refused_or_is_in_doubt_is_not_tried_again(ending: Ending) -> None:
     desk = Desk().open()
     said = desk.scan([signal()])

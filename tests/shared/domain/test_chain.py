@@ -1,8 +1,9 @@
+import hashlib
 import json
 
 import pytest
 
-from shared.domain.chain import BrokenLink, NotCanonical, first_broken_legacy, legacy_hash, open_line, seal
+from shared.domain.chain import BrokenLink, NotCanonical, chain_id, first_broken_legacy, legacy_hash, open_line, seal
 
 
 def test_a_sealed_record_opens_with_what_went_in() -> None:
@@ -20,7 +21,16 @@ def test_a_record_that_follows_another_is_refused() -> None:
         open_line(line, "0" * 64)
 
 
-@pytest.mark.parametrize("position", range(0, 90, 7))
+def test_a_record_has_these_bytes_and_no_others() -> None:
+    line, head = seal({"type": "Genesis", "n": 1}, None)
+    assert line == (
+        b'{"payload":{"n":1,"type":"Genesis"},"prev_hash":null,'
+        b'"this_hash":"1b506a38679246df65377328e26ad9fb1ba4dfb11dc68fee31bdf5f78e4bc07d"}'
+    )
+    assert head == hashlib.sha256(b'{"payload":{"n":1,"type":"Genesis"},"prev_hash":null}').hexdigest()
+
+
+@pytest.mark.parametrize("position", range(190))
 def test_any_flipped_byte_is_found(position: int) -> None:
     _, head = seal({"type": "Genesis"}, None)
     line, _ = seal({"a": "some payload of some length"}, head)
@@ -30,13 +40,33 @@ def test_any_flipped_byte_is_found(position: int) -> None:
         open_line(bytes(flipped), head)
 
 
-def test_a_payload_written_another_way_is_not_canonical_even_with_the_right_hash() -> None:
-    import hashlib
-
-    body = b'{"payload":{"b":1, "a":2},"prev_hash":null'
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"b":1,"a":2}',
+        b'{"a":1, "b":2}',
+        b'{"a":1,"a":1}',
+        b'{"a":"\\u0041"}',
+        b'{"a":1.50}',
+        b'{"a":1}{"b":2}',
+        b"[1]",
+        b'"text"',
+        b"{",
+        b'{"a":"\xff"}',
+        b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}",
+    ],
+)
+def test_a_payload_written_another_way_is_not_canonical_even_with_the_right_hash(payload: bytes) -> None:
+    body = b'{"payload":' + payload + b',"prev_hash":null'
     line = body + b',"this_hash":"' + hashlib.sha256(body + b"}").hexdigest().encode() + b'"}'
     with pytest.raises(NotCanonical):
         open_line(line, None)
+
+
+def test_a_chain_is_named_by_how_it_began() -> None:
+    begun = {"type": "Genesis", "at": "2024-01-05T17:00:00+00:00"}
+    assert chain_id(begun) == chain_id(dict(reversed(begun.items())))
+    assert chain_id(begun) != chain_id({**begun, "at": "2024-01-05T17:00:01+00:00"})
 
 
 def test_the_predecessors_vectors_hold() -> None:
