@@ -6,6 +6,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin
 ARGS ?=
+INSTALL = $(RUN)/uv pip install --quiet --compile-bytecode --python $(RUN)/python
+# Kernels are compiled once here, so that nothing compiles while it trades.
+WARM = $(RUN)/python -m shared.strategies.warm >/dev/null
 
 help:            ## what there is
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -17,13 +20,15 @@ $(VENV)/bin/uv:
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.runtime: locks/runtime.txt pyproject.toml | $(VENV)/bin/uv
-	@test -f $(VENV)/.dev || $(RUN)/uv pip install --quiet --python $(RUN)/python --require-hashes -r locks/runtime.txt
-	@$(RUN)/uv pip install --quiet --python $(RUN)/python --no-deps -e .
+	@test -f $(VENV)/.dev || $(INSTALL) --require-hashes -r locks/runtime.txt
+	@$(INSTALL) --no-deps -e .
+	@$(WARM)
 	@touch $@
 
 $(VENV)/.dev: locks/dev.txt pyproject.toml | $(VENV)/bin/uv
-	@$(RUN)/uv pip install --quiet --python $(RUN)/python --require-hashes -r locks/dev.txt
-	@$(RUN)/uv pip install --quiet --python $(RUN)/python --no-deps -e .
+	@$(INSTALL) --require-hashes -r locks/dev.txt
+	@$(INSTALL) --no-deps -e .
+	@$(WARM)
 	@touch $@ $(VENV)/.runtime
 
 setup: $(VENV)/.runtime   ## the virtual environment

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -91,8 +92,8 @@ def sentences(name: str, found: Honesty) -> Sequence[str]:
     said = [f"{name}: {found.trials:,} parameter sets were tried; the best of many looks good by luck alone."]
     if found.deflated_sharpe is not None and found.deflated_sharpe < LIKELY:
         said.append(
-            f"{name}: the deflated Sharpe ratio is {found.deflated_sharpe:.0%}: below {LIKELY:.0%}, the result cannot "
-            f"be told from the luck of {found.trials:,} trials."
+            f"{name}: the deflated Sharpe ratio is {found.deflated_sharpe:.0%}: below {LIKELY:.0%}, the result "
+            f"cannot be told from the luck of {found.trials:,} trials."
         )
     if found.overfitting_probability is not None and found.overfitting_probability >= UNLIKELY:
         said.append(
@@ -112,7 +113,7 @@ def _cost(walked: Walked, bps: str) -> Cost:
 def _drift(walked: Walked, name: str) -> Drift:
     values = tuple(split.values[name] for split in walked.splits)
     usual, count = Counter(values).most_common(1)[0]
-    changes = sum(before != after for before, after in zip(values, values[1:], strict=False))
+    changes = sum(before != after for before, after in pairwise(values))
     return Drift(values, changes, usual, count / len(values))
 
 

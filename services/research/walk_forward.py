@@ -1,4 +1,4 @@
-"""Walk-forward: choose each strategy's parameters on the past, trade them on what comes next, and stitch that together.
+"""Walk-forward: choose each strategy's parameters on the past, trade them on what comes next, stitch that together.
 
 Called by `kobe walk-forward`; the work itself is handed to a runner: threads here, or a queue of workers. The same
 inputs give the same results whoever did the work. It prints nothing and writes nothing.
@@ -6,6 +6,7 @@ inputs give the same results whoever did the work. It prints nothing and writes 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -17,7 +18,7 @@ import numpy as np
 from services.research.chosen import Chosen, chosen, refuse_too_short
 from services.research.folds import Fold, folds
 from services.research.grids import Grid, grid_of
-from services.research.inputs import Inputs, StrategyInputs
+from services.research.inputs import Inputs
 from services.research.market import Market, columns
 from services.research.tasks import Result, Score, Task, Tested, Testing, Trained, Training, key
 from services.research.trials import result_of, with_parameters
@@ -132,7 +133,8 @@ def walk(plan: Plan, runner: Runner) -> tuple[Walked, ...]:
     trainings = [list(_trainings(plan, subject)) for subject in plan.subjects]
     trained = iter(runner(list(chain.from_iterable(trainings))))
     scores = [_scores([next(trained) for _ in tasks]) for tasks in trainings]
-    points = [[best(found, place) for place in range(len(plan.folds))] for found in scores]
+    places = range(len(plan.folds))
+    points = [[best(found, place) for place in places] for found in scores]
     # By chosen set, so that neighbours share their signals.
     testings = {
         (which, place): _testing(plan, subject, points[which][place], fold)
@@ -156,14 +158,8 @@ def best(scores: Sequence[Score], fold: int) -> int:
 
 
 def run_id(plan: Plan) -> str:
-    """Of all the work: the keys of its tasks stand for inputs, bars and code."""
-    first = [key(task) for subject in plan.subjects for task in _trainings(plan, subject)]
-    return key_of_all(first)
-
-
-def key_of_all(keys: Sequence[str]) -> str:
-    import hashlib
-
+    """The keys of its tasks stand for inputs, bars and code."""
+    keys = [key(task) for subject in plan.subjects for task in _trainings(plan, subject)]
     return hashlib.sha256("".join(keys).encode()).hexdigest()[:20]
 
 
@@ -250,9 +246,3 @@ def stitched(results: Sequence[SimulationResult]) -> SimulationResult:
         skipped={reason: sum(each.skipped.get(reason, 0) for each in results) for reason in reasons},
         **curves,
     )
-
-
-def single(inputs: Inputs, name: str) -> Inputs:
-    """The inputs of one of their strategies."""
-    mine: tuple[StrategyInputs, ...] = tuple(each for each in inputs.strategies if each.name == name)
-    return msgspec.structs.replace(inputs, strategies=mine)

@@ -116,6 +116,7 @@ def test_killed_at_any_moment_it_loses_and_doubles_nothing(stack: Stack) -> None
         process.send_signal(signal.SIGKILL)
         process.wait(10)
     process = stack.start()
+    stack.say(10)
     wait_for(stack.caught_up)
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
