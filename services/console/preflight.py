@@ -13,12 +13,12 @@ import requests
 
 from shared.domain.errors import UserError
 from shared.rules.registry import load as load_rules
-from shared.runtime.environment import Environment
+from shared.runtime.environment import MISSING_KEYS, Environment
 from shared.runtime.settings import CONFIG_PIN_ERROR, Settings, load_settings
 from shared.schemas.values import Mode
 from shared.strategies.registry import load as load_strategy, params_from
 
-MISSING_KEYS, PROBE_FAILED = 2, 4
+PROBE_FAILED = 4
 PROBE_SECONDS = 10
 
 
@@ -119,21 +119,3 @@ def _probe(what: str, url: str, environment: Environment) -> Finding:
         sentence = f"{url} answers HTTP {reply.status_code}; {hint}"
         return Finding(what=what, sentence=sentence, exit_code=PROBE_FAILED)
     return Finding(what=what, sentence=f"{url} answers")
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """NAME=value lines; comments and blank lines are passed over, quotes taken off."""
-    try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.", exit_code=MISSING_KEYS) from error
-    values: dict[str, str] = {}
-    for number, line in enumerate(lines, start=1):
-        text = line.strip().removeprefix("export ")
-        if not text or text.startswith("#"):
-            continue
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"{path}, line {number}: {text!r} is not NAME=value.", exit_code=MISSING_KEYS)
-        values[name.strip()] = value.strip().strip("'\"")
-    return values

@@ -89,7 +89,7 @@ def judge(walked: Walked) -> tuple[Honesty, Band]:
 
 def sentences(name: str, found: Honesty) -> Sequence[str]:
     """What the numbers mean, for people."""
-    said = [f"{name}: {found.trials:,} parameter sets were tried; the best of many looks good by luck alone."]
+    said: list[str] = []
     if found.deflated_sharpe is not None and found.deflated_sharpe < LIKELY:
         said.append(
             f"{name}: the deflated Sharpe ratio is {found.deflated_sharpe:.0%}: below {LIKELY:.0%}, the result "

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from services.research import remote_bars
 from services.research.inputs import Inputs
 from shared.domain.bars import Panel, Refusal
 from shared.domain.errors import UserError
@@ -23,6 +24,7 @@ from shared.domain.errors import UserError
 SAMPLE, ARCHIVE = "sample", "archive"
 INDEX = "SPY"
 """The symbol that serves as the benchmark where the bars have it, in the universe or not."""
+DEFAULT_STATE = "state"
 DEFAULT_ARCHIVE = "state/archive"
 NAMED = 5
 
@@ -93,7 +95,14 @@ def _opened(bars: str, environ: Mapping[str, str]) -> Market:
         return _sample()
     if bars == ARCHIVE:
         return _archive(Path(environ.get("KOBE_ARCHIVE_DIR") or DEFAULT_ARCHIVE))
+    if remote_bars.is_url(bars):
+        return _elsewhere(bars, Path(environ.get("KOBE_STATE_DIR") or DEFAULT_STATE) / "bars")
     return _files(Path(bars).expanduser())
+
+
+def _elsewhere(url: str, cache: Path) -> Market:
+    path = remote_bars.at_hand(url, cache)
+    return _archive(path) if remote_bars.is_archive(path) else _files(path)
 
 
 def _sample() -> Market:

@@ -99,9 +99,12 @@ def encoded(value: Task | Result) -> str:
 
 
 def task_from(text: str) -> Task:
-    return msgspec.json.decode(text, type=Task)  # type: ignore[arg-type]
+    found: Task = msgspec.json.decode(text, type=Training | Testing)
+    return found
 
 
 def result_from(text: str | bytes, task: Task) -> Result:
     """msgspec.ValidationError if it is not such a task's result."""
-    return msgspec.json.decode(text, type=Trained if isinstance(task, Training) else Tested)
+    if isinstance(task, Training):
+        return msgspec.json.decode(text, type=Trained)
+    return msgspec.json.decode(text, type=Tested)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from services.research.chosen import Chosen, chosen, refuse_too_short
 from services.research.folds import Fold, folds
@@ -22,6 +23,7 @@ from services.research.inputs import Inputs
 from services.research.market import Market, columns
 from services.research.tasks import Result, Score, Task, Tested, Testing, Trained, Training, key
 from services.research.trials import result_of, with_parameters
+from shared.domain.performance import daily_returns
 from shared.domain.simulate import SimulationResult, Trades
 from shared.runtime.settings import Settings
 
@@ -105,10 +107,9 @@ class Walked:
     stitched: SimulationResult
 
     @property
-    def returns(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def returns(self) -> NDArray[np.float64]:
         """Out of sample, one per session."""
-        equity = self.stitched.equity
-        return equity / np.concatenate([[self.stitched.starting_cash], equity[:-1]]) - 1.0
+        return daily_returns(self.stitched.equity, self.stitched.starting_cash)
 
 
 def plan(asked: WalkForward, market: Market, settings: Settings) -> Plan:
@@ -130,9 +131,9 @@ def plan(asked: WalkForward, market: Market, settings: Settings) -> Plan:
 
 def walk(plan: Plan, runner: Runner) -> tuple[Walked, ...]:
     """Score every grid, choose per fold, trade the chosen."""
-    trainings = [list(_trainings(plan, subject)) for subject in plan.subjects]
-    trained = iter(runner(list(chain.from_iterable(trainings))))
-    scores = [_scores([next(trained) for _ in tasks]) for tasks in trainings]
+    training = [trainings(plan, subject) for subject in plan.subjects]
+    trained = iter(runner(list(chain.from_iterable(training))))
+    scores = [_scores([next(trained) for _ in tasks]) for tasks in training]
     places = range(len(plan.folds))
     points = [[best(found, place) for place in places] for found in scores]
     # By chosen set, so that neighbours share their signals.
@@ -159,11 +160,12 @@ def best(scores: Sequence[Score], fold: int) -> int:
 
 def run_id(plan: Plan) -> str:
     """The keys of its tasks stand for inputs, bars and code."""
-    keys = [key(task) for subject in plan.subjects for task in _trainings(plan, subject)]
+    keys = [key(task) for subject in plan.subjects for task in trainings(plan, subject)]
     return hashlib.sha256("".join(keys).encode()).hexdigest()[:20]
 
 
-def _trainings(plan: Plan, subject: Subject) -> list[Training]:
+def trainings(plan: Plan, subject: Subject) -> list[Training]:
+    """The scoring of the strategy's grid, cut the same way wherever it is done."""
     size = subject.grid.size
     points = max(FEWEST_POINTS, -(-size // TASKS))
     keep_every = max(1, -(-size // RETURNS_KEPT))

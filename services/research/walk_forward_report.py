@@ -5,7 +5,6 @@ Called by `kobe walk-forward`. It computes nothing that summary.json does not al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -112,5 +111,3 @@ def _split(made: Made, each: Judged, place: int) -> dict[str, Any]:
 
 def _dates(sessions: Sessions, first: int, last: int) -> str:
     return f"{sessions[first]} – {sessions[last]}"
-
-

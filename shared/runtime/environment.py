@@ -16,6 +16,7 @@ from shared.domain.errors import UserError
 from shared.schemas.values import Mode
 
 USAGE = 64
+MISSING_KEYS = 2
 
 
 class Secret:
@@ -181,3 +182,21 @@ def _secret(name: str, environ: Mapping[str, str]) -> Secret:
         return Secret(Path(file).read_text().strip())
     except OSError as error:
         raise UserError(f"{name}_FILE names {file}, which cannot be read: {error.strerror}.", exit_code=2) from error
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """NAME=value lines; comments and blank lines are passed over, quotes taken off."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.", exit_code=MISSING_KEYS) from error
+    values: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        text = line.strip().removeprefix("export ")
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"{path}, line {number}: {text!r} is not NAME=value.", exit_code=MISSING_KEYS)
+        values[name.strip()] = value.strip().strip("'\"")
+    return values

@@ -113,10 +113,17 @@ def _loop(wiring: Wiring, service: Service[Any]) -> None:
         metrics=wiring.metrics,
         health=wiring.health,
         log=wiring.log,
+        keep_seconds=_keep_seconds(wiring.settings),
     ).run(wiring.stop)
 
 
+def _keep_seconds(settings: Settings) -> float:
+    """How long a stream keeps what is in the chain; a replay says in an hour what a market says in months."""
+    return 3_600.0 if settings.steering.timetable.clock == "replay" else 7 * 86_400.0
+
+
 def _wired(name: ServiceName, run: Callable[[Wiring], None]) -> None:
+    stop = stop_on_signal()
     settings = load_settings(os.environ)
     configure_logging(settings, name.value)
     environment, clock, metrics = settings.environment, SystemClock(), Metrics(name.value)
@@ -137,7 +144,6 @@ def _wired(name: ServiceName, run: Callable[[Wiring], None]) -> None:
         )
         latch.start()
         try:
-            stop = stop_on_signal()
             _await_redis(RedisConnection(address), health, stop, log)
             run(Wiring(settings, identity, clock, bus, latch, metrics, health, log, stop))
         finally:

@@ -14,6 +14,7 @@ import msgspec
 
 from shared.domain.errors import UserError
 from shared.runtime.acl import acl_file, users
+from shared.runtime.environment import MISSING_KEYS, read_env_file
 from shared.runtime.signing import Signer
 from shared.schemas.streams import ServiceName
 
@@ -49,13 +50,15 @@ def init_secrets(folder: Path, vendor_keys: Mapping[str, str] | None = None) -> 
 
 
 def read_keys(file: Path) -> dict[str, str]:
-    """`NAME=value` lines, as in `.env`. Raises UserError."""
-    try:
-        lines = file.read_text().splitlines()
-    except OSError as error:
-        raise UserError(f"The keys file {file} cannot be read: {error.strerror}.", exit_code=2) from error
-    named = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
-    return {name.strip(): value.strip().strip("\"'") for name, _, value in named}
+    """The broker's and vendors' keys out of an `.env` file. UserError where the broker's are not all there."""
+    keys = read_env_file(file)
+    missing = [name for name in VENDOR_KEYS["executor"] if not keys.get(name)]
+    if missing:
+        raise UserError(
+            f"{' and '.join(missing)} missing: put your Alpaca keys into .env (see .env.example), then start again.",
+            exit_code=MISSING_KEYS,
+        )
+    return keys
 
 
 def _place(folder: Path, name: str) -> Path | None:

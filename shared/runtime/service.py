@@ -6,14 +6,13 @@ anything itself; handlers do, and it never touches the world; work does.
 
 from __future__ import annotations
 
+import datetime as dt
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Protocol
 
-import msgspec
 from prometheus_client import Histogram
 
 from shared.domain.errors import InvalidMessage, TransientError
@@ -23,7 +22,7 @@ from shared.runtime.codec import changes, state_from
 from shared.runtime.contract import Cause, Context, Outcome, Said, Sample, Service
 from shared.runtime.http import Health
 from shared.runtime.seal import Sealer
-from shared.runtime.telemetry import Metrics
+from shared.runtime.telemetry import Metrics, brief, event_name
 from shared.schemas.envelope import Malformed, from_fields, to_fields
 from shared.schemas.messages import Message
 from shared.schemas.streams import WRITER
@@ -32,6 +31,7 @@ BATCH = 256
 MAX_BLOCK_MS = 500
 MAX_DELIVERIES = 3
 RENEW_SECONDS = 3.0
+TRIM_SECONDS = 60.0
 STANDBY_SECONDS = 1.0
 LONGEST_BACKOFF = 5.0
 RETRIES = 10
@@ -75,14 +75,16 @@ class Runner:
         metrics: Metrics,
         health: Health,
         log: Any,
+        keep_seconds: float = 7 * 86_400.0,
     ) -> None:
         self.service = service
         self.state = service.initial
         self._bus, self._latch, self._seal = bus, latch, seal
         self._clock, self._metrics, self._health, self._log = clock, metrics, health, log
         self._version = self._fence = self._seq = 0
-        self._renewed = 0.0
+        self._renewed = self._trimmed = 0.0
         self._failures = 0
+        self._keep = dt.timedelta(seconds=keep_seconds)
         registry = metrics.registry
         self._step_seconds = Histogram("kobe_step_seconds", "Time to decide and commit a step", registry=registry)
         self._age = Histogram("kobe_message_age_seconds", "Age of a message when handled", registry=registry)
@@ -129,6 +131,7 @@ class Runner:
         """Handle what was heard, then work until no wish is due; True if anything was done."""
         self._health.beat()
         self._renew()
+        self._trim()
         entries = self._bus.read(count=BATCH, block_ms=self._block(block_ms))
         if entries:
             self._take(entries)
@@ -146,6 +149,15 @@ class Runner:
         if self._clock.monotonic() - self._renewed >= RENEW_SECONDS:
             self._bus.renew()
             self._renewed = self._clock.monotonic()
+
+    def _trim(self) -> None:
+        """Drop what is old from this service's own streams; the bus keeps whatever the auditor has not read yet."""
+        if self._clock.monotonic() - self._trimmed < TRIM_SECONDS:
+            return
+        self._trimmed = self._clock.monotonic()
+        before = int((self._clock.now() - self._keep).timestamp() * 1000)
+        for stream in (stream for stream, writer in WRITER.items() if writer is self.service.name):
+            self._bus.trim(stream, f"{before}-0")
 
     def _block(self, block_ms: int) -> int:
         if self.service.work is None:
@@ -270,8 +282,8 @@ class Runner:
             self._metrics.count("kobe_messages", type=kind.__name__)
             for sample in self.service.counts(message):
                 self._metrics.count(sample.name, sample.value, **sample.labels)
-            event = self.service.events.get(kind, _snake(kind.__name__))
-            self._log.info(event(message) if callable(event) else event, **_brief(message))
+            event = self.service.events.get(kind, event_name(kind))
+            self._log.info(event(message) if callable(event) else event, **brief(message))
         for letter in draft.dead:
             self._metrics.count("kobe_dead_letters", stream=letter.entry.stream.value)
             self._log.error("dead_letter", stream=letter.entry.stream.value, reason=letter.reason)
@@ -284,13 +296,3 @@ class Runner:
             Sample("kobe_lease_fence", float(self._fence), help="Grows with every holder of the lease"),
             Sample("kobe_written_seq", float(self._seq), help="Number of the last envelope written"),
         ]
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def _brief(message: Message) -> dict[str, Any]:
-    """A message for a log line: long lists as their length."""
-    plain = msgspec.to_builtins(message)
-    return {key: len(value) if isinstance(value, list) and len(value) > 8 else value for key, value in plain.items()}

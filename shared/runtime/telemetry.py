@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -23,6 +25,7 @@ from shared.runtime.contract import Sample
 from shared.runtime.settings import Settings
 
 Log = Callable[..., None]
+LONG_LIST = 8
 
 
 def configure_logging(settings: Settings, service: str) -> None:
@@ -84,6 +87,20 @@ class _Mask:
 
 def logger() -> Any:
     return structlog.get_logger()
+
+
+def event_name(kind: type) -> str:
+    """`OrderFilled` is logged as `order_filled`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def brief(message: msgspec.Struct) -> dict[str, Any]:
+    """A message for a log line: long lists as their length."""
+    plain = msgspec.to_builtins(message)
+    return {
+        key: len(value) if isinstance(value, list) and len(value) > LONG_LIST else value
+        for key, value in plain.items()
+    }
 
 
 class Metrics:

@@ -146,13 +146,15 @@ class Ending(StrEnum):
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A frozen value; every Decimal in it is finite."""
+    """A frozen value; every Decimal in it is finite, every moment has its time zone."""
 
     def __post_init__(self) -> None:
         for field in self.__struct_fields__:
             value = getattr(self, field)
             if isinstance(value, Decimal) and not value.is_finite():
                 raise ValueError(f"{field} is not a finite number")
+            if isinstance(value, dt.datetime) and value.tzinfo is None:
+                raise ValueError(f"{field} has no time zone")
 
 
 class Bar(Value, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from shared.domain.book import Attempt, Book
+from shared.domain.errors import UserError
 from shared.domain.intents import Denial, Intent
 from shared.rules import registry
 from shared.rules.judge import Rule, judge
@@ -121,6 +122,15 @@ def test_an_exit_of_what_is_held_passes_unless_halted_or_unpriced(wish: Intent, 
     state = msgspec.structs.replace(state, session=SESSION, positions={"AAPL": held}, reservations={})
     expected = [Reason.NO_QUOTE] if leaves.quoted_price is None else []
     assert [denial.reason for denial in judge(leaves, state, RULES)] == expected
+
+
+@pytest.mark.parametrize("rule", RULES, ids=named)
+def test_a_limit_nobody_knows_stops_the_start_and_names_the_nearest(rule: Rule) -> None:
+    known = list(type(rule.limits).__struct_fields__)
+    with pytest.raises(UserError, match=rf"\[rules.{rule.name}\]: unknown limit 'maximun'; ") as refusal:
+        registry.load({rule.name: {"maximun": 1}})
+    assert any(repr(name) in str(refusal.value) for name in known) or "it has none" in str(refusal.value)
+    assert bool(known) == ("it has none" not in str(refusal.value))
 
 
 def test_few_rules_judge_exits_and_they_are_known() -> None:

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "kobe-e2e"
 SERVICES = ("scheduler", "data-fetcher", "signal-engine", "risk-gate", "executor", "auditor", "sim-broker")
-WITH_US = ("redis", *SERVICES, "prometheus", "alertmanager")
+WITH_US = ("redis", *SERVICES, "witness", "prometheus", "alertmanager")
 PORTS = {
     "KOBE_REDIS_PORT": "26379",
     "KOBE_PROMETHEUS_PORT": "29090",

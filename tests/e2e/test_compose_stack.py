@@ -120,6 +120,11 @@ def test_the_chain_verifies(stack: Stack) -> None:
     assert stack.kobe("audit", "verify")["exit_code"] == 0
 
 
+def test_the_witness_has_countersigned_what_the_auditor_sealed(stack: Stack) -> None:
+    look = "print(open('/state/witnessed.notes').read().count('kobe81'))"
+    wait_until(lambda: int(stack.python("witness", look)) > 0, "a countersigned checkpoint", 60)
+
+
 def test_every_container_of_ours_is_hardened(stack: Stack) -> None:
     for name in SERVICES:
         found = stack.compose("ps", "-q", name).split()[0]

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from services.console.cli import research
+from services.console.cli import research, walk_forward
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 
 USAGE, UNAVAILABLE, INTERRUPTED = 64, 69, 130
@@ -27,9 +27,10 @@ def command_line(first: str = "") -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    if first not in research.COMMANDS:
+    if first not in {*research.COMMANDS, *walk_forward.COMMANDS}:
         _register_stack(app)
     research.register(app)
+    walk_forward.register(app)
     app.callback()(lambda: None)
     return app
 

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from services.console.cli.output import AsJson, print_json, terminal
-from services.console.preflight import findings, read_env_file
+from services.console.preflight import findings
+from shared.runtime.environment import read_env_file
 
 
 def preflight(

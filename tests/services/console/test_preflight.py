@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from services.console.cli.app import run
-from services.console.preflight import findings, read_env_file
+from services.console.preflight import findings
 from shared.domain.errors import UserError
+from shared.runtime.environment import read_env_file
 
 KEYS = {"ALPACA_API_KEY_ID": "PKTEST", "ALPACA_API_SECRET_KEY": "secret"}
 

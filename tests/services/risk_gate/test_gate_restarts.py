@@ -219,3 +219,19 @@ def test_a_message_that_crosses_midnight_does_not_give_the_budget_anew() -> None
     floor.write(replace(OPENED, session=dt.date(2024, 1, 8)))
     floor.write(replace(OPENED, session=dt.date(2024, 1, 8)))
     assert turned(gate).state.book.used == D(0)
+
+
+def test_a_scan_of_1800_signals_in_parts_is_decided_whole_and_every_signal_once() -> None:
+    floor, ref = opened(Floor()), scan_ref()
+    symbols = [f"S{number:03}" for number in range(900)]
+    wishes = [signal(name, strategy=strategy) for strategy in ("donchian", "turtle_soup") for name in symbols]
+    for part in range(5):
+        floor.write(completed(ref, wishes[part * 400 : part * 400 + 400], part=part + 1, of=5))
+    for part in range(3):
+        seen = tuple(quote_of(name, ref) for name in symbols[part * 400 : part * 400 + 400])
+        floor.write(m.QuotesSeen(scan=ref, part=part + 1, parts=3, quotes=seen, unquoted=()))
+    turned(started(floor.gate()))
+    said = floor.orders()
+    assert (decided(said).approved, decided(said).denied) == (10, 1790)
+    assert len({word.decision_id for word in said if isinstance(word, m.OrderApproved | m.OrderDenied)}) == 1800
+    assert len(floor.server.stream(DEAD).entries) == 0

@@ -8,7 +8,7 @@ import pytest
 from shared.domain.book import RATE_WINDOW, Attempt
 from shared.rules import registry
 from shared.rules.judge import Rule, judge
-from shared.schemas.values import Direction, Reason, Side, TradingState
+from shared.schemas.values import Direction, Purpose, Reason, Side, TradingState
 from tests.builders import SESSION
 from tests.shared.rules.cases import (
     SLOT_AT,
@@ -163,6 +163,7 @@ EXITS_REFUSED = [
     ({}, {}, Reason.NOT_HELD),
     ({"qty": 6}, {"positions": {"AAPL": position()}}, Reason.NOT_HELD),
     ({"qty": 0}, {"positions": {"AAPL": position()}}, Reason.NOT_HELD),
+    ({"purpose": Purpose.PROTECT}, {"positions": {"AAPL": position()}}, Reason.NOT_HELD),
     ({}, {"positions": SHORT_HELD}, Reason.NOT_HELD),
     ({}, {"positions": {"AAPL": position()}, "reservations": {"k": leaving(qty=1)}}, Reason.NOT_HELD),
     ({"quote": None, "limit_price": None}, {"positions": {"AAPL": position()}}, Reason.NO_QUOTE),

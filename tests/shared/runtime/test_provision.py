@@ -78,6 +78,13 @@ def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
             assert mode == 0o700, path
 
 
+def test_a_stack_without_its_brokers_keys_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("ALPACA_API_KEY_ID=PK1\nALPACA_API_SECRET_KEY=\n")
+    with pytest.raises(UserError, match="ALPACA_API_SECRET_KEY missing: put your Alpaca keys into") as refused:
+        read_keys(tmp_path / "keys")
+    assert refused.value.exit_code == 2
+
+
 def test_broker_and_vendor_keys_go_only_where_they_are_needed(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text('# mine\nALPACA_API_KEY_ID="PK1"\nALPACA_API_SECRET_KEY=s=1\nPOLYGON_API_KEY=\n')
     init_secrets(tmp_path / "secrets", read_keys(tmp_path / "keys"))
@@ -171,7 +178,7 @@ def test_a_service_sees_by_itself_that_nothing_would_be_kept() -> None:
 
 
 def test_secrets_never_appear_in_what_the_job_prints(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "keys").write_text("ALPACA_API_SECRET_KEY=canary\n")
+    (tmp_path / "keys").write_text("ALPACA_API_KEY_ID=PK1\nALPACA_API_SECRET_KEY=canary\n")
     main(["secrets", str(tmp_path / "s"), "--keys", str(tmp_path / "keys")], {})
     printed = "".join(capfd.readouterr())
     assert "canary" not in printed

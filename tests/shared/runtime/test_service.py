@@ -207,3 +207,24 @@ def test_an_envelope_that_is_refused_by_the_verifier_is_dead() -> None:
     runner.turn(0)
     assert runner.state.count == 0
     assert dict(bench.server.stream(DEAD).entries[0][1])["reason"] == "bad signature"
+
+
+def test_what_is_old_and_in_the_chain_is_dropped_and_nothing_else() -> None:
+    bench = Bench({BarsDue: on_bars_due})
+    runner = bench.runner()
+    for _ in range(3):
+        bench.schedule(DUE)
+    runner.start()
+    runner.turn(0)
+    said = bench.server.stream(Stream.BARS.key)
+    for group in said.groups.values():
+        group.position = len(said.entries)
+    bench.clock.instant += dt.timedelta(days=8)
+    bench.clock.elapsed += 4.0
+    runner.turn(0)
+    assert len(said.entries) == 3, "the auditor has read nothing yet"
+    bench.server.hash("kobe:state:auditor")["position:bars"] = said.entries[1][0]
+    for _ in range(20):
+        bench.clock.elapsed += 4.0
+        runner.turn(0)
+    assert len(said.entries) == 2

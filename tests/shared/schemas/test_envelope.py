@@ -31,6 +31,7 @@ def test_equal_messages_have_equal_bytes_whatever_the_order_they_were_built_in()
         (canonical(approval()).replace(b'"qty":3', b'"qty":true'), "int"),
         (canonical(approval()).replace(b'"qty":3', b'"qty":"3"'), "int"),
         (canonical(approval()).replace(b'"buy"', b'"steal"'), "enum"),
+        (canonical(approval()).replace(b'17:00:15Z"', b'17:00:15"'), "expires_at has no time zone"),
     ],
 )
 def test_anything_but_the_exact_canonical_form_is_malformed(data: bytes, why: str) -> None:

@@ -1,0 +1,182 @@
+"""`kobe walk-forward`, `kobe showdown`, `kobe montecarlo` and `kobe worker`: research that takes many runs.
+
+The engines are imported when a command runs, so that `kobe status` never waits for compiled kernels.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from services.console.cli.output import AsJson, print_json, terminal
+from services.console.cli.research_options import (
+    AllowShorts,
+    Asked,
+    BarsOption,
+    Cash,
+    Changes,
+    Costs,
+    End,
+    SizingOption,
+    Start,
+    Strategies,
+    Universe,
+    inputs_from,
+    preloading,
+)
+from shared.domain.errors import UserError
+
+if TYPE_CHECKING:
+    from services.research.inputs import Inputs
+    from services.research.trials import Advance
+    from services.research.walk_forward import Plan, Runner, WalkForward
+    from shared.runtime.settings import Settings
+
+errors = Console(stderr=True, highlight=False)
+USAGE = 64
+UNITS = ".units"
+OBJECTIVES = ("sharpe", "profit_factor", "return_over_drawdown")
+
+Sessions = int | None
+Train = Annotated[Sessions, typer.Option("--train", min=2, help="Sessions of training. Default: kobe.toml's.")]
+Test = Annotated[
+    Sessions, typer.Option("--test", min=1, help="Sessions of test, and the step. Default: kobe.toml's.")
+]
+Anchored = Annotated[bool, typer.Option("--anchored", help="Training begins at the beginning and grows.")]
+Objective = Annotated[str, typer.Option("--objective", help=f"{', '.join(OBJECTIVES)}. Default: kobe.toml's.")]
+WalkOut = Annotated[Path, typer.Option("--out", help="The folder to write to; run again, it goes on there.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Go ahead, however long a big grid will take.")]
+Queue = Annotated[
+    bool, typer.Option("--queue", help="Let `kobe worker` processes do it, through the research Redis.")
+]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out the HTML report.")]
+
+
+def register(app: typer.Typer) -> None:
+    for name, command in COMMANDS.items():
+        app.command(name)(command)
+
+
+def walk_forward(
+    strategy: Strategies = "",
+    bars: BarsOption = "sample",
+    universe: Universe = None,
+    start: Start = "",
+    end: End = "",
+    cash: Cash = "100000",
+    sizing: SizingOption = "",
+    costs: Costs = "5",
+    allow_shorts: AllowShorts = False,
+    changes: Changes = None,
+    train: Train = None,
+    test: Test = None,
+    anchored: Anchored = False,
+    objective: Objective = "",
+    out: WalkOut = Path("runs/walk_forward"),
+    no_report: NoReport = False,
+    yes: Yes = False,
+    queue: Queue = False,
+    as_json: AsJson = False,
+) -> None:
+    """Choose parameters on the past, trade them on what comes next; say how far to trust the result."""
+    preloading()
+    asked = Asked(strategy, bars, universe, start, end, cash, sizing, costs, allow_shorts, False, changes or [])
+    from shared.runtime.settings import load_settings
+
+    settings = load_settings(os.environ)
+    wanted = _wanted(inputs_from(asked, os.environ), settings, (train, test), anchored, objective)
+    from services.research import walk_forward_files
+    from services.research.market import open_market
+    from services.research.walk_forward import plan, walk
+
+    planned = plan(wanted, open_market(wanted.inputs, os.environ), settings)
+    with _runner(planned, out, queue=queue, yes=yes) as runner:
+        made = walk_forward_files.made_of(planned, walk(planned, runner))
+    walk_forward_files.write(out, walk_forward_files.files(made, report=not no_report))
+    found = walk_forward_files.summary(made)
+    if as_json:
+        print_json(found)
+        return
+    from services.console.cli.walk_forward_tables import print_walk
+
+    print_walk(found)
+    terminal.print(f"Written to {out}.", markup=False)
+
+
+def _wanted(
+    inputs: Inputs, settings: Settings, windows: tuple[Sessions, Sessions], anchored: bool, objective: str
+) -> WalkForward:
+    from services.research.walk_forward import WalkForward
+
+    table = settings.steering.research
+    chosen = objective or table.objective
+    if chosen not in OBJECTIVES:
+        raise UserError(f"--objective {chosen!r} must be one of {', '.join(OBJECTIVES)}.", exit_code=USAGE)
+    train, test = windows
+    return WalkForward(
+        inputs=inputs,
+        train=train or table.train,
+        test=test or table.test,
+        anchored=anchored,
+        objective=chosen,
+        grids={name: table.grids.get(name, {}) for name in inputs.names},
+    )
+
+
+@contextmanager
+def _runner(planned: Plan, out: Path, *, queue: bool, yes: bool) -> Iterator[Runner]:
+    with _progress(planned.steps) as advance:
+        if queue:
+            from services.research.jobs import QueueRunner
+
+            say = partial(errors.print, markup=False)
+            yield QueueRunner(planned.settings.environment.research_redis_url, advance, say)
+            return
+        from services.research.estimate import refuse_endless
+        from services.research.local_runner import LocalRunner
+        from services.research.trials import Trials
+
+        trials = Trials(planned.market)
+        refuse_endless(planned, trials, yes=yes)
+        local = LocalRunner(trials, out / UNITS, advance)
+        yield local
+        local.forget_others()
+
+
+@contextmanager
+def _progress(steps: int) -> Iterator[Advance]:
+    """A bar with the time that is left, on stderr, where that is a terminal."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    left = TimeRemainingColumn(compact=True)
+    with Progress(*columns, left, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        bar = progress.add_task("walk-forward", total=steps)
+        yield lambda done: progress.advance(bar, done)
+
+
+def worker(
+    burst: Annotated[bool, typer.Option("--burst", help="Stop when the queue is empty.")] = False,
+) -> None:
+    """Do queued research: as many of these as there are cores, on any machine that reaches Redis and the bars."""
+    from services.research.worker import work
+    from shared.runtime.settings import load_settings
+
+    work(load_settings(os.environ).environment.research_redis_url, burst=burst)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {"walk-forward": walk_forward, "worker": worker}

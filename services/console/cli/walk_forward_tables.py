@@ -1,0 +1,71 @@
+"""Walk-forwards, showdowns and Monte-Carlo runs as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from rich.markup import escape
+from rich.table import Table
+
+from services.console.cli.output import terminal
+
+WALK_ROWS = (
+    ("Total return", ("metrics", "total_return"), "+.2%"),
+    ("Growth a year", ("metrics", "cagr"), "+.2%"),
+    ("Sharpe", ("metrics", "sharpe"), ".2f"),
+    ("Sharpe, nine of ten reorderings from", ("honesty", "band_sharpe", 0), ".2f"),
+    ("  to", ("honesty", "band_sharpe", 2), ".2f"),
+    ("Deflated Sharpe", ("honesty", "deflated_sharpe"), ".0%"),
+    ("Probability of overfitting", ("honesty", "overfitting_probability"), ".0%"),
+    ("Objective in training, mean", ("honesty", "trained_objective"), ".2f"),
+    ("Deepest drawdown", ("metrics", "max_drawdown"), ".1%"),
+    ("Trades", ("metrics", "trades"), ",d"),
+    ("Win rate", ("metrics", "win_rate"), ".1%"),
+    ("Profit factor", ("metrics", "profit_factor"), ".2f"),
+    ("Profitable windows", ("honesty", "stability", "consistency"), ".0%"),
+    ("Parameter sets tried", ("honesty", "trials"), ",d"),
+)
+
+
+def print_walk(summary: Mapping[str, Any]) -> None:
+    """Strategies side by side, the benchmark beside them, then costs and warnings."""
+    plain: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
+    strategies: Mapping[str, Any] = plain["strategies"]
+    held: Mapping[str, Any] = plain["benchmark"] or {}
+    period, universe = plain["period"], plain["universe"]
+    table = Table(
+        title=f"Walk-forward, out of sample\n{period['first']} to {period['last']}, {period['sessions']:,} sessions "
+        f"in {plain['splits']} windows, {universe['symbols']:,} symbols of {escape(plain['inputs']['bars'])}",
+        title_justify="left",
+        header_style="bold",
+    )
+    table.add_column("")
+    for name in strategies:
+        table.add_column(name, justify="right", style="bold")
+    if held:
+        table.add_column(str(held["name"]), justify="right", max_width=24)
+    for label, path, form in WALK_ROWS:
+        cells = [_number(_at(found, path), form) for found in strategies.values()]
+        table.add_row(label, *cells, *([_number(held.get(str(path[-1])), form)] if held else []))
+    for place, cost in enumerate(next(iter(strategies.values()))["honesty"]["costs"]):
+        cells = [_number(found["honesty"]["costs"][place]["total_return"], "+.2%") for found in strategies.values()]
+        table.add_row(f"Total return at {cost['slippage_bps']} bps", *cells, *([""] if held else []))
+    terminal.print(table)
+    print_warnings(plain["warnings"])
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        terminal.print(f"! {warning}", style="yellow", markup=False)
+
+
+def _at(found: Any, path: Sequence[str | int]) -> Any:
+    for name in path:
+        found = found[name]
+    return found
+
+
+def _number(value: Any, form: str) -> str:
+    return "–" if value is None else format(value, form)
