@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -24,6 +24,7 @@ from services.signal_engine.__main__ import build as build_signal_engine
 from services.sim_broker.__main__ import _desk as sim_desk
 from services.sim_broker.api import create_app
 from shared.runtime.clock import SystemClock
+from shared.runtime.contract import Service
 from shared.runtime.http import Health, Server
 from shared.runtime.main import Wiring
 from shared.runtime.memory_bus import MemoryBus
@@ -39,7 +40,7 @@ from shared.schemas.messages import OrderFilled
 from shared.schemas.streams import ServiceName, Stream
 
 S = ServiceName
-BUILDERS = {
+BUILDERS: dict[ServiceName, Callable[[Wiring], Service[Any]]] = {
     S.DATA_FETCHER: build_data_fetcher,
     S.SIGNAL_ENGINE: build_signal_engine,
     S.RISK_GATE: build_gate,

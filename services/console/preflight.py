@@ -65,7 +65,7 @@ def _checks(environ: Mapping[str, str]) -> Iterator[Callable[[], Finding]]:
 def _configuration(settings: Settings) -> Finding:
     steering = settings.steering
     for name in steering.strategies.enabled:
-        module = load_strategy(name, steering.strategies.folder or None)
+        module = load_strategy(name, Path(steering.strategies.folder) if steering.strategies.folder else None)
         params_from(module, steering.strategies.parameters.get(name, {}))
     load_rules(steering.rules)
     if not steering.strategies.enabled:

@@ -25,7 +25,7 @@ from shared.runtime.redis_bus import RedisBus
 from shared.runtime.redis_checks import refuse_unfit_by_info
 from shared.runtime.redis_connection import Address, RedisConnection
 from shared.runtime.seal import Identity, Sealer
-from shared.runtime.service import Runner
+from shared.runtime.service import Latch, Runner
 from shared.runtime.settings import Settings, load_settings
 from shared.runtime.telemetry import Metrics, configure_logging, logger
 from shared.schemas.streams import ServiceName
@@ -41,7 +41,7 @@ class Wiring:
     identity: Identity
     clock: Clock
     bus: Bus
-    latch: KillLatch
+    latch: Latch
     metrics: Metrics
     health: Health
     log: Any

@@ -46,6 +46,8 @@ class Latch(Protocol):
 
     def refresh(self) -> None: ...
 
+    def halt(self, why: str) -> None: ...
+
 
 @dataclass
 class _Draft:

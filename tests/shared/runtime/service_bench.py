@@ -66,6 +66,9 @@ class StillLatch:
     def view(self) -> KillView:
         return self.seen
 
+    def halt(self, why: str) -> None:
+        raise AssertionError(f"nothing here halts: {why}")
+
     def refresh(self) -> None:
         if self.on_refresh:
             self.seen = self.on_refresh()
