@@ -11,7 +11,7 @@ INSTALL = $(RUN)/uv pip install --quiet --compile-bytecode --python $(RUN)/pytho
 WARM = $(RUN)/python -m shared.strategies.warm >/dev/null
 
 help:            ## what there is
-	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' 2>/dev/null \

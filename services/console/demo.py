@@ -28,7 +28,7 @@ from shared.domain.errors import TransientError, UserError
 from shared.schemas.messages import OrderSubmitted, ProtectionPlaced
 from shared.schemas.streams import ServiceName, Stream
 
-WATCHED = (Stream.SCHEDULE, Stream.SIGNALS, Stream.ORDERS, Stream.EXECUTIONS, Stream.AUDIT)
+WATCHED = (Stream.SCHEDULE, Stream.BARS, Stream.SIGNALS, Stream.ORDERS, Stream.EXECUTIONS, Stream.AUDIT)
 POLL_SECONDS = 0.1
 STALLED_SECONDS = 60.0
 SETTLE_SECONDS = 0.7
@@ -63,6 +63,7 @@ class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
     chain: Chain
     duplicates: int
     reconciled: bool
+    refused_bars: dict[str, int]
     seconds: float
 
     @property
@@ -130,6 +131,7 @@ def run_demo(
             chain=Chain(height=verdict.height, valid=verdict.exit_code == 0),
             duplicates=doubled(orders, watch.sent),
             reconciled=reconciled and not tally.drift,
+            refused_bars=tally.refused_bars,
             seconds=round(time.monotonic() - begun, 1),
         )
 

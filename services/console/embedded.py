@@ -101,7 +101,7 @@ class EmbeddedStack:
             command += [f"--{option}", str(value)]
         require_free(self.redis_port)
         self._spawn("redis", command, {})
-        wait_for(lambda: _listens(self.redis_port), lambda: self._failed("redis"), "Redis did not start")
+        wait_for(lambda: _listens(self.redis_port), self.ended, lambda: "Redis did not start")
 
     def _once(self, *arguments: str, user: str = "") -> None:
         """A one-shot job, the same as the containers' init jobs."""
@@ -145,12 +145,15 @@ class EmbeddedStack:
         }
 
     def wait_ready(self, *names: str) -> None:
+        """Until each is ready; UserError as soon as any process has ended, or when the time is over."""
         for name in names:
-            wait_for(
-                lambda name=name: readiness(self.ports[name]) == [],  # type: ignore[misc]
-                lambda name=name: self._failed(name),  # type: ignore[misc]
-                f"{name} is not ready: {readiness(self.ports[name])}",
-            )
+            self._wait_for_one(name, self.ports[name])
+
+    def _wait_for_one(self, name: str, port: int) -> None:
+        def unready() -> str:
+            return f"{name} is not ready: {'; '.join(readiness(port))}"
+
+        wait_for(lambda: readiness(port) == [], self.ended, unready)
 
     def _failed(self, name: str) -> str | None:
         """The last words of a process that has ended, or None while it lives."""
@@ -245,7 +248,7 @@ def readiness(port: int) -> list[str]:
     return list(body["reasons"])
 
 
-def wait_for(holds: Callable[[], bool], failed: Callable[[], str | None], otherwise: str) -> None:
+def wait_for(holds: Callable[[], bool], failed: Callable[[], str | None], otherwise: Callable[[], str]) -> None:
     """Poll until it holds; raises UserError when the process ended or the time is over."""
     until = time.monotonic() + START_SECONDS
     while not holds():
@@ -253,5 +256,5 @@ def wait_for(holds: Callable[[], bool], failed: Callable[[], str | None], otherw
         if words:
             raise UserError(words)
         if time.monotonic() > until:
-            raise UserError(otherwise)
+            raise UserError(otherwise())
         time.sleep(0.05)

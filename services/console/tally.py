@@ -27,6 +27,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     height: int = 0
     unknown: int = 0
     drift: tuple[str, ...] = ()
+    refused_bars: dict[str, int] = {}
 
 
 def counted(tally: Tally, message: m.Message) -> Tally:
@@ -35,6 +36,8 @@ def counted(tally: Tally, message: m.Message) -> Tally:
     match message:
         case m.SessionClosed():
             change = {"sessions": tally.sessions + 1, "session": message.session.isoformat()}
+        case m.BarsReady():
+            change = {"refused_bars": message.refused}
         case m.ScanCompleted():
             change = {"signals": tally.signals + len(message.signals)}
         case m.OrderApproved():

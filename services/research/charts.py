@@ -19,6 +19,8 @@ Form = Callable[[float], str]
 
 WHOLE, HALF = 1160, 540
 """Widths of a picture across the page and across half of it."""
+LINES = ("ours", "second", "third", "fourth", "fifth")
+"""Styles of lines that are compared, in order."""
 LEFT, RIGHT, TOP, BOTTOM = 66, 14, 10, 24
 MOST_POINTS = 1_400
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)

@@ -11,12 +11,10 @@ import msgspec
 import numpy as np
 from markupsafe import Markup
 
-from services.research.charts import HALF, Series, Sessions, chart, legend, money, percent
+from services.research.charts import HALF, LINES, Series, Sessions, chart, legend, money, percent
 from services.research.report import MONTHS, heat_map, templates
 from services.research.walk_forward_files import Judged, Made, summary
 from shared.domain import performance
-
-LINES = ("ours", "second", "third", "fourth", "fifth")
 
 
 def render(made: Made) -> str:

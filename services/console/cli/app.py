@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from services.console.cli import research, walk_forward
+from services.console.cli import compare, research, walk_forward
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 
 USAGE, UNAVAILABLE, INTERRUPTED = 64, 69, 130
@@ -27,10 +27,11 @@ def command_line(first: str = "") -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    if first not in {*research.COMMANDS, *walk_forward.COMMANDS}:
+    rooms = (research, walk_forward, compare)
+    if not any(first in room.COMMANDS for room in rooms):
         _register_stack(app)
-    research.register(app)
-    walk_forward.register(app)
+    for room in rooms:
+        room.register(app)
     app.callback()(lambda: None)
     return app
 

@@ -92,11 +92,13 @@ class _Progress:
 
 def _print(result: DemoResult) -> None:
     denied = ", ".join(f"{reason} {count}" for reason, count in sorted(result.denied.items())) or "none"
+    refused = ", ".join(f"{reason} {count}" for reason, count in sorted(result.refused_bars.items())) or "none"
     chain = "verifies" if result.chain.valid else "DOES NOT VERIFY"
     print_facts(
         "What happened",
         {
             "sessions": result.sessions,
+            "bars refused": refused,
             "signals": result.signals,
             "approved": result.approved,
             "denied": f"{sum(result.denied.values())} ({denied})",

@@ -69,3 +69,50 @@ def _at(found: Any, path: Sequence[str | int]) -> Any:
 
 def _number(value: Any, form: str) -> str:
     return "–" if value is None else format(value, form)
+
+
+SHOWN = (
+    ("Return", "total_return", "+.2%"),
+    ("A year", "cagr", "+.2%"),
+    ("Sharpe", "sharpe", ".2f"),
+    ("Drawdown", "max_drawdown", ".1%"),
+    ("Trades", "trades", ",d"),
+    ("Won", "win_rate", ".0%"),
+    ("Factor", "profit_factor", ".2f"),
+)
+
+
+def print_showdown(summary: Mapping[str, Any]) -> None:
+    """A row a strategy, the benchmark last."""
+    plain: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
+    period = plain["period"]
+    title = f"{period['first']} to {period['last']}, {plain['symbols']:,} symbols of {escape(plain['bars'])}"
+    table = Table(title=title, title_justify="left", header_style="bold")
+    table.add_column("", max_width=20)
+    for label, _, _ in SHOWN:
+        table.add_column(label, justify="right")
+    for name, metrics in plain["strategies"].items():
+        table.add_row(name, *(_number(metrics[column], form) for _, column, form in SHOWN))
+    if held := plain["benchmark"]:
+        table.add_row(held["name"], *(_number(held.get(column), form) for _, column, form in SHOWN))
+    terminal.print(table)
+    print_warnings(plain["warnings"])
+
+
+def print_draws(summary: Mapping[str, Any]) -> None:
+    """Quantiles of what was drawn, beside what was."""
+    plain: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
+    title = f"{', '.join(plain['strategies'])}: {plain['draws']['samples']:,} histories drawn anew"
+    table = Table(title=title, title_justify="left", header_style="bold")
+    table.add_column("")
+    for cut in plain["cuts"]:
+        table.add_column(f"{cut:.0%}", justify="right")
+    table.add_column("as it was", justify="right", style="bold")
+    for label, drawn in (("days", plain["days"]), ("trades", plain["trades"])):
+        for name, form in (("total_return", "+.1%"), ("max_drawdown", ".1%")):
+            cells = [_number(value, form) for value in drawn[name]]
+            table.add_row(f"{name.replace('_', ' ')}, {label} drawn", *cells, _number(plain["actual"][name], form))
+    terminal.print(table)
+    days = plain["days"]
+    chances = f"{days['loss_probability']:.1%} end below the beginning, {days['ruin_probability']:.1%} lose half."
+    terminal.print(f"Of the histories with days drawn anew {chances}", markup=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +49,47 @@ def test_a_demo_is_sound_and_says_what_happened(tmp_path: Path) -> None:
     assert result.fills >= result.approved
     assert result.signals >= result.approved
     assert verify_folder(tmp_path / "kept" / "audit").height == result.chain.height
+
+
+def write_bars(file: Path, *, bad: bool) -> None:
+    """A year of one made-up symbol; with a bar of each impossible kind in it."""
+    rows = ["date,open,high,low,close,volume"]
+    day = dt.date(2023, 1, 2)
+    for number in range(260):
+        price = 50 + number % 7
+        rows.append(f"{day},{price},{price + 1},{price - 1},{price},1000")
+        day += dt.timedelta(days=3 if day.weekday() == 4 else 1)
+    if bad:
+        rows[100] = rows[100].rsplit(",", 2)[0] + ",nan,1000"
+        rows[110] = rows[110].replace(",5", ",-5", 1)
+        rows.append(rows[-1])
+    file.write_text("\n".join(rows) + "\n")
+
+
+def test_impossible_bars_are_refused_counted_and_shown(tmp_path: Path) -> None:
+    (tmp_path / "bars").mkdir()
+    write_bars(tmp_path / "bars" / "MADE.csv", bad=True)
+    options = DemoOptions(sessions=5, bars=tmp_path / "bars")
+    result = run_demo(options, started=lambda _: None, say=lambda _: None, show=lambda _: None)
+    assert result.sound
+    assert sum(result.refused_bars.values()) == 3
+    assert set(result.refused_bars) >= {"not_a_number", "duplicate"}
+
+
+def test_a_broken_file_of_bars_ends_the_demo_with_a_sentence(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "bars.parquet").write_bytes(b"PAR1 this is no parquet")
+    assert run(["demo", "--sessions", "3", "--bars", str(tmp_path / "bars.parquet")]) == 1
+    said = capsys.readouterr().err
+    assert "bars.parquet cannot be read" in said
+    assert "Traceback" not in said
+
+
+def test_a_port_that_is_taken_is_said_so(tmp_path: Path, capsys: Any) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert run(["demo", "--sessions", "3", "--redis-port", str(taken.getsockname()[1])]) == 1
+    assert "is taken" in capsys.readouterr().err
 
 
 class Running:
