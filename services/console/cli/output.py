@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -12,7 +13,9 @@ from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
-terminal = Console(highlight=False)
+UNSEEN_WIDTH = 160
+# Into a pipe or a file there is no width to keep to.
+terminal = Console(highlight=False, width=None if sys.stdout.isatty() else UNSEEN_WIDTH)
 
 
 def print_json(value: Any) -> None:
@@ -27,7 +30,7 @@ def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
         return
     table = Table(title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if _numeric(lines[0][index]) else "left")
+        table.add_column(column, justify="right" if _numeric(lines[0][index]) else "left", overflow="fold")
     for line in lines:
         table.add_row(*line)
     terminal.print(table)

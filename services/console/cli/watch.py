@@ -12,7 +12,7 @@ from services.console.address import find_stack
 from services.console.cli.output import AsJson, print_facts, print_json, print_rows, terminal
 from services.console.log_files import follow as follow_logs, tail
 from services.console.operations import Operations
-from services.console.order_list import order_rows
+from services.console.order_list import OrderRow, order_rows
 from services.console.overview import overview, positions as held_positions
 from shared.domain.errors import UserError
 from shared.schemas.messages import OrderApproved, OrderDenied, ScanCompleted
@@ -58,17 +58,18 @@ def orders(recent: Recent = 20, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"orders": rows})
         return
-    columns = ("decision", "symbol", "strategy", "side", "purpose", "qty", "limit", "state", "filled", "price", "why")
-    print_rows(
-        "Orders",
-        columns,
-        [
-            (r.decision_id, r.symbol, r.strategy, r.side, r.purpose, r.qty)
-            + (r.limit_price, r.state, r.filled_qty, r.price, r.why)
-            for r in rows
-        ],
-        empty="No order has been decided yet.",
-    )
+    columns = ("decision", "order", "purpose", "state", "filled", "why")
+    cells = [
+        (r.decision_id, _order(r))
+        + (f"{r.purpose} ({r.strategy})", r.state, f"{r.filled_qty} at {r.price}" if r.filled_qty else "", r.why)
+        for r in rows
+    ]
+    print_rows("Orders", columns, cells, empty="No order has been decided yet.")
+
+
+def _order(row: OrderRow) -> str:
+    limit = f"{'≤' if row.side == 'buy' else '≥'} {row.limit_price}" if row.limit_price else "unquoted"
+    return f"{row.side} {row.qty} {row.symbol} {limit}"
 
 
 def positions(as_json: AsJson = False) -> None:

@@ -1,0 +1,308 @@
+"""Walk-forward: windows, choosing without a look at the test, stitching, resuming, honesty."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from services.research import walk_forward_files
+from services.research.chosen import chosen, signals_of
+from services.research.folds import folds
+from services.research.grids import Grid
+from services.research.local_runner import LocalRunner
+from services.research.tasks import Result, Score, Task, encoded, key, result_from, task_from
+from services.research.trials import NO_LOSS, Trials
+from services.research.walk_forward import best, trainings, walk
+from shared.domain.bars import FIELDS
+from shared.domain.errors import UserError
+from shared.domain.performance import sharpe, total_return
+from shared.domain.simulate import between, simulate
+from tests.services.research.walks import GRID, asked, market, planned, walked
+
+
+@given(sessions=st.integers(30, 400), train=st.integers(2, 29), test=st.integers(1, 90), anchored=st.booleans())
+def test_each_session_after_the_first_training_is_tested_exactly_once(
+    sessions: int, train: int, test: int, anchored: bool
+) -> None:
+    made = folds(7, 7 + sessions - 1, train=train, test=test, anchored=anchored)
+    tested = [column for fold in made for column in range(fold.test_first, fold.test_last + 1)]
+    assert tested == list(range(7 + train, 7 + sessions))
+    assert all(fold.train_last == fold.test_first - 1 for fold in made)
+    assert all(fold.train_first == (7 if anchored else fold.test_first - train) for fold in made)
+
+
+def test_ten_years_make_thirty_six_windows() -> None:
+    made = folds(0, 2514, train=252, test=63, anchored=False)
+    assert len(made) == 36
+    assert made[-1].test_last - made[-1].test_first + 1 == 58
+
+
+def test_training_that_leaves_nothing_to_test_is_refused() -> None:
+    with pytest.raises(UserError, match="leave nothing to test"):
+        folds(0, 251, train=252, test=63, anchored=False)
+
+
+def test_a_grid_of_a_million_points_is_made_point_by_point() -> None:
+    grid = Grid(base={"z": 1}, values={"a": tuple(range(1000)), "b": tuple(range(1000))})
+    assert grid.size == 1_000_000
+    assert grid.parameters(0) == {"z": 1, "a": 0, "b": 0}
+    assert grid.point(1) == {"a": 0, "b": 1}
+    assert grid.point(999_999) == {"a": 999, "b": 999}
+
+
+def test_every_point_of_a_grid_is_scored_once() -> None:
+    many = {"lookback": tuple(range(5, 25)), "stop_mult": (1.0, 1.5, 2.0)}
+    made = planned(grids={"donchian": many})
+    tasks = trainings(made, made.subjects[0])
+    assert [place for task in tasks for place in range(task.begin, task.end)] == list(range(60))
+
+
+def test_a_grid_with_an_unknown_parameter_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match="lookback"):
+        planned(grids={"donchian": {"lookbak": (5, 10)}})
+
+
+def test_a_grid_with_a_value_out_of_range_is_refused() -> None:
+    with pytest.raises(UserError, match="lookback"):
+        planned(grids={"donchian": {"lookback": (5, 0)}})
+
+
+@pytest.mark.parametrize("values", [(), (5, 5)])
+def test_a_grid_needs_different_values(values: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match="different values"):
+        planned(grids={"donchian": {"lookback": values}})
+
+
+def test_bars_of_the_test_window_do_not_change_what_training_chooses(tmp_path: Path) -> None:
+    there = market()
+    fold = planned(there).folds[2]
+    after = {name: getattr(there.panel, name).copy() for name in FIELDS}
+    for values in after.values():
+        values[:, fold.test_first :] = values[:, fold.test_first :][:, ::-1] * 1.5
+    other = replace(there, panel=replace(there.panel, **after), digest="other bars")
+    one, two = walked(tmp_path / "one", there)[0], walked(tmp_path / "two", other)[0]
+    told = [[(split.point, split.trained) for split in each.splits[:3]] for each in (one, two)]
+    assert told[0] == told[1]
+    assert one.splits[2].tested.equity != two.splits[2].tested.equity
+
+
+def test_only_trades_of_the_test_window_count_and_none_outlives_it(tmp_path: Path) -> None:
+    for split in walked(tmp_path)[0].splits:
+        trades, fold = split.result.trades, split.fold
+        assert len(trades)
+        assert trades.entry_column.min() >= fold.test_first
+        assert trades.exit_column.max() <= fold.test_last
+
+
+def test_the_first_open_of_a_test_window_fills_the_signals_of_the_close_before(tmp_path: Path) -> None:
+    walks = walked(tmp_path)[0]
+    entries = [split.result.trades.entry_column.min() == split.fold.test_first for split in walks.splits]
+    assert any(entries)
+
+
+def test_a_split_is_the_plain_simulation_of_its_window(tmp_path: Path) -> None:
+    there = market()
+    for split in walked(tmp_path, there)[0].splits:
+        table = signals_of(there.panel, chosen(split.inputs)[0])
+        fold = split.fold
+        window = between(there.panel, fold.test_first, fold.test_last, signals_from=fold.test_first - 1)
+        plain = simulate(there.panel, [("donchian", table)], split.inputs.settings, window)
+        assert plain.equity.tolist() == split.result.equity.tolist()
+        assert plain.trades.pnl.tolist() == split.result.trades.pnl.tolist()
+
+
+def test_the_chosen_set_is_the_best_of_the_plain_simulations_in_training(tmp_path: Path) -> None:
+    there = market()
+    walks = walked(tmp_path, there)[0]
+    split, grid = walks.splits[1], walks.subject.grid
+    fold, ratios = split.fold, []
+    for point in range(grid.size):
+        inputs = msgspec.structs.replace(
+            split.inputs,
+            strategies=(msgspec.structs.replace(split.inputs.strategies[0], parameters=grid.parameters(point)),),
+        )
+        table = signals_of(there.panel, chosen(inputs)[0])
+        window = between(there.panel, fold.train_first, fold.train_last, signals_from=fold.train_first - 1)
+        equity = simulate(there.panel, [("donchian", table)], inputs.settings, window).equity
+        ratios.append(sharpe(equity / np.concatenate([[100_000.0], equity[:-1]]) - 1))
+    assert [score.objective[1] for score in walks.scores] == pytest.approx(ratios, abs=1e-12)
+    assert split.point == int(np.argmax(np.array(ratios, float)))
+
+
+def test_stitching_compounds_the_windows_returns(tmp_path: Path) -> None:
+    walks = walked(tmp_path)[0]
+    grown = np.prod([1 + split.tested.metrics.total_return for split in walks.splits])
+    assert walks.stitched.equity[-1] == pytest.approx(100_000 * grown)
+    assert total_return(walks.returns) == pytest.approx(grown - 1)
+    assert walks.stitched.sessions.size == 140
+    assert len(walks.stitched.trades) == sum(len(split.result.trades) for split in walks.splits)
+
+
+def score(*values: float | None) -> Score:
+    return Score(values, 0.0, None)
+
+
+def test_of_equals_the_first_is_best_and_what_cannot_be_judged_is_last() -> None:
+    assert best([score(None), score(1.0), score(1.0)], 0) == 1
+    assert best([score(None), score(-5.0)], 0) == 1
+    assert best([score(None), score(None)], 0) == 0
+
+
+@pytest.mark.parametrize("objective", ["profit_factor", "return_over_drawdown"])
+def test_other_objectives_choose_by_what_they_say(tmp_path: Path, objective: str) -> None:
+    walks = walked(tmp_path, objective=objective)[0]
+    for place, split in enumerate(walks.splits):
+        values = [each.objective[place] for each in walks.scores]
+        assert split.trained == max(value for value in values if value is not None)
+        assert split.trained is not None
+        assert split.trained <= NO_LOSS
+
+
+def test_anchored_training_begins_at_the_beginning(tmp_path: Path) -> None:
+    walks = walked(tmp_path, anchored=True)[0]
+    assert {split.fold.train_first for split in walks.splits} == {0}
+
+
+def test_more_slippage_never_makes_more(tmp_path: Path) -> None:
+    made = walk_forward_files.made_of(planned(), walked(tmp_path))
+    returns = [cost.total_return for cost in made.judged[0].honesty.costs]
+    assert returns == sorted(returns, reverse=True)
+    assert made.judged[0].honesty.costs[1].total_return == pytest.approx(made.judged[0].metrics.total_return)
+
+
+def test_honesty_counts_trials_and_judges_them(tmp_path: Path) -> None:
+    made = walk_forward_files.made_of(planned(), walked(tmp_path))
+    found = made.judged[0].honesty
+    assert found.trials == 4
+    assert found.returns_judged == 4
+    assert found.overfitting_probability is not None
+    assert 0 <= found.overfitting_probability <= 1
+    assert found.deflated_sharpe is not None
+    assert found.band_return[0] <= found.band_return[1] <= found.band_return[2]
+    assert len(found.drift["lookback"].values) == 7
+    assert "4 trials" in made.warnings[0]
+
+
+class Interrupt(Exception):
+    """As if Ctrl-C had been pressed."""
+
+
+def test_after_an_interruption_it_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
+    made = planned()
+    whole = walk_forward_files.files(walk_forward_files.made_of(made, walked(tmp_path / "whole")))
+
+    steps = 0
+
+    def interrupt(done: int) -> None:
+        nonlocal steps
+        steps += done
+        if steps > 6:
+            raise Interrupt
+
+    with pytest.raises(Interrupt):
+        walk(made, LocalRunner(Trials(made.market), tmp_path / "cut", interrupt))
+    left = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "cut").iterdir()}
+    assert left
+    again = walk(made, LocalRunner(Trials(made.market), tmp_path / "cut"))
+    assert walk_forward_files.files(walk_forward_files.made_of(made, again)) == whole
+    assert {name: (tmp_path / "cut" / name).stat().st_mtime_ns for name in left} == left
+
+
+def test_a_damaged_result_is_made_anew(tmp_path: Path) -> None:
+    first = walked(tmp_path)[0]
+    for file in tmp_path.iterdir():
+        file.write_text(file.read_text()[:-10])
+    assert walked(tmp_path)[0].returns.tolist() == first.returns.tolist()
+
+
+def test_results_of_other_inputs_are_forgotten(tmp_path: Path) -> None:
+    walked(tmp_path, market(4))
+    made = planned()
+    runner = LocalRunner(Trials(made.market), tmp_path)
+    walk(made, runner)
+    runner.forget_others()
+    assert {file.name for file in tmp_path.iterdir()} == runner.used
+
+
+def test_tasks_and_results_survive_json_bit_for_bit() -> None:
+    made = planned()
+    trials = Trials(made.market)
+
+    def through_json(tasks: Sequence[Task]) -> list[Result]:
+        copies = [task_from(encoded(task)) for task in tasks]
+        assert [key(task) for task in copies] == [key(task) for task in tasks]
+        return [result_from(encoded(trials.do(task)), task) for task in copies]
+
+    straight = walk(made, lambda tasks: [trials.do(task) for task in tasks])
+    carried = walk(made, through_json)
+    assert [each.returns.tolist() for each in straight] == [each.returns.tolist() for each in carried]
+
+
+def test_a_key_tells_inputs_apart_but_not_where_the_bars_lie() -> None:
+    def first(**facts: object) -> str:
+        inputs = msgspec.structs.replace(asked().inputs, **facts)
+        made = planned(inputs=inputs)
+        return key(trainings(made, made.subjects[0])[0])
+
+    assert first(bars="/one") == first(bars="/two")
+    assert first(cash=Decimal(1)) != first(cash=Decimal(2))
+
+
+def test_the_files_are_those_that_are_promised(tmp_path: Path) -> None:
+    made = walk_forward_files.made_of(planned(), walked(tmp_path / "units"))
+    texts = walk_forward_files.files(made)
+    out = tmp_path / "out"
+    (out / "donchian" / "split_09").mkdir(parents=True)
+    (out / "donchian" / "split_09" / "params.json").write_text("{}")
+    (out / "donchian" / "split_10").mkdir()
+    (out / "donchian" / "split_10" / "mine.txt").write_text("not ours")
+    walk_forward_files.write(out, texts)
+    found = {str(file.relative_to(out)) for file in out.rglob("*") if file.is_file()}
+    splits = [f"donchian/split_{number:02d}" for number in range(1, 8)]
+    names = ("trade_list.csv", "equity_curve.csv", "summary.json", "params.json")
+    assert found == {
+        *(f"{split}/{name}" for split in splits for name in names),
+        "donchian/equity_curve.csv",
+        "donchian/split_10/mine.txt",
+        "wf_summary_compare.csv",
+        "wf_report.html",
+        "summary.json",
+    }
+    params = json.loads((out / "donchian/split_01/params.json").read_text())
+    assert params["parameters"].items() >= params["tried"].items()
+    assert params["tried"].keys() == GRID.keys()
+    rows = list(csv.DictReader((out / "wf_summary_compare.csv").read_text().splitlines()))
+    assert [row["split"] for row in rows] == [*map(str, range(1, 8)), "all"]
+    assert sum(int(row["trades"]) for row in rows[:-1]) == int(rows[-1]["trades"])
+
+
+def test_the_report_needs_no_network_and_says_the_trials(tmp_path: Path) -> None:
+    page = walk_forward_files.files(walk_forward_files.made_of(planned(), walked(tmp_path)))["wf_report.html"]
+    assert "4 trials" in page
+    assert "Deflated Sharpe" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+    assert "src=" not in page
+
+
+def test_two_strategies_are_walked_each_by_itself(tmp_path: Path) -> None:
+    alone = walked(tmp_path / "alone")[0]
+    both = asked().inputs
+    second = msgspec.structs.replace(both.strategies[0], name="turtle_soup", parameters={"sma_period": 20})
+    together = walked(
+        tmp_path / "both",
+        inputs=msgspec.structs.replace(both, strategies=(*both.strategies, second)),
+        grids={"donchian": GRID, "turtle_soup": {}},
+    )
+    assert [each.subject.name for each in together] == ["donchian", "turtle_soup"]
+    assert together[0].returns.tolist() == alone.returns.tolist()
+    assert together[1].subject.grid.size == 1
