@@ -192,6 +192,14 @@ def test_honesty_counts_trials_and_judges_them(tmp_path: Path) -> None:
     assert "4 trials" in made.warnings[0]
 
 
+def test_a_small_walk_is_what_it_was(tmp_path: Path) -> None:
+    walks = walked(tmp_path)[0]
+    assert [split.point for split in walks.splits] == [1, 1, 1, 1, 1, 2, 2]
+    assert [len(split.result.trades) for split in walks.splits] == [2, 5, 4, 5, 3, 2, 1]
+    pnl = [f"{split.result.trades.pnl.sum():.2f}" for split in walks.splits]
+    assert pnl == ["-4.90", "-5.52", "-6.33", "-5.48", "-7.57", "-0.64", "-2.80"]
+
+
 class Interrupt(Exception):
     """As if Ctrl-C had been pressed."""
 

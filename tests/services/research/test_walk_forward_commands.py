@@ -73,7 +73,7 @@ def test_a_walk_forward_writes_its_files_and_says_the_trials(
         (["--train", "500"], 1, "500 sessions of training leave nothing to test"),
         (["--start", "2030-01-01"], 1, "no session"),
         (["--set", "donchian.lookbak=3"], 1, "lookback"),
-        (["--strategy", "donchain"], 1, "donchian"),
+        (["--strategy", "donchain"], 64, "'donchian' is not among donchain"),
         (["--bars", "/nowhere/bars.csv"], 1, "/nowhere/bars.csv"),
     ],
 )
