@@ -50,8 +50,14 @@ test: setup-dev  ## everything a fresh machine can run; containers too where Doc
 e2e: setup-dev   ## the compose stack, end to end (needs Docker)
 	$(RUN)/python -m pytest -q -m e2e tests/e2e $(ARGS)
 
-bench: setup     ## speed and memory, side by side in one run
+bench: setup-dev .bench-venv/.ready ## speed and memory, vectorbt and backtesting.py beside; writes docs/BENCHMARKS.md
 	$(RUN)/python -m tests.bench.stack
+	$(RUN)/python -m tests.bench.research
+
+.bench-venv/.ready: locks/bench.txt | $(VENV)/bin/uv
+	@$(RUN)/python -m venv .bench-venv
+	@$(RUN)/uv pip install --quiet --python .bench-venv/bin/python --require-hashes -r locks/bench.txt
+	@touch $@
 
 secrets: setup   ## passwords, signing keys and the Redis ACL into state/secrets
 	@$(RUN)/python -m shared.runtime.provision secrets state/secrets
@@ -67,6 +73,8 @@ lock: | $(VENV)/bin/uv ## resolve the dependencies anew
 	  pyproject.toml -o locks/runtime.txt
 	$(RUN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  --extra dev -c locks/runtime.txt pyproject.toml -o locks/dev.txt
+	$(RUN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  --extra bench -c locks/runtime.txt pyproject.toml -o locks/bench.txt
 
 clean:           ## what can be made again
 	rm -rf $(VENV) .bench-venv .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,105 @@
+"""W4 and W5, the product's own: a backtest and a walk-forward of both canonical strategies, in this process.
+
+`python -m tests.bench.product BARS RUNS` prints one JSON object. Started by research.py. BARS as of `kobe backtest`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from services.research.chosen import chosen, signals_of
+from services.research.inputs import Inputs, StrategyInputs
+from services.research.local_runner import LocalRunner
+from services.research.market import Market, open_market
+from services.research.trials import Trials
+from services.research.walk_forward import WalkForward, plan, walk
+from shared.domain.bars import FIELDS, Panel
+from shared.domain.outcomes import outcomes, rank
+from shared.domain.performance import Metrics, measure
+from shared.domain.simulate import run
+from shared.runtime.bar_archive import BarArchive
+from shared.runtime.bar_files import read_bars
+from shared.runtime.settings import load_settings
+
+NAMES = ("donchian", "turtle_soup")
+
+
+def inputs(bars: str) -> Inputs:
+    return Inputs(strategies=tuple(StrategyInputs(name=name) for name in NAMES), bars=bars)
+
+
+def w4(panel: Panel, asked: Inputs) -> Metrics:
+    """Signals to metrics."""
+    found = [outcomes(panel, each.name, signals_of(panel, each)) for each in chosen(asked)]
+    return measure(run(panel, asked.names, rank(panel, found), asked.settings))
+
+
+def timed(work: Callable[[], Any], runs: int) -> tuple[float, list[float], Any]:
+    """(first, warm, the last result)."""
+    seconds, result = [], None
+    for _ in range(runs + 1):
+        begun = time.perf_counter()
+        result = work()
+        seconds.append(time.perf_counter() - begun)
+    return seconds[0], seconds[1:], result
+
+
+def part(panel: Panel, symbols: int, bars: int) -> Panel:
+    fields = {name: getattr(panel, name)[:symbols, :bars].copy() for name in FIELDS}
+    return Panel(panel.symbols[:symbols], panel.sessions[:bars], **fields)
+
+
+def walking(market: Market, asked: Inputs, folder: Path) -> tuple[int, float]:
+    settings = load_settings({})
+    table = settings.steering.research
+    wanted = WalkForward(
+        inputs=asked,
+        train=table.train,
+        test=table.test,
+        anchored=False,
+        objective="sharpe",
+        grids={name: table.grids[name] for name in NAMES},
+    )
+    made = plan(wanted, market, settings)
+    walks = walk(made, LocalRunner(Trials(market), folder))
+    trades = sum(len(each.stitched.trades) for each in walks)
+    return trades, float(sum(each.stitched.trades.pnl.sum() for each in walks))
+
+
+def main(bars: str, runs: int) -> None:
+    asked = inputs(bars)
+    begun = time.perf_counter()
+    market = open_market(asked, os.environ)
+    told: dict[str, Any] = {"open_file": time.perf_counter() - begun}
+    panel = market.panel
+    rows, columns = panel.shape
+    told["symbols"], told["bars"] = rows, columns
+    told["w4_first"], told["w4"], metrics = timed(lambda: w4(panel, asked), runs)
+    told["w4_metrics"] = msgspec.to_builtins(metrics)
+    told["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    for name, (symbols, sessions) in {"symbols": (rows // 2, columns), "bars": (rows, columns // 2)}.items():
+        half = part(panel, symbols, sessions)
+        told[f"w4_half_{name}"] = timed(lambda half=half: w4(half, asked), runs)[1]  # type: ignore[misc]
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = iter(range(10_000))
+        told["w5_first"], told["w5"], told["w5_result"] = timed(
+            lambda: walking(market, asked, Path(folder) / str(next(fresh))), runs
+        )
+        if Path(bars).is_file():
+            archive = BarArchive.create(Path(folder) / "archive", read_bars(Path(bars)), basis="", source="")
+            told["archive_open"] = timed(lambda: BarArchive.open(archive.folder).panel(), runs)[1]
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
