@@ -28,7 +28,7 @@ LONGEST = 3_600
 KEPT, KEPT_FAILED = 7 * 86_400, 86_400
 RETRIES = 3
 """Times a job is begun again after its worker died or it failed."""
-POLL, SLOWEST_POLL, CLEAN_EVERY = 0.02, 0.5, 2.0
+POLL, SLOWEST_POLL, CLEAN_EVERY = 0.01, 0.1, 2.0
 LOOKED_AT = 100
 """Unfinished jobs asked about at a time; a queue is served in order."""
 UNFINISHED = {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED}
@@ -81,7 +81,10 @@ class QueueRunner:
         """(key, result) of every job as it is done."""
         open_ones, pause, cleaned = list(by_key), POLL, time.monotonic()
         while open_ones:
-            done = {job.id: _result(job) for job in self._fetched(open_ones[:LOOKED_AT]) if _ended(job)}
+            ended = self._ended(open_ones[:LOOKED_AT])
+            done = {job.id: _result(job) for job in self._fetched(ended)}
+            if len(done) < len(ended):  # the server has lost some
+                self._enqueue({name: by_key[name] for name in ended if name not in done})
             for name, text in done.items():
                 self._advance(by_key[name].steps)
                 yield name, text
@@ -92,6 +95,15 @@ class QueueRunner:
             if time.monotonic() - cleaned > CLEAN_EVERY:
                 StartedJobRegistry(queue=self._queue).cleanup()
                 cleaned = time.monotonic()
+
+    def _ended(self, names: Sequence[str]) -> list[str]:
+        """Those that are done or given up. Only states are asked for: jobs carry their tasks."""
+        with self._connection.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.hget(Job.key_for(name), "status")
+            states = pipeline.execute()
+        unfinished = {status.value.encode() for status in UNFINISHED}
+        return [name for name, state in zip(names, states, strict=True) if state not in unfinished]
 
     def _fetched(self, names: Sequence[str]) -> list[Job]:
         found = Job.fetch_many(names, connection=self._connection, serializer=SERIALIZER)
@@ -117,10 +129,6 @@ def unreachable() -> Iterator[None]:
             "name another in KOBE_RESEARCH_REDIS_URL.",
             exit_code=69,
         ) from error
-
-
-def _ended(job: Job) -> bool:
-    return job.get_status(refresh=False) not in UNFINISHED
 
 
 def _result(job: Job) -> str:

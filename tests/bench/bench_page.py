@@ -107,10 +107,11 @@ def _product(product: Mapping[str, Any]) -> Iterator[str]:
     yield f"| W4: backtest, warm, bars open | {_median(product['w4'])} | {metrics['trades']:,} | {made:,.2f} |"
     yield f"| W4, first call of a process | {product['w4_first']:.4f} | | |"
     yield f"| W5: walk-forward of 12 sets each, compute | {_median(product['w5'])} | {trades:,} | {pnl:,.2f} |"
-    if "archive_open" in product:
-        yield f"| opening the bars from the archive | {_median(product['archive_open'])} | | |"
+    if archive := product.get("archive"):
+        yield f"| opening the bars from the archive | {_median(archive['open'])} | | |"
     yield f"| opening the bars from one Parquet file | {product['open_file']:.4f} | | |"
-    yield f"\nPeak memory of a process that opens the file and runs W4: {product['peak']:.0f} MB."
+    mapped = f"; on the archive's memory-mapped arrays {archive['peak']:.0f} MB" if archive else ""
+    yield f"\nPeak memory of a process that reads the file and runs W4: {product['peak']:.0f} MB{mapped}."
 
 
 def _whole(whole: Mapping[str, Mapping[str, float]]) -> Iterator[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ def main(engine: str, work: str, folder: str, symbols: str, bars: str, runs: str
     module = importlib.import_module(f"tests.bench.{MODULES[engine]}")
     imported = time.perf_counter() - begun
     from tests.bench import panel
+    from tests.bench.memory import peak
 
     data = panel.mapped(Path(folder), int(symbols), int(bars))
     given = module.prepared(data) if hasattr(module, "prepared") else data
@@ -29,8 +29,14 @@ def main(engine: str, work: str, folder: str, symbols: str, bars: str, runs: str
         begun = time.perf_counter()
         trades, pnl = module.WORK[work](given)
         seconds.append(time.perf_counter() - begun)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    told = {"import": imported, "first": seconds[0], "warm": seconds[1:], "trades": trades, "pnl": pnl, "peak": peak}
+    told = {
+        "import": imported,
+        "first": seconds[0],
+        "warm": seconds[1:],
+        "trades": trades,
+        "pnl": pnl,
+        "peak": peak(),
+    }
     print(json.dumps(told))
 
 

@@ -1,13 +1,13 @@
 """W4 and W5, the product's own: a backtest and a walk-forward of both canonical strategies, in this process.
 
-`python -m tests.bench.product BARS RUNS` prints one JSON object. Started by research.py. BARS as of `kobe backtest`.
+`python -m tests.bench.product BARS RUNS` prints one JSON object; with --archive FILE FOLDER it makes an archive,
+whose file:// URL is then BARS. Started by research.py.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -30,6 +30,7 @@ from shared.domain.simulate import run
 from shared.runtime.bar_archive import BarArchive
 from shared.runtime.bar_files import read_bars
 from shared.runtime.settings import load_settings
+from tests.bench.memory import peak
 
 NAMES = ("donchian", "turtle_soup")
 
@@ -86,7 +87,7 @@ def main(bars: str, runs: int) -> None:
     told["symbols"], told["bars"] = rows, columns
     told["w4_first"], told["w4"], metrics = timed(lambda: w4(panel, asked), runs)
     told["w4_metrics"] = msgspec.to_builtins(metrics)
-    told["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    told["peak"] = peak()
     for name, (symbols, sessions) in {"symbols": (rows // 2, columns), "bars": (rows, columns // 2)}.items():
         half = part(panel, symbols, sessions)
         told[f"w4_half_{name}"] = timed(lambda half=half: w4(half, asked), runs)[1]  # type: ignore[misc]
@@ -95,11 +96,25 @@ def main(bars: str, runs: int) -> None:
         told["w5_first"], told["w5"], told["w5_result"] = timed(
             lambda: walking(market, asked, Path(folder) / str(next(fresh))), runs
         )
-        if Path(bars).is_file():
-            archive = BarArchive.create(Path(folder) / "archive", read_bars(Path(bars)), basis="", source="")
-            told["archive_open"] = timed(lambda: BarArchive.open(archive.folder).panel(), runs)[1]
     print(json.dumps(told))
 
 
+def from_archive(bars: str, runs: int) -> None:
+    """W4 once more, on memory-mapped arrays."""
+    asked, folder = inputs(bars), Path(bars.removeprefix("file://"))
+    first, warm, panel = timed(lambda: BarArchive.open(folder).panel(), runs)
+    w4(panel, asked)
+    print(json.dumps({"first": first, "open": warm, "peak": peak()}))
+
+
+def archive(bars: str, folder: str) -> None:
+    BarArchive.create(Path(folder), read_bars(Path(bars)), basis="", source="")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    if sys.argv[1] == "--archive":
+        archive(*sys.argv[2:])
+    elif sys.argv[1].startswith("file://"):
+        from_archive(sys.argv[1], int(sys.argv[2]))
+    else:
+        main(sys.argv[1], int(sys.argv[2]))

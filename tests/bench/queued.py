@@ -71,7 +71,8 @@ def main(bars: str, runs: int) -> None:
     table = load_settings({}).steering.research.grids
     small = {name: table[name] for name in NAMES}
     told: dict[str, Any] = {"sets": planned(market, asked, 1, BIG).trials}
-    with redis_server() as server, tempfile.TemporaryDirectory() as folder:
+    # as in the compose file: what is lost with a server is made again
+    with redis_server(config={"appendonly": "no"}) as server, tempfile.TemporaryDirectory() as folder:
         fresh = iter(range(100_000, 200_000))
 
         def queued(grids: Any) -> float:

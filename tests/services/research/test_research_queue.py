@@ -152,3 +152,20 @@ def test_a_worker_refuses_other_bars_and_other_code(tmp_path: Path) -> None:
         workers.do(encoded(msgspec.structs.replace(task, bars_digest="others")))
     with pytest.raises(UserError, match="not that of the run"):
         workers.do(encoded(msgspec.structs.replace(task, code="others")))
+
+
+@pytest.mark.slow
+def test_jobs_that_the_server_has_lost_are_queued_again(server: Server, tmp_path: Path) -> None:
+    made = planned(tmp_path, "donchian", cash=Decimal(7000))
+    connection = connected(server.url)
+    done: list[Any] = []
+    waiting = threading.Thread(target=lambda: done.append(walk(made, QueueRunner(server.url, say=lambda _: None))))
+    waiting.start()
+    task = trainings(made, made.subjects[0])[0]
+    while not connection.exists(Job.key_for(key(task))):
+        time.sleep(0.01)
+    connection.flushall()
+    with working(server.url, tmp_path, 1):
+        waiting.join(60)
+    here = walk(made, LocalRunner(Trials(made.market), tmp_path / "units"))
+    assert files(made_of(made, done[0])) == files(made_of(made, here))
