@@ -6,7 +6,6 @@ and the operator's resume key.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import msgspec
 
 from services.console.address import StackAddress, password_of
-from shared.runtime.bus import Fields, KillView, entry_order
+from shared.runtime.bus import Fields, KillView
 from shared.runtime.redis_connection import Address, RedisConnection, pairs
 from shared.schemas.envelope import Envelope, Malformed, from_fields
 from shared.schemas.messages import Message
@@ -141,8 +140,3 @@ def _heard(entry_id: str, fields: Mapping[str, str]) -> Heard | None:
     except Malformed:
         return None
     return Heard(entry_id, envelope, message)
-
-
-def entry_time(entry_id: str) -> dt.datetime:
-    """When Redis took an entry (aware, UTC)."""
-    return dt.datetime.fromtimestamp(entry_order(entry_id)[0] / 1000, dt.UTC)

@@ -35,7 +35,6 @@ from shared.domain.portfolio_kernels import Window
 from shared.domain.ranking_kernels import Candidates
 from shared.domain.signals import SignalTable
 from shared.domain.simulate import SimulationResult, SimulationSettings
-from shared.domain.sizing import Sizing, SizingMethod
 from shared.rules import registry
 from shared.rules.judge import Rule, breached, judge
 from shared.runtime.settings import Steering
@@ -210,10 +209,3 @@ class _Account:
         self.equities.append(float(self._equity()))
         self.spendable.append(float(self.cash - locked))
         self.grosses.append(float(dollars(sum(each.qty * each.mark for each in self.held))))
-
-
-def sizing_of(steering: Steering) -> Sizing:
-    """kobe.toml's [sizing], which is what the gate uses."""
-    table = steering.sizing
-    method = SizingMethod(table.method)
-    return Sizing(method, table.per_order if method is SizingMethod.BUDGET else table.fraction)

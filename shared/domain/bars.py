@@ -60,7 +60,8 @@ class Bars:
     close: NDArray[np.floating]
     volume: NDArray[np.floating]
 
-    def only(self, which: NDArray[np.bool_]) -> Bars:
+    def only(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Bars:
+        """Those where `which` is true, or those at its places, in its order."""
         fields = {name: getattr(self, name)[which] for name in ("row", "session", *FIELDS)}
         return Bars(self.symbols, **fields)
 

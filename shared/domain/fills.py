@@ -93,11 +93,6 @@ def bar_exit(
     return (max(opening, target) if long else min(opening, target)), ExitReason.TARGET
 
 
-def target_fill(price: Decimal, direction: Direction) -> Decimal:
-    """A resting target pays no slippage; what is under a cent goes against us (down for a long)."""
-    return slipped(price, direction.closes_with, Decimal(0))
-
-
 def exit_fill(price: Decimal, reason: ExitReason, direction: Direction, costs: Costs) -> Decimal:
     """The fill of an exit decided at `price` for `reason`."""
     return slipped(price, direction.closes_with, costs.slippage_bps if reason.slips else Decimal(0))

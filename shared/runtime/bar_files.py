@@ -111,7 +111,7 @@ def _bars(file: Path, table: pa.Table) -> Bars:
     session = _sessions(file, table[date])
     bars = Bars(symbols, row, session, **{name: _numbers(table[name]) for name in FIELDS})
     newest_first = len(symbols) == 1 and session.size > 1 and session[0] > session[-1]
-    return bars.only(np.arange(session.size)[::-1]) if newest_first else bars  # type: ignore[arg-type]
+    return bars.only(np.arange(session.size)[::-1]) if newest_first else bars
 
 
 def _symbols(file: Path, table: pa.Table) -> tuple[tuple[str, ...], np.ndarray[Any, np.dtype[np.int32]]]:

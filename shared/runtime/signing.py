@@ -120,13 +120,3 @@ class Keyring:
             key.verify(base64.b64decode(envelope.signature, validate=True), signed_bytes(envelope))
         except (InvalidSignature, binascii.Error, ValueError) as error:
             raise InvalidMessage("the signature does not fit the message") from error
-
-    def verify_bytes(self, key_id: str, signature: bytes, data: bytes) -> None:
-        """For notes that are no envelopes (checkpoints). Raises InvalidMessage."""
-        key = self.keys.get(key_id)
-        if key is None:
-            raise InvalidMessage(f"the signing key {key_id!r} is unknown")
-        try:
-            key.verify(signature, data)
-        except InvalidSignature as error:
-            raise InvalidMessage("the signature does not fit the note") from error

@@ -24,7 +24,6 @@ from prometheus_client.process_collector import ProcessCollector
 from shared.runtime.contract import Sample
 from shared.runtime.settings import Settings
 
-Log = Callable[..., None]
 LONG_LIST = 8
 
 

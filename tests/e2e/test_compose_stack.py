@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import PORTS, PROJECT, SERVICES, Stack, wait_until
+from tests.e2e.conftest import PORTS, PROJECT, ROOT, SERVICES, Stack, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.timeout(1800)]
 
@@ -105,6 +105,18 @@ def test_the_kill_outlives_a_restart_and_resume_clears_it(stack: Stack) -> None:
     assert stack.kobe("status")["halted"]
     stack.kobe("resume", "the drill is over")
     wait_until(lambda: not stack.kobe("status")["halted"], "running", 20)
+
+
+def test_a_touched_file_halts_and_does_so_until_it_is_gone_and_resumed(stack: Stack) -> None:
+    kill_file = ROOT / "state" / "KILL_SWITCH"
+    kill_file.touch()
+    try:
+        wait_until(lambda: stack.kobe("status")["halted"], "halted", 20)
+    finally:
+        kill_file.unlink()
+    stack.kobe("resume", "the file is gone")
+    wait_until(lambda: not stack.kobe("status")["halted"], "running", 20)
+    wait_until(lambda: measured("max(kobe_halted)") == 0, "the metric says running", 30)
 
 
 def test_a_second_signal_engine_stands_by_and_does_no_harm(stack: Stack) -> None:

@@ -17,7 +17,6 @@ from shared.domain.fills import (
     invalidated,
     limit_fill,
     slipped,
-    target_fill,
 )
 from shared.domain.limits import limit_price
 from shared.domain.outcomes import EXIT_REASONS
@@ -88,8 +87,8 @@ def test_an_entry_is_invalidated_at_or_beyond_its_stop_or_target() -> None:
 
 
 def test_targets_and_adjustments_pay_no_slippage() -> None:
-    assert target_fill(D("120.019"), LONG) == D("120.01")
-    assert target_fill(D("79.991"), SHORT) == D("80.00")
+    assert exit_fill(D("120.019"), ExitReason.TARGET, LONG, Costs()) == D("120.01")
+    assert exit_fill(D("79.991"), ExitReason.TARGET, SHORT, Costs()) == D("80.00")
     assert exit_fill(D(120), ExitReason.TARGET, LONG, Costs()) == D(120)
     assert exit_fill(D(100), ExitReason.ENDED, LONG, Costs()) == D(100)
     assert exit_fill(D(100), ExitReason.END_OF_DATA, LONG, Costs()) == D("99.95")

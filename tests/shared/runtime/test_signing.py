@@ -98,15 +98,6 @@ def test_a_signature_that_is_none_is_refused(signature: str) -> None:
         RING.verify(msgspec.structs.replace(GATE.sign(envelope()), signature=signature))
 
 
-def test_notes_are_verified_by_their_bytes() -> None:
-    signature = GATE.sign_bytes(b"note")
-    RING.verify_bytes(GATE.key_id, signature, b"note")
-    with pytest.raises(InvalidMessage, match="note"):
-        RING.verify_bytes(GATE.key_id, signature, b"another note")
-    with pytest.raises(InvalidMessage, match="unknown"):
-        RING.verify_bytes("0" * 16, signature, b"note")
-
-
 def test_a_key_comes_back_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "signing.key").write_text(GATE.private_text() + "\n")
     RING.verify(Signer.load(tmp_path / "signing.key").sign(envelope()))
