@@ -8,7 +8,7 @@ RUN := $(VENV)/bin
 ARGS ?=
 INSTALL = $(RUN)/uv pip install --quiet --compile-bytecode --python $(RUN)/python
 # Kernels are compiled once here, so that nothing compiles while it trades.
-WARM = $(RUN)/python -m shared.strategies.warm >/dev/null
+WARM = $(RUN)/python -m services.research.engine.warm_up >/dev/null
 
 help:            ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -60,7 +60,7 @@ bench: setup-dev .bench-venv/.ready ## speed and memory, vectorbt and backtestin
 	@touch $@
 
 secrets: setup   ## passwords, signing keys and the Redis ACL into state/secrets
-	@$(RUN)/python -m shared.runtime.provision secrets state/secrets
+	@$(RUN)/python -m shared.runtime.provisioning secrets state/secrets
 
 paper:           ## the paper stack; needs keys in .env
 	docker compose -p kobe-paper -f docker-compose.yml -f compose/paper.yml up --build --detach

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from shared.domain.bars import Bars
+from shared.domain.market.bars import Bars
 
 
 def weekdays(start: dt.date, count: int) -> list[dt.date]:

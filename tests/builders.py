@@ -41,7 +41,9 @@ def approval(**changes: Any) -> OrderApproved:
         "purpose": Purpose.ENTRY,
         "qty": 3,
         "limit_price": Decimal("180.19"),
-        "protection": Protection(stop=Decimal("170.00"), target=Decimal("205.00"), time_stop_bars=20),
+        "protection": Protection(
+            stop=Decimal("170.00"), target=Decimal("205.00"), time_stop_bars=20
+        ),
         "expires_at": NOON + dt.timedelta(seconds=15),
     }
     return OrderApproved(**{**values, **changes})

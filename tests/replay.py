@@ -1,6 +1,7 @@
 """The whole system in one process and one thread: the same builders, handlers and work on MemoryBus.
 
-Only the simulated broker has a thread of its own (its HTTP server); the fills are the same in every run.
+Only the simulated broker has a thread of its own (its HTTP server); the fills are the same in every
+run.
 """
 
 from __future__ import annotations
@@ -15,26 +16,26 @@ from typing import Any
 
 import structlog
 
-from services.console.embedded import ORDER, EmbeddedStack
+from services.console.stack.local_stack import ORDER, EmbeddedStack
 from services.data_fetcher.__main__ import build as build_data_fetcher
 from services.executor.__main__ import build as build_executor
 from services.risk_gate.__main__ import build as build_gate
 from services.scheduler.__main__ import build as build_scheduler
 from services.signal_engine.__main__ import build as build_signal_engine
 from services.sim_broker.__main__ import _desk as sim_desk
-from services.sim_broker.api import create_app
+from services.sim_broker.http.app import create_app
+from shared.runtime.bus.memory_bus import MemoryBus
+from shared.runtime.bus.memory_server import MemoryServer
 from shared.runtime.clock import SystemClock
-from shared.runtime.contract import Service
-from shared.runtime.http import Health, Server
-from shared.runtime.main import Wiring
-from shared.runtime.memory_bus import MemoryBus
-from shared.runtime.memory_latch import MemoryLatch
-from shared.runtime.memory_server import MemoryServer
-from shared.runtime.provision_secrets import init_secrets
-from shared.runtime.seal import Identity, Sealer
-from shared.runtime.service import Runner
-from shared.runtime.settings import Settings, load_settings
-from shared.runtime.telemetry import Metrics
+from shared.runtime.config.settings import Settings, load_settings
+from shared.runtime.kill.memory_latch import MemoryLatch
+from shared.runtime.observability.health_server import Health, Server
+from shared.runtime.observability.telemetry import Metrics
+from shared.runtime.provisioning.secret_files import init_secrets
+from shared.runtime.runner.contract import Service
+from shared.runtime.runner.runner import Runner
+from shared.runtime.runner.sealer import Identity, Sealer
+from shared.runtime.runner.wiring import Wiring
 from shared.schemas.envelope import from_fields
 from shared.schemas.messages import OrderFilled
 from shared.schemas.streams import ServiceName, Stream
@@ -75,7 +76,9 @@ def replay(folder: Path, changes: Mapping[str, Any]) -> list[Execution]:
         broker.stop()
         structlog.reset_defaults()
         _forget(runners)
-    return executions(from_fields(fields)[1] for _, fields in server.stream(Stream.EXECUTIONS.key).entries)
+    return executions(
+        from_fields(fields)[1] for _, fields in server.stream(Stream.EXECUTIONS.key).entries
+    )
 
 
 def _forget(runners: dict[ServiceName, Runner]) -> None:
@@ -97,16 +100,31 @@ def executions(messages: Any) -> list[Execution]:
 def _runner(stack: EmbeddedStack, server: MemoryServer, name: ServiceName) -> Runner:
     settings, clock, metrics = load_settings(stack.env(name)), server.clock, Metrics(name.value)
     settings.environment.state_dir.mkdir(parents=True, exist_ok=True)
-    identity = Identity(settings.mode, settings.environment.account, settings.config_pin, settings.code_digest)
+    identity = Identity(
+        settings.mode, settings.environment.account, settings.config_pin, settings.code_digest
+    )
     bus, latch, health = MemoryBus(server, name, "one"), MemoryLatch(server, name), Health(clock)
     latch.refresh()
     log = structlog.get_logger()
-    service = BUILDERS[name](Wiring(settings, identity, clock, bus, latch, metrics, health, log, Event()))
+    service = BUILDERS[name](
+        Wiring(settings, identity, clock, bus, latch, metrics, health, log, Event())
+    )
     seal = Sealer(name, identity, clock, service.sign)
-    return Runner(service, bus=bus, latch=latch, seal=seal, clock=clock, metrics=metrics, health=health, log=log)
+    return Runner(
+        service,
+        bus=bus,
+        latch=latch,
+        seal=seal,
+        clock=clock,
+        metrics=metrics,
+        health=health,
+        log=log,
+    )
 
 
 def _broker(settings: Settings, port: int) -> Server:
     settings.environment.state_dir.mkdir(parents=True, exist_ok=True)
-    app = create_app(sim_desk(settings), health=Health(SystemClock()), metrics=Metrics("sim-broker"))
+    app = create_app(
+        sim_desk(settings), health=Health(SystemClock()), metrics=Metrics("sim-broker")
+    )
     return Server(app, "127.0.0.1", port).start()

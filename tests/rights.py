@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.runtime.redis_connection import RedisConnection
+from shared.runtime.bus.redis_connection import RedisConnection
 from shared.schemas.streams import ServiceName
 
 SERVICES = [service.value for service in ServiceName]
@@ -31,9 +31,28 @@ LOGS = ["kobe:kill:log", "kobe:dead"]
 STATE_KEYS = [f"kobe:{kind}:{name}" for name in SERVICES for kind in ("state", "lease")]
 KEYS = [*STREAM_KEYS, *LOGS, "kobe:kill:resume", *STATE_KEYS, "kobe:elsewhere", "rq:job:1"]
 LISTENING = {"client|id", "client|list"}
-KEYLESS = {"ping", "hello", "auth", "multi", "exec", "discard", "unwatch", "time", "info", *LISTENING}
+KEYLESS = {
+    "ping",
+    "hello",
+    "auth",
+    "multi",
+    "exec",
+    "discard",
+    "unwatch",
+    "time",
+    "info",
+    *LISTENING,
+}
 GROUP_COMMANDS = ("xreadgroup", "xack", "xautoclaim", "xpending")
-OPEN_TO_ALL = {"auth", "hello", "reset", "quit", "multi", "exec", "discard"}  # never refused by some server
+OPEN_TO_ALL = {
+    "auth",
+    "hello",
+    "reset",
+    "quit",
+    "multi",
+    "exec",
+    "discard",
+}  # never refused by some server
 
 
 def meant(user: str, command: str, key: str) -> bool:
@@ -49,8 +68,11 @@ def meant(user: str, command: str, key: str) -> bool:
             or (command in ("hget", "hset") and key == "kobe:kill:resume")
         )
     rights = [
-        command == "xadd" and (key in LOGS or (key in STREAM_KEYS and stream in SAYS.get(user, ()))),
-        command in ("xtrim", "xinfo|groups") and key in STREAM_KEYS and stream in SAYS.get(user, ()),
+        command == "xadd"
+        and (key in LOGS or (key in STREAM_KEYS and stream in SAYS.get(user, ()))),
+        command in ("xtrim", "xinfo|groups")
+        and key in STREAM_KEYS
+        and stream in SAYS.get(user, ()),
         command in GROUP_COMMANDS and key in STREAM_KEYS and stream in HEARS.get(user, ()),
         command in ("hget", "hset", "hgetall", "hdel", "pexpire", "pttl", "watch") and own,
         command in ("xinfo|stream", "exists", "xrevrange", "watch") and key == "kobe:kill:log",
@@ -58,10 +80,16 @@ def meant(user: str, command: str, key: str) -> bool:
         command == "hget" and key == "kobe:state:auditor",
     ]
     if user in ("auditor", "console"):
-        rights.append(command in ("xrange", "xrevrange", "xlen", "xinfo|stream") and key in (*STREAM_KEYS, *LOGS))
+        rights.append(
+            command in ("xrange", "xrevrange", "xlen", "xinfo|stream")
+            and key in (*STREAM_KEYS, *LOGS)
+        )
     if user == "console":
         rights.append(command in ("exists", "xinfo|groups") and key in (*STREAM_KEYS, *LOGS))
-        rights.append(command in ("hget", "hgetall", "exists", "pttl") and key in (*STATE_KEYS, "kobe:kill:resume"))
+        rights.append(
+            command in ("hget", "hgetall", "exists", "pttl")
+            and key in (*STATE_KEYS, "kobe:kill:resume")
+        )
         rights.append(command == "hset" and key == "kobe:kill:resume")
     return any(rights)
 

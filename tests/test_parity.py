@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from services.console.demo import DemoOptions, run_demo
-from services.console.embedded import EmbeddedStack
-from services.console.operations import Operations
-from services.research.backtest import backtest
-from services.research.inputs import Inputs, StrategyInputs
-from services.research.market import open_market
-from shared.domain.sizing import SizingMethod
-from shared.runtime.settings import load_settings
+from services.console.stack.client import Operations
+from services.console.stack.local_stack import EmbeddedStack
+from services.research.backtest.run import backtest
+from services.research.data.dataset import open_market
+from services.research.data.inputs import Inputs, StrategyInputs
+from shared.domain.risk.sizing import SizingMethod
+from shared.runtime.config.settings import load_settings
 from shared.schemas.streams import Stream
 from tests.replay import Execution, executions, replay
 
@@ -33,12 +33,16 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> list[Execution]:
     return replay(tmp_path_factory.mktemp("replay"), CHANGES)
 
 
-def test_a_replay_in_one_process_fills_what_it_filled_before(replayed: list[Execution], tmp_path: Path) -> None:
+def test_a_replay_in_one_process_fills_what_it_filled_before(
+    replayed: list[Execution], tmp_path: Path
+) -> None:
     assert len(replayed) >= 10
     assert replay(tmp_path, CHANGES) == replayed
 
 
-def test_a_backtest_with_the_gates_policy_fills_what_the_replay_fills(replayed: list[Execution]) -> None:
+def test_a_backtest_with_the_gates_policy_fills_what_the_replay_fills(
+    replayed: list[Execution],
+) -> None:
     sessions = sample_sessions()
     signals_from = sessions[-SESSIONS - 1]
     steering = load_settings({}).steering
@@ -63,7 +67,9 @@ def policy_executions(inputs: Inputs) -> list[tuple[dt.date, str, str, int, str]
     found = []
     for i, reason in enumerate(trades.reasons()):
         symbol, qty = panel.symbols[trades.row[i]], int(trades.qty[i])
-        entered, left = (panel.sessions[column[i]].item() for column in (trades.entry_column, trades.exit_column))
+        entered, left = (
+            panel.sessions[column[i]].item() for column in (trades.entry_column, trades.exit_column)
+        )
         found.append((entered, symbol, "buy", qty, f"{trades.entry_price[i]:.2f}"))
         if reason != "end_of_data":
             found.append((left, symbol, "sell", qty, f"{trades.exit_price[i]:.2f}"))
@@ -71,11 +77,16 @@ def policy_executions(inputs: Inputs) -> list[tuple[dt.date, str, str, int, str]
 
 
 def as_round_trips(fills: list[Execution]) -> list[tuple[dt.date, str, str, int, str]]:
-    return [(session, symbol, side, qty, f"{Decimal(price):.2f}") for session, symbol, side, _, qty, price in fills]
+    return [
+        (session, symbol, side, qty, f"{Decimal(price):.2f}")
+        for session, symbol, side, _, qty, price in fills
+    ]
 
 
 @pytest.mark.slow
-def test_the_real_stack_fills_what_the_replay_fills(replayed: list[Execution], tmp_path: Path) -> None:
+def test_the_real_stack_fills_what_the_replay_fills(
+    replayed: list[Execution], tmp_path: Path
+) -> None:
     found: list[Execution] = []
 
     def look(stack: EmbeddedStack) -> None:
@@ -84,7 +95,14 @@ def test_the_real_stack_fills_what_the_replay_fills(replayed: list[Execution], t
     operations: list[Operations] = []
 
     def take(_: object) -> None:
-        found[:] = executions(h.message for h in operations[0].after(Stream.EXECUTIONS, count=100_000))
+        found[:] = executions(
+            h.message for h in operations[0].after(Stream.EXECUTIONS, count=100_000)
+        )
 
-    run_demo(DemoOptions(sessions=SESSIONS, keep=tmp_path / "kept"), started=look, say=lambda _: None, show=take)
+    run_demo(
+        DemoOptions(sessions=SESSIONS, keep=tmp_path / "kept"),
+        started=look,
+        say=lambda _: None,
+        show=take,
+    )
     assert found == replayed

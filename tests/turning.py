@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from shared.runtime.clock import Clock
-from shared.runtime.codec import changes, state_from
-from shared.runtime.contract import Cause, Context, Handler, Outcome, Said, Work
+from shared.runtime.runner.contract import Cause, Context, Handler, Outcome, Said, Work
+from shared.runtime.runner.state_codec import changes, state_from
 from shared.schemas.envelope import Envelope, canonical, decode
 from shared.schemas.messages import Message
 from tests.builders import NOON, envelope
@@ -34,7 +34,9 @@ class Turning:
     def state(self) -> Any:
         return state_from(self.initial, self.fields)
 
-    def hear(self, message: Message, *, at: dt.datetime | None = None, seq: int = 0) -> list[Message]:
+    def hear(
+        self, message: Message, *, at: dt.datetime | None = None, seq: int = 0
+    ) -> list[Message]:
         """One message, as if it had come over the bus; what is said because of it."""
         self.seq = seq or self.seq + 1
         at = at or (self.clock.now() if self.clock else NOON)
@@ -62,7 +64,9 @@ class Turning:
         before = self.state
         state, said = self.handlers[type(value)](before, value, Context(self.settings, cause))
         changed, removed = changes(before, state)
-        self.fields = {key: text for key, text in {**self.fields, **changed}.items() if key not in removed}
+        self.fields = {
+            key: text for key, text in {**self.fields, **changed}.items() if key not in removed
+        }
         plain = [each.message if isinstance(each, Said) else each for each in said]
         for message in plain:
             assert decode(type(message).__name__, canonical(message)) == message

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from services.auditor.journal import Journal
+from services.auditor.chain.journal import Journal
 from services.auditor.recorder import Cadence, Recorder
-from shared.runtime.main import Wiring, run_process
-from shared.runtime.seal import Sealer
+from shared.runtime.runner.sealer import Sealer
+from shared.runtime.runner.wiring import Wiring, run_process
 from shared.runtime.signing import Signer
 from shared.schemas.streams import ServiceName
 

@@ -1,6 +1,7 @@
 """The auditor's loop: read every stream by position, write all of it down, sync, then say so. Decides nothing.
 
-One sweep at most every tenth of a second (unless there is a backlog), so that syncs and blocks come in batches.
+One sweep at most every tenth of a second (unless there is a backlog), so that syncs and blocks come
+in batches.
 """
 
 from __future__ import annotations
@@ -11,22 +12,28 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
-from services.auditor.announcer import Announcer
-from services.auditor.checkpoints import FILE, append_note, last_note, mend_notes, write_note
-from services.auditor.journal import Journal
-from services.auditor.numbers import Gap
-from services.auditor.reading import Found, sweep
-from services.auditor.standing import GENESIS
-from shared.domain.chain import chain_id
+from services.auditor.chain.chain_state import GENESIS
+from services.auditor.chain.checkpoints import FILE, append_note, last_note, mend_notes, write_note
+from services.auditor.chain.journal import Journal
+from services.auditor.chain.record import chain_id
+from services.auditor.chain.sequence_gaps import Gap
+from services.auditor.publisher import Announcer
+from services.auditor.stream_sweep import Found, sweep
 from shared.domain.errors import TransientError, UserError
-from shared.runtime.bus import Bus, Fenced
+from shared.runtime.bus.protocol import Bus, Fenced
 from shared.runtime.clock import Clock
-from shared.runtime.contract import Sample
-from shared.runtime.http import Health
-from shared.runtime.seal import Sealer
+from shared.runtime.observability.health_server import Health
+from shared.runtime.observability.samples import Sample
+from shared.runtime.observability.telemetry import Metrics
+from shared.runtime.runner.sealer import Sealer
 from shared.runtime.signing import Signer
-from shared.runtime.telemetry import Metrics
-from shared.schemas.messages import BlockAppended, CheckpointSigned, KillCleared, Message, SessionClosed
+from shared.schemas.messages import (
+    BlockAppended,
+    CheckpointSigned,
+    KillCleared,
+    Message,
+    SessionClosed,
+)
 from shared.schemas.streams import KILL_LOG
 
 IDLE_SECONDS = 0.1
@@ -132,7 +139,7 @@ class Recorder:
             self._announcer.say([self._checkpoint()], self._facts())
         self.bus.release()
 
-    # --- writing ------------------------------------------------------------------------------------------
+    # --- writing ----------------------------------------------------------------------------------
 
     def _record(self, payloads: Sequence[Mapping[str, Any]]) -> int:
         if not payloads:
@@ -146,7 +153,9 @@ class Recorder:
         """A record for every number a writer left out, or used again; the number of records."""
         for gap in gaps:
             self.metrics.count("kobe_audit_writer_gaps", writer=gap.writer)
-            self.log.error("writer_gap", writer=gap.writer, first=gap.first, last=gap.last, kind=gap.kind)
+            self.log.error(
+                "writer_gap", writer=gap.writer, first=gap.first, last=gap.last, kind=gap.kind
+            )
         return self._record([gap.payload(self._now()) for gap in gaps])
 
     def _begin(self) -> None:
@@ -176,34 +185,51 @@ class Recorder:
             "at": self._now(),
         }
 
-    # --- sealing ------------------------------------------------------------------------------------------
+    # --- sealing ----------------------------------------------------------------------------------
 
     def _checkpoint_due(self, found: Sequence[Found]) -> bool:
         grown = self.journal.height - self._sealed_size
         if grown == 0:
             return False
-        if grown >= self.cadence.records or self.clock.monotonic() - self._sealed_at >= self.cadence.seconds:
+        if (
+            grown >= self.cadence.records
+            or self.clock.monotonic() - self._sealed_at >= self.cadence.seconds
+        ):
             return True
-        return any(each.stream == KILL_LOG or each.fields.get("type") in SEALED_AT_ONCE for each in found)
+        return any(
+            each.stream == KILL_LOG or each.fields.get("type") in SEALED_AT_ONCE for each in found
+        )
 
     def _checkpoint(self) -> Message:
         size, root = self.journal.height, self.journal.standing.tree.root()
-        note = write_note(self.signer, chain_id=chain_id(self.journal.genesis or {}), size=size, root=root)
+        note = write_note(
+            self.signer, chain_id=chain_id(self.journal.genesis or {}), size=size, root=root
+        )
         append_note(self._notes, note)
         self.journal.keep_position()
         self._sealed_at, self._sealed_size = self.clock.monotonic(), size
-        return CheckpointSigned(size=size, root=root.hex(), head=self.journal.standing.head or "", note=note)
+        return CheckpointSigned(
+            size=size, root=root.hex(), head=self.journal.standing.head or "", note=note
+        )
 
     def _block(self, grown: int) -> Message:
-        return BlockAppended(height=self.journal.height, head=self.journal.standing.head or "", records=grown)
+        return BlockAppended(
+            height=self.journal.height, head=self.journal.standing.head or "", records=grown
+        )
 
-    # --- standing -----------------------------------------------------------------------------------------
+    # --- standing ---------------------------------------------------------------------------------
 
     def _facts(self) -> dict[str, Any]:
         """What `kobe:state:auditor` shows; writers trim behind `position:<stream>`, nobody else may."""
         streams = self.journal.standing.streams
-        positions = {f"position:{name.removeprefix('kobe:')}": entry_id for name, entry_id in streams.items()}
-        standing = {"height": self.journal.height, "head": self.journal.standing.head, "sealed": self._sealed_size}
+        positions = {
+            f"position:{name.removeprefix('kobe:')}": entry_id for name, entry_id in streams.items()
+        }
+        standing = {
+            "height": self.journal.height,
+            "head": self.journal.standing.head,
+            "sealed": self._sealed_size,
+        }
         complete = {"complete_at": self._complete_at} if self._complete_at else {}
         return {**positions, **standing, **complete}
 
@@ -219,12 +245,30 @@ class Recorder:
         complete = self._complete_at
         lag = (self.clock.now() - complete).total_seconds() if complete else 0.0
         return [
-            Sample("kobe_audit_chain_height", float(self.journal.height), help="Records on disk and synced"),
-            Sample("kobe_audit_last_checkpoint_size", float(self._sealed_size), help="Records under a checkpoint"),
-            Sample("kobe_audit_lag_seconds", lag, help="Everything said before that long ago is on disk"),
             Sample(
-                "kobe_audit_last_append_timestamp_seconds", self._appended_at, help="When records were last added"
+                "kobe_audit_chain_height",
+                float(self.journal.height),
+                help="Records on disk and synced",
+            ),
+            Sample(
+                "kobe_audit_last_checkpoint_size",
+                float(self._sealed_size),
+                help="Records under a checkpoint",
+            ),
+            Sample(
+                "kobe_audit_lag_seconds",
+                lag,
+                help="Everything said before that long ago is on disk",
+            ),
+            Sample(
+                "kobe_audit_last_append_timestamp_seconds",
+                self._appended_at,
+                help="When records were last added",
             ),
             Sample("kobe_ready", float(not self.health.reasons), help="1 when ready to serve"),
-            Sample("kobe_lease_fence", float(self._announcer.fence), help="Grows with every holder of the lease"),
+            Sample(
+                "kobe_lease_fence",
+                float(self._announcer.fence),
+                help="Grows with every holder of the lease",
+            ),
         ]

@@ -17,18 +17,25 @@ from typing import Any
 
 import msgspec
 
-from services.auditor.verify import verify_folder
-from services.console.address import DEMO_FILE, find_stack
-from services.console.broker_view import BrokerView, doubled
-from services.console.embedded import EmbeddedStack
-from services.console.operations import Operations
-from services.console.overview import quantities
-from services.console.tally import Tally, counted
+from services.auditor.evidence.verify import verify_folder
+from services.console.stack.address import DEMO_FILE, find_stack
+from services.console.stack.client import Operations
+from services.console.stack.local_stack import EmbeddedStack
+from services.console.stack.sim_broker_client import BrokerView, doubled
+from services.console.views.run_summary import Tally, counted
+from services.console.views.status import quantities
 from shared.domain.errors import TransientError, UserError
 from shared.schemas.messages import OrderSubmitted, ProtectionPlaced
 from shared.schemas.streams import ServiceName, Stream
 
-WATCHED = (Stream.SCHEDULE, Stream.BARS, Stream.SIGNALS, Stream.ORDERS, Stream.EXECUTIONS, Stream.AUDIT)
+WATCHED = (
+    Stream.SCHEDULE,
+    Stream.BARS,
+    Stream.SIGNALS,
+    Stream.ORDERS,
+    Stream.EXECUTIONS,
+    Stream.AUDIT,
+)
 POLL_SECONDS = 0.1
 STALLED_SECONDS = 60.0
 SETTLE_SECONDS = 0.7
@@ -107,7 +114,9 @@ def run_demo(
     """Set up, replay, stop, check. `started` hears of the running stack, `show` of every change of the tally."""
     begun = time.monotonic()
     with _folder(options.keep) as folder:
-        stack = EmbeddedStack(folder, changes=_changes(options), redis_port=options.redis_port, say=say)
+        stack = EmbeddedStack(
+            folder, changes=_changes(options), redis_port=options.redis_port, say=say
+        )
         with _announced(stack), _interruptible():
             started(stack)
             operations = Operations(stack.address)
@@ -145,7 +154,9 @@ def _changes(options: DemoOptions) -> dict[str, Any]:
     }
     if options.bars:
         if not options.bars.exists():
-            raise UserError(f"There are no bars at {options.bars}; name a folder or a Parquet file that is there.")
+            raise UserError(
+                f"There are no bars at {options.bars}; name a folder or a Parquet file that is there."
+            )
         changes |= {"sim.bars.vendor": "folder", "sim.bars.folder": str(options.bars.absolute())}
     return changes
 
@@ -170,7 +181,9 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 def _announced(stack: EmbeddedStack) -> Iterator[None]:
     """While it runs, `kobe status` and the other commands find it; a second demo is refused."""
     if DEMO_FILE.exists() and _answers():
-        raise UserError("A demo is already running here; let it end, or stop it with Ctrl-C in its window.")
+        raise UserError(
+            "A demo is already running here; let it end, or stop it with Ctrl-C in its window."
+        )
     try:
         with stack:
             stack.announce(DEMO_FILE)
@@ -200,7 +213,9 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _follow(stack: EmbeddedStack, watch: Watch, options: DemoOptions, show: Callable[[Tally], None]) -> None:
+def _follow(
+    stack: EmbeddedStack, watch: Watch, options: DemoOptions, show: Callable[[Tally], None]
+) -> None:
     """Until all sessions are closed and the auditor has written the last of them down."""
     moved_at = time.monotonic()
     while True:

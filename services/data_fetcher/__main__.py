@@ -6,15 +6,15 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.data_fetcher.endless import Endless
+from services.data_fetcher.archive_updater import BarKeeper, Universe
 from services.data_fetcher.handlers import EVENTS, HANDLERS, State, counts, gauges
-from services.data_fetcher.keeper import BarKeeper, Universe
-from services.data_fetcher.vendor import VendorPlace, bars_vendor, quotes_vendor
+from services.data_fetcher.mirrored_vendor import Endless
+from services.data_fetcher.vendor_registry import VendorPlace, bars_vendor, quotes_vendor
 from services.data_fetcher.work import DataFetcherWork
-from shared.runtime.contract import Service
-from shared.runtime.main import Wiring, run_service
-from shared.runtime.settings import Settings
-from shared.runtime.xnys import Xnys
+from shared.runtime.calendar.xnys import Xnys
+from shared.runtime.config.settings import Settings
+from shared.runtime.runner.contract import Service
+from shared.runtime.runner.wiring import Wiring, run_service
 from shared.schemas.streams import ServiceName
 
 

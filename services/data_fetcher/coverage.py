@@ -10,7 +10,7 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.bars import Panel
+from shared.domain.market.bars import Panel
 
 SESSIONS_UNTIL_ENDED = 5
 """A symbol without a bar for so many sessions is no longer expected; it stays stale, and is never scanned."""
@@ -31,7 +31,9 @@ def first_bars(panel: Panel) -> NDArray[np.int64]:
     return first
 
 
-def coverage(panel: Panel, first: NDArray[np.int64], session: dt.date, universe: Collection[str]) -> Coverage:
+def coverage(
+    panel: Panel, first: NDArray[np.int64], session: dt.date, universe: Collection[str]
+) -> Coverage:
     """Of one session. `first` is of `first_bars`; a symbol not yet listed by then is not expected."""
     column = int(np.searchsorted(panel.sessions, np.datetime64(session)))
     if column == panel.sessions.size or panel.sessions[column] != np.datetime64(session):

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from shared.runtime.contract import Context, Decision, Handler, Said, Sample
+from shared.runtime.observability.samples import Sample
+from shared.runtime.runner.contract import Context, Decision, Handler, Said
 from shared.schemas import messages as m
 from shared.schemas.values import Quote, ScanRef, Value
 
@@ -84,8 +85,14 @@ def on_scan_completed(state: State, message: m.ScanCompleted, context: Context) 
     )
     if message.part in wish.gathered:
         return state, ()
-    named = [*wish.symbols, *(each.symbol for each in message.exits), *(each.symbol for each in message.signals)]
-    wish = replace(wish, gathered=(*wish.gathered, message.part), symbols=tuple(dict.fromkeys(named)))
+    named = [
+        *wish.symbols,
+        *(each.symbol for each in message.exits),
+        *(each.symbol for each in message.signals),
+    ]
+    wish = replace(
+        wish, gathered=(*wish.gathered, message.part), symbols=tuple(dict.fromkeys(named))
+    )
     return replace(state, quotes={**state.quotes, scan.id: wish}), ()
 
 
@@ -130,20 +137,26 @@ def _parts(scan: ScanRef, outcome: QuotesFetched) -> Iterable[Said]:
         yield Said(seen, scan.session, scan.id)
 
 
-# --- what people see ------------------------------------------------------------------------------------
+# --- what people see ------------------------------------------------------------------------------
 
 
 def gauges(state: State) -> Iterable[Sample]:
     held = state.held
     if held is None:
         return
-    yield Sample("kobe_bars_age_sessions", float(held.age_sessions), help="Sessions the archive is behind")
     yield Sample(
-        "kobe_bars_coverage_ratio", float(held.coverage), help="Share of symbols with the bar they must have"
+        "kobe_bars_age_sessions", float(held.age_sessions), help="Sessions the archive is behind"
+    )
+    yield Sample(
+        "kobe_bars_coverage_ratio",
+        float(held.coverage),
+        help="Share of symbols with the bar they must have",
     )
     yield Sample("kobe_bars_symbols", float(held.symbols), help="Symbols in the archive")
     for reason, number in held.refused.items():
-        yield Sample("kobe_bars_refused", float(number), {"reason": reason}, help="Bars refused, by reason")
+        yield Sample(
+            "kobe_bars_refused", float(number), {"reason": reason}, help="Bars refused, by reason"
+        )
 
 
 def counts(message: m.Message) -> Iterable[Sample]:

@@ -9,13 +9,13 @@ import datetime as dt
 from contextlib import suppress
 from typing import Any
 
-from services.data_fetcher.endless import SessionsAfter
+from services.data_fetcher.archive_updater import BarKeeper
 from services.data_fetcher.handlers import BarsChecked, QuotesFetched, QuoteWish, State
-from services.data_fetcher.keeper import BarKeeper
-from services.data_fetcher.vendor import QuotesVendor
+from services.data_fetcher.mirrored_vendor import SessionsAfter
+from services.data_fetcher.vendor_registry import QuotesVendor
 from shared.domain.errors import TransientError
 from shared.runtime.clock import Clock
-from shared.runtime.contract import Outcome
+from shared.runtime.runner.contract import Outcome
 from shared.schemas.values import ScanRef
 
 QUOTE_PATIENCE = dt.timedelta(seconds=60)
@@ -25,7 +25,9 @@ IDLE_SECONDS = 60.0
 class DataFetcherWork:
     """`sessions(after, through)` is the calendar's, asked only when the archive is behind."""
 
-    def __init__(self, keeper: BarKeeper, quotes: QuotesVendor, clock: Clock, sessions: SessionsAfter) -> None:
+    def __init__(
+        self, keeper: BarKeeper, quotes: QuotesVendor, clock: Clock, sessions: SessionsAfter
+    ) -> None:
         self._keeper, self._quotes, self._clock, self._sessions = keeper, quotes, clock, sessions
 
     def recover(self, state: State) -> None:
@@ -63,7 +65,9 @@ class DataFetcherWork:
 
     def _check(self, scan: ScanRef) -> BarsChecked:
         if not self._keeper.holds(scan.last_completed):
-            with suppress(TransientError):  # the slot does not wait: missing coverage is said instead
+            with suppress(
+                TransientError
+            ):  # the slot does not wait: missing coverage is said instead
                 self._keeper.fetch(scan.last_completed)
         return self._checked(scan.last_completed, scan)
 

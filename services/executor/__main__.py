@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from prometheus_client import Histogram
 
-from services.executor.brokers.alpaca import AlpacaBroker
-from services.executor.brokers.deadline_http import DeadlineHttp
-from services.executor.brokers.request_budget import RequestBudget
-from services.executor.brokers.trade_updates import TradeUpdates
-from services.executor.guards import refuse_address, refuse_unarmed
+from services.executor.brokers.alpaca.broker import AlpacaBroker
+from services.executor.brokers.alpaca.http import DeadlineHttp
+from services.executor.brokers.alpaca.rate_limit import RequestBudget
+from services.executor.brokers.alpaca.trade_updates import TradeUpdates
 from services.executor.handlers import HANDLERS
-from services.executor.journal import Journal
 from services.executor.metrics import EVENTS, counts, gauges
-from services.executor.state import ExecutorSettings, State
-from services.executor.verify import only_the_gate
+from services.executor.orders.journal import Journal
+from services.executor.orders.state import ExecutorSettings, State
+from services.executor.startup.live_guards import refuse_address, refuse_unarmed
+from services.executor.startup.signature_check import only_the_gate
 from services.executor.work import ExecutorWork
 from shared.domain.errors import UserError
-from shared.runtime.contract import Service
-from shared.runtime.main import Wiring, run_service
-from shared.runtime.settings import Settings
+from shared.runtime.config.settings import Settings
+from shared.runtime.runner.contract import Service
+from shared.runtime.runner.wiring import Wiring, run_service
 from shared.runtime.signing import Keyring
 from shared.schemas.streams import ServiceName
 from shared.schemas.values import Mode
@@ -47,7 +47,9 @@ def build(wiring: Wiring) -> Service[State]:
         settings=own,
         lease_left=wiring.lease_left,
         log=wiring.log,
-        wakeups=TradeUpdates(environment.broker_stream_url, key_id=key_id, secret=secret, log=wiring.log).start(),
+        wakeups=TradeUpdates(
+            environment.broker_stream_url, key_id=key_id, secret=secret, log=wiring.log
+        ).start(),
         posted=latency.observe,
     )
     keyring = Keyring.load(environment.public_keys_file)
@@ -81,12 +83,21 @@ def _own(settings: Settings) -> ExecutorSettings:
 def _broker(wiring: Wiring, key_id: str, secret: str) -> AlpacaBroker:
     limits = wiring.settings.steering.broker
     if limits.name != "alpaca":
-        raise UserError(f"Unknown broker {limits.name!r} in kobe.toml; the one that exists is 'alpaca'.", exit_code=3)
-    headers = {"APCA-API-KEY-ID": key_id, "APCA-API-SECRET-KEY": secret, "Accept": "application/json"}
+        raise UserError(
+            f"Unknown broker {limits.name!r} in kobe.toml; the one that exists is 'alpaca'.",
+            exit_code=3,
+        )
+    headers = {
+        "APCA-API-KEY-ID": key_id,
+        "APCA-API-SECRET-KEY": secret,
+        "Accept": "application/json",
+    }
     return AlpacaBroker(
         DeadlineHttp(wiring.settings.environment.broker_url, headers),
         budget=RequestBudget(
-            per_minute=limits.requests_per_minute, reserved=limits.reserved_requests, clock=wiring.clock
+            per_minute=limits.requests_per_minute,
+            reserved=limits.reserved_requests,
+            clock=wiring.clock,
         ),
         clock=wiring.clock,
         post_seconds=limits.post_deadline_seconds,

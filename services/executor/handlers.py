@@ -1,6 +1,7 @@
 """What the executor makes of each message and of each outcome of its work; pure, the table is at the foot.
 
-It may do less than the gate approved, never more: nothing here makes an order that no approval signed.
+It may do less than the gate approved, never more: nothing here makes an order that no approval
+signed.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import datetime as dt
 
 from msgspec.structs import replace
 
-from services.executor import settle
-from services.executor.outcomes import (
+from services.executor.orders import apply_update as settle
+from services.executor.orders.outcomes import (
     Delayed,
     Halted,
     Missed,
@@ -21,8 +22,8 @@ from services.executor.outcomes import (
     Unclear,
     Unseen,
 )
-from services.executor.reconcile import on_reconciled
-from services.executor.state import (
+from services.executor.orders.reconciliation import on_reconciled
+from services.executor.orders.state import (
     ExecutorSettings,
     OpenScan,
     ReconcileWish,
@@ -31,11 +32,11 @@ from services.executor.state import (
     with_order,
     without_order,
 )
-from shared.domain import orders
 from shared.domain.errors import InvalidMessage
-from shared.domain.ids import is_ours
-from shared.domain.orders import Order
-from shared.runtime.contract import Context, Decision, Handler
+from shared.domain.trading import orders
+from shared.domain.trading.ids import is_ours
+from shared.domain.trading.orders import Order
+from shared.runtime.runner.contract import Context, Decision, Handler
 from shared.schemas.envelope import Envelope
 from shared.schemas.messages import (
     OrderApproved,
@@ -49,13 +50,15 @@ from shared.schemas.values import OrderStatus, Purpose
 Decided = Decision[State]
 
 
-# --- what is heard --------------------------------------------------------------------------------------------
+# --- what is heard --------------------------------------------------------------------------------
 
 
 def on_session_opened(state: State, message: SessionOpened, _: Context) -> Decided:
     """What ended in other sessions is forgotten, unless its scan still waits; the journal remembers it."""
     today = message.session
-    scans = {key: scan for key, scan in state.scans.items() if scan.session == today or not scan.executed}
+    scans = {
+        key: scan for key, scan in state.scans.items() if scan.session == today or not scan.executed
+    }
     waiting = {scan.scan_id for scan in scans.values()}
     kept = {
         key: order
@@ -69,10 +72,14 @@ def on_order_approved(state: State, message: OrderApproved, context: Context) ->
     """Record it; whether it is still allowed is looked at when it is about to be sent."""
     envelope, settings = context.cause.envelope, _settings(context)
     if envelope is None or (envelope.mode, envelope.account) != (settings.mode, settings.account):
-        raise InvalidMessage(f"an approval for another account than {settings.mode} {settings.account}")
+        raise InvalidMessage(
+            f"an approval for another account than {settings.mode} {settings.account}"
+        )
     if message.client_order_id in state.orders:
         return replace(state, repeats=(*state.repeats, message.decision_id)), ()
-    return with_order(state, _received(message, envelope, _refusal(state, message, envelope, settings))), ()
+    return with_order(
+        state, _received(message, envelope, _refusal(state, message, envelope, settings))
+    ), ()
 
 
 def _settings(context: Context) -> ExecutorSettings:
@@ -80,7 +87,9 @@ def _settings(context: Context) -> ExecutorSettings:
     return settings
 
 
-def _refusal(state: State, message: OrderApproved, envelope: Envelope, settings: ExecutorSettings) -> str:
+def _refusal(
+    state: State, message: OrderApproved, envelope: Envelope, settings: ExecutorSettings
+) -> str:
     entry = message.purpose is Purpose.ENTRY
     checks = (
         (envelope.session != state.session, f"session {envelope.session} is not the open one"),
@@ -142,12 +151,15 @@ def on_reconcile_requested(state: State, _: ReconcileRequested, context: Context
 def _reconciling(state: State, session: dt.date, context: Context) -> State:
     cause = context.cause
     wish = ReconcileWish(
-        session=session, stage=state.stage, correlation_id=cause.correlation_id, causation_id=cause.id
+        session=session,
+        stage=state.stage,
+        correlation_id=cause.correlation_id,
+        causation_id=cause.id,
     )
     return replace(state, reconciles=(*state.reconciles, wish))
 
 
-# --- what became of our work ----------------------------------------------------------------------------------
+# --- what became of our work ----------------------------------------------------------------------
 
 
 def on_seen(state: State, outcome: Seen, context: Context) -> Decided:
@@ -173,16 +185,22 @@ def on_refused(state: State, outcome: Refused, context: Context) -> Decided:
 
 def on_delayed(state: State, outcome: Delayed, context: Context) -> Decided:
     order = state.orders[outcome.client_order_id]
-    return with_order(state, orders.delayed(order, until=outcome.until, counted=outcome.counted)), ()
+    return with_order(
+        state, orders.delayed(order, until=outcome.until, counted=outcome.counted)
+    ), ()
 
 
 def on_unclear(state: State, outcome: Unclear, context: Context) -> Decided:
     before = state.orders[outcome.client_order_id]
     order = orders.unclear(before, at=context.at)
     ambiguous = state.ambiguous + 1
-    state = replace(with_order(state, order), ambiguous=ambiguous, sent=state.sent + (not before.sent))
+    state = replace(
+        with_order(state, order), ambiguous=ambiguous, sent=state.sent + (not before.sent)
+    )
     if ambiguous == _settings(context).ambiguous_in_a_row:
-        state = with_halt(state, f"{ambiguous} orders in a row of which nobody knows whether they were taken")
+        state = with_halt(
+            state, f"{ambiguous} orders in a row of which nobody knows whether they were taken"
+        )
     return state, (settle.unknown(state, order, outcome.detail),)
 
 
@@ -195,7 +213,9 @@ def on_missed(state: State, outcome: Missed, context: Context) -> Decided:
         words = (settle.of(state, order, settle.ended(order, "the broker never had it")),)
         return settle.concluded(state, words, (order.symbol,), at=context.at)
     state = _too_long(state, order.client_order_id, context)
-    return state, () if before.sent else (settle.unknown(state, order, "journaled, not found at the broker"),)
+    return state, () if before.sent else (
+        settle.unknown(state, order, "journaled, not found at the broker"),
+    )
 
 
 def on_unseen(state: State, outcome: Unseen, context: Context) -> Decided:
@@ -225,7 +245,9 @@ def _too_long(state: State, client_order_id: str, context: Context) -> State:
     if seconds < _settings(context).unknown_seconds:
         return state
     state = with_order(state, replace(order, alarmed=True))
-    return with_halt(state, f"{client_order_id} ({order.symbol}) has been unknown for {seconds:.0f} s")
+    return with_halt(
+        state, f"{client_order_id} ({order.symbol}) has been unknown for {seconds:.0f} s"
+    )
 
 
 HANDLERS: dict[type, Handler] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.executor.state import State, unprotected
-from shared.runtime.contract import Sample
+from services.executor.orders.state import State, unprotected
+from shared.runtime.observability.samples import Sample
 from shared.schemas.messages import (
     AccountSeen,
     Message,
@@ -32,22 +32,54 @@ EVENTS: dict[type, str] = {
 
 def gauges(state: State) -> Iterable[Sample]:
     live = [order for order in state.orders.values() if order.live]
-    yield Sample("kobe_executor_open_orders", sum(order.rests for order in live), help="Orders in flight")
+    yield Sample(
+        "kobe_executor_open_orders", sum(order.rests for order in live), help="Orders in flight"
+    )
     unknown = sum(order.unknown_at is not None for order in live)
-    yield Sample("kobe_executor_unknown_orders", unknown, help="Orders of which the broker must still tell")
-    yield Sample("kobe_executor_waiting_orders", sum(order.waits for order in live), help="Orders not sent yet")
+    yield Sample(
+        "kobe_executor_unknown_orders", unknown, help="Orders of which the broker must still tell"
+    )
+    yield Sample(
+        "kobe_executor_waiting_orders",
+        sum(order.waits for order in live),
+        help="Orders not sent yet",
+    )
     yield Sample("kobe_executor_positions_open", len(state.positions), help="Symbols held")
     bare = len(unprotected(state))
-    yield Sample("kobe_executor_positions_unprotected", bare, help="Symbols held without a resting protection")
+    yield Sample(
+        "kobe_executor_positions_unprotected",
+        bare,
+        help="Symbols held without a resting protection",
+    )
     drifting = sum(bool(drift.symbol) for drift in state.drifts.values())
-    yield Sample("kobe_executor_drift_symbols", drifting, help="Symbols on which broker and books disagree")
-    yield Sample("kobe_executor_orphan_orders", len(state.drifts) - drifting, help="Orders of ours not followed")
-    yield Sample("kobe_executor_foreign_orders", state.foreign_orders, help="Open orders that are not ours")
-    yield Sample("kobe_executor_foreign_positions", state.foreign_positions, help="Symbols held that are not ours")
-    yield Sample("kobe_executor_realised_dollars", float(state.realised), help="Realised profit since the beginning")
+    yield Sample(
+        "kobe_executor_drift_symbols", drifting, help="Symbols on which broker and books disagree"
+    )
+    yield Sample(
+        "kobe_executor_orphan_orders",
+        len(state.drifts) - drifting,
+        help="Orders of ours not followed",
+    )
+    yield Sample(
+        "kobe_executor_foreign_orders", state.foreign_orders, help="Open orders that are not ours"
+    )
+    yield Sample(
+        "kobe_executor_foreign_positions",
+        state.foreign_positions,
+        help="Symbols held that are not ours",
+    )
+    yield Sample(
+        "kobe_executor_realised_dollars",
+        float(state.realised),
+        help="Realised profit since the beginning",
+    )
     if state.account:
-        yield Sample("kobe_executor_equity_dollars", float(state.account.equity), help="Equity at the broker")
-        yield Sample("kobe_executor_cash_dollars", float(state.account.cash), help="Cash at the broker")
+        yield Sample(
+            "kobe_executor_equity_dollars", float(state.account.equity), help="Equity at the broker"
+        )
+        yield Sample(
+            "kobe_executor_cash_dollars", float(state.account.cash), help="Cash at the broker"
+        )
 
 
 def counts(message: Message) -> Iterable[Sample]:

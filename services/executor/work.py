@@ -1,7 +1,7 @@
 """Where the executor touches the world: one recorded wish at a time, journaled before it is sent, told as an outcome.
 
-Called by the service loop. It never sends what the journal knows, never sends twice what may have been taken, and
-looks at the kill latch right before every order that could open something.
+Called by the service loop. It never sends what the journal knows, never sends twice what may have
+been taken, and looks at the kill latch right before every order that could open something.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from services.executor import reconcile, sending
-from services.executor.brokers.contract import Broker, Fate, OrderRequest
-from services.executor.journal import Journal, Row, RowState
-from services.executor.outcomes import Halted, Missed, Refused, Repeated, Seen, Unseen
-from services.executor.recovery import recovered
-from services.executor.state import EXITS, ExecutorSettings, State, protection_of
-from services.executor.wishes import (
+from services.executor.brokers.protocol import Broker, Fate, OrderRequest
+from services.executor.orders import reconciliation as reconcile, submission as sending
+from services.executor.orders.journal import Journal, Row, RowState
+from services.executor.orders.next_action import (
     Cancel,
     Halt,
     Look,
@@ -29,10 +26,13 @@ from services.executor.wishes import (
     next_wish,
     seconds_until,
 )
+from services.executor.orders.outcomes import Halted, Missed, Refused, Repeated, Seen, Unseen
+from services.executor.orders.state import EXITS, ExecutorSettings, State, protection_of
+from services.executor.startup.recovery import recovered
 from shared.domain.errors import TransientError
-from shared.domain.orders import ENDINGS, Order, OrderView
+from shared.domain.trading.orders import ENDINGS, Order, OrderView
 from shared.runtime.clock import Clock
-from shared.runtime.contract import Outcome
+from shared.runtime.runner.contract import Outcome
 from shared.schemas.envelope import canonical
 from shared.schemas.values import Ending, Purpose, Side
 
@@ -127,10 +127,18 @@ class ExecutorWork:
                 return self._outcome(state, Repeated(decision_id=decision_id))
             case Reconcile(asked):
                 session = asked.session if asked else state.session or self.clock.now().date()
-                seen = reconcile.observe(self.broker, state, asked, session, journaled=self.journal.knows)
+                seen = reconcile.observe(
+                    self.broker, state, asked, session, journaled=self.journal.knows
+                )
                 self._recheck = False
                 causation = asked.causation_id if asked else ""
-                return Outcome(seen, self.clock.now(), session, asked.correlation_id if asked else "", causation)
+                return Outcome(
+                    seen,
+                    self.clock.now(),
+                    session,
+                    asked.correlation_id if asked else "",
+                    causation,
+                )
             case Cancel(order):
                 return self._about(order, self._canceled(order))
             case Look(order):
@@ -144,9 +152,11 @@ class ExecutorWork:
         return Outcome(value, at, state.session or at.date(), "")
 
     def _about(self, order: Order, value: Any) -> Outcome:
-        return Outcome(value, self.clock.now(), order.session, order.correlation_id, order.causation_id)
+        return Outcome(
+            value, self.clock.now(), order.session, order.correlation_id, order.causation_id
+        )
 
-    # --- looking and canceling ----------------------------------------------------------------------------
+    # --- looking and canceling --------------------------------------------------------------------
 
     def _view(self, order: Order) -> OrderView | None:
         if order.broker_order_id:
@@ -159,7 +169,9 @@ class ExecutorWork:
         except TransientError as error:
             return Unseen(client_order_id=order.client_order_id, detail=str(error))
         if view is None:
-            return Missed(client_order_id=order.client_order_id, sent_at=row.created_at if row else None)
+            return Missed(
+                client_order_id=order.client_order_id, sent_at=row.created_at if row else None
+            )
         self._note_view(order, view)
         return Seen(view=view)
 
@@ -182,11 +194,13 @@ class ExecutorWork:
     def _note(self, order: Order, state: RowState, broker_id: str = "") -> None:
         self._after_commit.append(lambda: self.journal.note(order.journal_key, state, broker_id))
 
-    # --- sending ------------------------------------------------------------------------------------------
+    # --- sending ----------------------------------------------------------------------------------
 
     def _sent(self, state: State, order: Order) -> Outcome:
         row = self.journal.row(order.journal_key)
-        if row and (row.state is not RowState.NOT_TAKEN or row.idempotency_key != order.client_order_id):
+        if row and (
+            row.state is not RowState.NOT_TAKEN or row.idempotency_key != order.client_order_id
+        ):
             return self._about(order, self._journaled(order, row))
         no = self._refusal(order)
         if no:
@@ -196,12 +210,18 @@ class ExecutorWork:
             return self._about(resting, self._canceled(resting))
         qty = self._allowed(state, order)
         if qty <= 0:
-            return self._about(order, self._refused(order, (Ending.NOT_SENT, "the broker holds nothing to reduce")))
+            return self._about(
+                order, self._refused(order, (Ending.NOT_SENT, "the broker holds nothing to reduce"))
+            )
         return self._about(order, self._posted(order, sending.request_of(order, qty)))
 
     def _journaled(self, order: Order, row: Row) -> Any:
         """It was sent before we stopped, so it is looked up; or it is an old approval said again."""
-        if row.state is RowState.SENDING and row.idempotency_key == order.client_order_id and not order.refusal:
+        if (
+            row.state is RowState.SENDING
+            and row.idempotency_key == order.client_order_id
+            and not order.refusal
+        ):
             return self._looked(order, row)
         self.log.warning("idempotency_duplicate", decision_id=order.decision_id)
         return Repeated(decision_id=order.decision_id, client_order_id=order.client_order_id)
@@ -214,7 +234,9 @@ class ExecutorWork:
             return None
         reasons = self.latch.reasons()
         if reasons and not (order.purpose is Purpose.FLATTEN and self.settings.flatten_on_kill):
-            self.log.warning("kill_switch_active", decision_id=order.decision_id, reasons=list(reasons))
+            self.log.warning(
+                "kill_switch_active", decision_id=order.decision_id, reasons=list(reasons)
+            )
             return Ending.HALTED, "; ".join(reasons)
         if order.expires_at is not None and self.clock.now() >= order.expires_at:
             return Ending.EXPIRED, f"its time ended at {order.expires_at.isoformat()}"
@@ -241,7 +263,9 @@ class ExecutorWork:
 
     def _posted(self, order: Order, request: OrderRequest) -> Any:
         digest = hashlib.sha256(canonical(request)).hexdigest()
-        if not self.journal.claim(order.journal_key, order.client_order_id, digest, at=self.clock.now()):
+        if not self.journal.claim(
+            order.journal_key, order.client_order_id, digest, at=self.clock.now()
+        ):
             return Repeated(decision_id=order.decision_id, client_order_id=order.client_order_id)
         no = self._refusal(order)
         if no:
@@ -254,7 +278,11 @@ class ExecutorWork:
         if answer.fate is Fate.EXISTS:
             return self._looked(order)
         if answer.fate in sending.ROW_STATES:
-            self._note(order, sending.ROW_STATES[answer.fate], answer.order.broker_order_id if answer.order else "")
+            self._note(
+                order,
+                sending.ROW_STATES[answer.fate],
+                answer.order.broker_order_id if answer.order else "",
+            )
         told = sending.told(order, answer, at=self.clock.now())
         if isinstance(told, Refused) and not told.posted:
             self._after_commit.append(self._refusing(order))
@@ -262,7 +290,11 @@ class ExecutorWork:
 
     def _followed(self, order: Order, told: Any) -> Any:
         """An immediate order has mostly ended by now: one look saves a round."""
-        if not isinstance(told, Seen) or order.purpose is Purpose.PROTECT or told.view.status in ENDINGS:
+        if (
+            not isinstance(told, Seen)
+            or order.purpose is Purpose.PROTECT
+            or told.view.status in ENDINGS
+        ):
             return told
         try:
             return Seen(view=self.broker.order(told.view.broker_order_id) or told.view)

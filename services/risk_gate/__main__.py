@@ -8,11 +8,11 @@ from services.risk_gate.handlers import HANDLERS
 from services.risk_gate.metrics import EVENTS, counts, gauges
 from services.risk_gate.state import GateSettings, State
 from shared.domain.errors import InvalidMessage, UserError
-from shared.domain.sizing import Sizing, SizingMethod
+from shared.domain.risk.sizing import Sizing, SizingMethod
 from shared.rules import registry
-from shared.runtime.contract import Service
-from shared.runtime.main import Wiring, run_service
-from shared.runtime.settings import CONFIG_PIN_ERROR, Settings
+from shared.runtime.config.settings import CONFIG_PIN_ERROR, Settings
+from shared.runtime.runner.contract import Service
+from shared.runtime.runner.wiring import Wiring, run_service
 from shared.runtime.signing import Signer
 from shared.schemas.envelope import Envelope
 from shared.schemas.streams import ServiceName

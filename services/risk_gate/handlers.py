@@ -1,6 +1,7 @@
 """What the risk-gate hears and decides; the table at the foot is its table of contents. Pure.
 
-It is the only producer the executor obeys. Two phases a scan: exits, then, once those are terminal, entries.
+It is the only producer the executor obeys. Two phases a scan: exits, then, once those are terminal,
+entries.
 """
 
 from __future__ import annotations
@@ -9,20 +10,27 @@ import datetime as dt
 
 from msgspec.structs import replace
 
-from services.risk_gate.decide import Verdict, decide_entries, decide_exits, decided
-from services.risk_gate.state import MOST_AHEAD, MOST_PARTS, REMEMBERED_SCANS, GateSettings, Gathering, State
-from shared.domain import book as books
-from shared.domain.book import Book
+from services.risk_gate.state import (
+    MOST_AHEAD,
+    MOST_PARTS,
+    REMEMBERED_SCANS,
+    GateSettings,
+    Gathering,
+    State,
+)
+from services.risk_gate.verdicts import Verdict, decide_entries, decide_exits, decided
 from shared.domain.errors import InvalidMessage
+from shared.domain.risk import book as books
+from shared.domain.risk.book import Book
 from shared.rules.judge import breached
-from shared.runtime.contract import Context, Decision, Handler, Said
+from shared.runtime.runner.contract import Context, Decision, Handler, Said
 from shared.schemas import messages as m
 from shared.schemas.values import Phase, Purpose, Side, Slot, TradingState
 
 Words = tuple[m.Message | Said, ...]
 
 
-# --- the schedule ---------------------------------------------------------------------------------------
+# --- the schedule ---------------------------------------------------------------------------------
 
 
 def on_session_opened(state: State, message: m.SessionOpened, context: Context) -> Decision[State]:
@@ -44,11 +52,13 @@ def _roll(state: State, session: dt.date) -> State:
     if book is state.book:
         return state
     return replace(
-        state, book=book, scans={key: scan for key, scan in state.scans.items() if scan.scan.session >= session}
+        state,
+        book=book,
+        scans={key: scan for key, scan in state.scans.items() if scan.scan.session >= session},
     )
 
 
-# --- what a scan is made of -----------------------------------------------------------------------------
+# --- what a scan is made of -----------------------------------------------------------------------
 
 
 def on_scan_completed(state: State, message: m.ScanCompleted, context: Context) -> Decision[State]:
@@ -108,7 +118,7 @@ def _same_pin(context: Context) -> bool:
     return envelope is not None and envelope.config_pin == settings.config_pin
 
 
-# --- what became of orders ------------------------------------------------------------------------------
+# --- what became of orders ------------------------------------------------------------------------
 
 
 def on_order_filled(state: State, message: m.OrderFilled, context: Context) -> Decision[State]:
@@ -130,7 +140,9 @@ def on_order_filled(state: State, message: m.OrderFilled, context: Context) -> D
     return _heard(state, book, context)
 
 
-def on_position_adjusted(state: State, message: m.PositionAdjusted, context: Context) -> Decision[State]:
+def on_position_adjusted(
+    state: State, message: m.PositionAdjusted, context: Context
+) -> Decision[State]:
     book = books.move_position(
         state.book,
         message.symbol,
@@ -143,7 +155,9 @@ def on_position_adjusted(state: State, message: m.PositionAdjusted, context: Con
 
 
 def on_order_ended(state: State, message: m.OrderEnded, context: Context) -> Decision[State]:
-    return _heard(state, books.release(state.book, message.client_order_id, message.ending), context)
+    return _heard(
+        state, books.release(state.book, message.client_order_id, message.ending), context
+    )
 
 
 def on_scan_executed(state: State, message: m.ScanExecuted, context: Context) -> Decision[State]:
@@ -171,10 +185,12 @@ def on_other_execution(state: State, message: m.Message, context: Context) -> De
     return _heard(state, state.book, context)
 
 
-# --- the operator ---------------------------------------------------------------------------------------
+# --- the operator ---------------------------------------------------------------------------------
 
 
-def on_activate_requested(state: State, message: m.ActivateRequested, context: Context) -> Decision[State]:
+def on_activate_requested(
+    state: State, message: m.ActivateRequested, context: Context
+) -> Decision[State]:
     """Nobody else moves trading back to active."""
     if state.book.trading_state is TradingState.ACTIVE:
         return state, ()
@@ -182,11 +198,13 @@ def on_activate_requested(state: State, message: m.ActivateRequested, context: C
     return replace(state, book=books.activate(state.book)), (changed,)
 
 
-def on_drift_acknowledged(state: State, message: m.DriftAcknowledged, context: Context) -> Decision[State]:
+def on_drift_acknowledged(
+    state: State, message: m.DriftAcknowledged, context: Context
+) -> Decision[State]:
     return replace(state, book=books.acknowledge_drift(state.book, message.symbol)), ()
 
 
-# --- the course of a scan -------------------------------------------------------------------------------
+# --- the course of a scan -------------------------------------------------------------------------
 
 
 def _heard(state: State, book: Book, context: Context) -> tuple[State, Words]:
@@ -199,7 +217,11 @@ def _advance(state: State, context: Context) -> tuple[State, Words]:
     """Decide every scan that is complete and whose executions have been counted."""
     said: Words = ()
     for scan in list(state.scans.values()):
-        if scan.complete and scan.awaits is None and state.executions_seq >= scan.scan.executions_seq:
+        if (
+            scan.complete
+            and scan.awaits is None
+            and state.executions_seq >= scan.scan.executions_seq
+        ):
             state, more = _decide(state, scan, context)
             said += more
     return state, said
@@ -209,7 +231,9 @@ def _decide(state: State, scan: Gathering, context: Context) -> tuple[State, Wor
     """All exits; the entries too, unless an exit was approved and must be terminal first."""
     book, verdicts = decide_exits(state.book, scan, context)
     phase = Phase.EXITS
-    if scan.scan.slot is not Slot.CLOSE and not any(isinstance(verdict, m.OrderApproved) for verdict in verdicts):
+    if scan.scan.slot is not Slot.CLOSE and not any(
+        isinstance(verdict, m.OrderApproved) for verdict in verdicts
+    ):
         phase = Phase.ENTRIES
         book, entries = decide_entries(book, scan, context)
         verdicts += entries
@@ -224,7 +248,9 @@ def _conclude(
     kept = Gathering(scan=scan.scan, due=True) if final else replace(scan, exits=())
     said = [*verdicts, decided(scan, phase, verdicts, final=final)]
     state, tripped = _trip(_with(state, replace(kept, awaits=phase)), context)
-    return state, tuple(Said(message, scan.scan.session, scan.scan.id) for message in (*said, *tripped))
+    return state, tuple(
+        Said(message, scan.scan.session, scan.scan.id) for message in (*said, *tripped)
+    )
 
 
 def _with(state: State, scan: Gathering) -> State:
@@ -239,7 +265,11 @@ def _done(state: State, scan_id: str) -> State:
 def _trip(state: State, context: Context) -> tuple[State, tuple[m.TradingStateChanged, ...]]:
     """A breaker moves to reducing by itself, once."""
     settings: GateSettings = context.settings
-    why = breached(state.book, settings.rules) if state.book.trading_state is TradingState.ACTIVE else ""
+    why = (
+        breached(state.book, settings.rules)
+        if state.book.trading_state is TradingState.ACTIVE
+        else ""
+    )
     if not why:
         return state, ()
     changed = m.TradingStateChanged(state=TradingState.REDUCING, why=why)

@@ -1,6 +1,7 @@
 """Makes judgeable intents of exits and signals: identified, priced by the quote, sized by the book. Pure.
 
-Called by decide.py. It refuses nothing: what cannot be priced or sized is an intent that the rules refuse.
+Called by decide.py. It refuses nothing: what cannot be priced or sized is an intent that the rules
+refuse.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 from services.risk_gate.state import GateSettings, Gathering
-from shared.domain import ids
-from shared.domain.book import Attempt, Book
-from shared.domain.intents import Intent, quoted_price
-from shared.domain.limits import limit_price
-from shared.domain.sizing import SizingMethod, budget, cash_fraction, risk_fraction
-from shared.runtime.contract import Context
+from shared.domain.risk.book import Attempt, Book
+from shared.domain.risk.intents import Intent, quoted_price
+from shared.domain.risk.sizing import SizingMethod, budget, cash_fraction, risk_fraction
+from shared.domain.trading import ids
+from shared.domain.trading.marketable_limit import limit_price
+from shared.runtime.runner.contract import Context
 from shared.schemas.values import Exit, Purpose, Quote, Side, Signal
 
 
@@ -26,7 +27,9 @@ def ranked(signals: Iterable[Signal], strategies: tuple[str, ...]) -> list[Signa
     return sorted(signals, key=lambda s: (place.get(s.strategy, len(place)), -s.score, s.symbol))
 
 
-def exit_intent(book: Book, scan: Gathering, due: Exit, quote: Quote | None, context: Context) -> Intent:
+def exit_intent(
+    book: Book, scan: Gathering, due: Exit, quote: Quote | None, context: Context
+) -> Intent:
     """All that is held and not on its way out already."""
     side = due.direction.closes_with
     return _intent(
@@ -43,7 +46,9 @@ def exit_intent(book: Book, scan: Gathering, due: Exit, quote: Quote | None, con
     )
 
 
-def entry_intent(book: Book, scan: Gathering, signal: Signal, quote: Quote | None, context: Context) -> Intent:
+def entry_intent(
+    book: Book, scan: Gathering, signal: Signal, quote: Quote | None, context: Context
+) -> Intent:
     side = signal.direction.opens_with
     limit = _limit(quote, side)
     return _intent(
@@ -71,7 +76,13 @@ def _limit(quote: Quote | None, side: Side) -> Decimal | None:
 
 
 def _intent(
-    book: Book, scan: Gathering, wish: Exit | Signal, context: Context, *, purpose: Purpose, **facts: Any
+    book: Book,
+    scan: Gathering,
+    wish: Exit | Signal,
+    context: Context,
+    *,
+    purpose: Purpose,
+    **facts: Any,
 ) -> Intent:
     settings: GateSettings = context.settings
     signal_id = ids.signal_id(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.domain.book import Book
-from shared.domain.sizing import Sizing
+from shared.domain.risk.book import Book
+from shared.domain.risk.sizing import Sizing
 from shared.rules.judge import Rule
 from shared.schemas.values import Exit, Mode, Phase, Quote, ScanRef, Signal, Value
 
@@ -36,7 +36,11 @@ class Gathering(Value, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        return self.due and 0 < self.parts == len(self.heard) and 0 < self.quote_parts == len(self.quotes_heard)
+        return (
+            self.due
+            and 0 < self.parts == len(self.heard)
+            and 0 < self.quote_parts == len(self.quotes_heard)
+        )
 
 
 class State(Value, frozen=True, kw_only=True):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 
 from services.scheduler.handlers import EVENTS, HANDLERS, State, counts, gauges
-from services.scheduler.replay import Replay, ReplayWork, SimBroker
-from services.scheduler.work import SystemWork
+from services.scheduler.replay_clock import Replay, ReplayWork, SimBroker
+from services.scheduler.system_clock import SystemWork
 from shared.domain.errors import UserError
-from shared.domain.timetable import Timetable
-from shared.runtime.contract import Service, Work
-from shared.runtime.main import Wiring, run_service
-from shared.runtime.settings import CONFIG_PIN_ERROR, Settings
-from shared.runtime.xnys import Xnys
+from shared.domain.market.timetable import Timetable
+from shared.runtime.calendar.xnys import Xnys
+from shared.runtime.config.settings import CONFIG_PIN_ERROR, Settings
+from shared.runtime.runner.contract import Service, Work
+from shared.runtime.runner.wiring import Wiring, run_service
 from shared.schemas.streams import ServiceName
 
 
@@ -36,7 +36,9 @@ def replay(settings: Settings) -> Replay:
         start = dt.date.fromisoformat(table.start) if table.start else None
     except ValueError:
         raise _wrong("start", table.start, "a date like 2024-01-31") from None
-    return Replay(sessions=table.sessions, start=start, pace_seconds=table.pace_seconds, loop=table.loop)
+    return Replay(
+        sessions=table.sessions, start=start, pace_seconds=table.pace_seconds, loop=table.loop
+    )
 
 
 def _time(key: str, text: str) -> dt.time:
@@ -47,7 +49,9 @@ def _time(key: str, text: str) -> dt.time:
 
 
 def _wrong(key: str, text: str, wanted: str) -> UserError:
-    return UserError(f"kobe.toml: timetable.{key} is {text!r}; it must be {wanted}.", exit_code=CONFIG_PIN_ERROR)
+    return UserError(
+        f"kobe.toml: timetable.{key} is {text!r}; it must be {wanted}.", exit_code=CONFIG_PIN_ERROR
+    )
 
 
 def work(wiring: Wiring) -> Work[State]:

@@ -11,9 +11,10 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
-from shared.domain.ids import scan_id
-from shared.domain.timetable import Occasion
-from shared.runtime.contract import Context, Decision, Handler, Said, Sample
+from shared.domain.market.timetable import Occasion
+from shared.domain.trading.ids import scan_id
+from shared.runtime.observability.samples import Sample
+from shared.runtime.runner.contract import Context, Decision, Handler, Said
 from shared.schemas import messages as m
 from shared.schemas.values import Message, ScanRef, Slot, Stage, Value
 
@@ -60,7 +61,7 @@ class State(Value, frozen=True, kw_only=True):
 Decided = Decision[State]
 
 
-# --- what work has found --------------------------------------------------------------------------------
+# --- what work has found --------------------------------------------------------------------------
 
 
 class SessionBegun(Value, frozen=True, kw_only=True):
@@ -102,10 +103,12 @@ class AllReplayed(Value, frozen=True, kw_only=True):
 
 
 def on_session_begun(state: State, outcome: SessionBegun, context: Context) -> Decided:
-    return replace(state, times=outcome.times, fired={}, step=Step.ADVANCE_OPEN, scan="", finished=False), ()
+    return replace(
+        state, times=outcome.times, fired={}, step=Step.ADVANCE_OPEN, scan="", finished=False
+    ), ()
 
 
-# --- by the exchange's clock ----------------------------------------------------------------------------
+# --- by the exchange's clock ----------------------------------------------------------------------
 
 
 def on_occasion_came(state: State, outcome: OccasionCame, context: Context) -> Decided:
@@ -123,7 +126,9 @@ def on_occasion_came(state: State, outcome: OccasionCame, context: Context) -> D
     }
     fired = {**state.fired, outcome.occasion.value: context.at}
     reconciled = Occasion.OPENED is outcome.occasion
-    state = replace(state, fired=fired, reconciled_at=context.at if reconciled else state.reconciled_at)
+    state = replace(
+        state, fired=fired, reconciled_at=context.at if reconciled else state.reconciled_at
+    )
     if outcome.occasion is Occasion.BARS_AFTER_CLOSE:
         state = replace(state, sessions_done=state.sessions_done + 1)
     return state, said[outcome.occasion]
@@ -144,14 +149,18 @@ def on_reconcile_came(state: State, outcome: ReconcileCame, context: Context) ->
     return replace(state, reconciled_at=outcome.at), (due,)
 
 
-# --- replayed -------------------------------------------------------------------------------------------
+# --- replayed -------------------------------------------------------------------------------------
 
 
 def on_advanced(state: State, outcome: Advanced, context: Context) -> Decided:
     """The broker has moved; the executor is asked to look, and its answer is waited for."""
     times = state.times
     expected = _ADVANCES.get(state.step)
-    if times is None or expected is None or (outcome.session, outcome.stage) != (times.session, expected.stage):
+    if (
+        times is None
+        or expected is None
+        or (outcome.session, outcome.stage) != (times.session, expected.stage)
+    ):
         return state, ()
     looks = m.ReconcileDue(session=times.session, stage=expected.seen_as)
     before: dict[Stage, tuple[Message, ...]] = {
@@ -164,13 +173,18 @@ def on_advanced(state: State, outcome: Advanced, context: Context) -> Decided:
 def on_account_seen(state: State, message: m.AccountSeen, context: Context) -> Decided:
     """The executor has looked: the slot may run, or the session is over."""
     times = state.times
-    if times is None or (message.session, message.stage) != (times.session, _LOOKED.get(state.step)):
+    if times is None or (message.session, message.stage) != (
+        times.session,
+        _LOOKED.get(state.step),
+    ):
         return state, ()
     if state.step is Step.ACCOUNT_MARK:
         done = state.sessions_done + 1
         return replace(state, step=Step.REST, rested_from=context.at, sessions_done=done), ()
     opening = state.step is Step.ACCOUNT_OPEN
-    slot, slot_at = (Slot.OPEN, times.open_slot_at) if opening else (Slot.CLOSE, times.close_slot_at)
+    slot, slot_at = (
+        (Slot.OPEN, times.open_slot_at) if opening else (Slot.CLOSE, times.close_slot_at)
+    )
     scan = _scan(times, slot, slot_at, executions_seq=context.cause.seq)
     fired = {**state.fired, slot_key(slot, slot_at): slot_at}
     step = Step.SCAN_OPEN if opening else Step.SCAN_CLOSE
@@ -218,11 +232,16 @@ def stage_to_reach(state: State) -> Stage | None:
 
 def _opened(times: SessionTimes) -> m.SessionOpened:
     return m.SessionOpened(
-        session=times.session, previous=times.previous, opens_at=times.opens_at, closes_at=times.closes_at
+        session=times.session,
+        previous=times.previous,
+        opens_at=times.opens_at,
+        closes_at=times.closes_at,
     )
 
 
-def _scan(times: SessionTimes, slot: Slot, slot_at: dt.datetime, *, executions_seq: int = 0) -> ScanRef:
+def _scan(
+    times: SessionTimes, slot: Slot, slot_at: dt.datetime, *, executions_seq: int = 0
+) -> ScanRef:
     return ScanRef(
         id=scan_id(times.session, slot_at),
         session=times.session,
@@ -242,20 +261,30 @@ def slot_key(slot: Slot, slot_at: dt.datetime) -> str:
     return f"{slot.value}-{slot_at:%H%M%S}"
 
 
-# --- what people see ------------------------------------------------------------------------------------
+# --- what people see ------------------------------------------------------------------------------
 
 
 def gauges(state: State) -> Iterable[Sample]:
-    yield Sample("kobe_scheduler_sessions_done", float(state.sessions_done), help="Sessions run to their end")
-    yield Sample("kobe_scheduler_finished", float(state.finished), help="1 when there is no session left to replay")
+    yield Sample(
+        "kobe_scheduler_sessions_done", float(state.sessions_done), help="Sessions run to their end"
+    )
+    yield Sample(
+        "kobe_scheduler_finished",
+        float(state.finished),
+        help="1 when there is no session left to replay",
+    )
     if state.times:
         opened = state.times.opens_at.timestamp()
-        yield Sample("kobe_session_timestamp_seconds", opened, help="When the session being run opens")
+        yield Sample(
+            "kobe_session_timestamp_seconds", opened, help="When the session being run opens"
+        )
 
 
 def counts(message: m.Message) -> Iterable[Sample]:
     if isinstance(message, m.ScanDue):
-        yield Sample("kobe_scheduler_slot_runs", 1, {"slot": message.scan.slot.value, "result": "said"})
+        yield Sample(
+            "kobe_scheduler_slot_runs", 1, {"slot": message.scan.slot.value, "result": "said"}
+        )
 
 
 EVENTS: dict[type, str] = {}

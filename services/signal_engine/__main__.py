@@ -8,9 +8,9 @@ from services.signal_engine.handlers import EVENTS, HANDLERS, State, counts, gau
 from services.signal_engine.scan import Enabled
 from services.signal_engine.work import SignalEngineWork
 from shared.domain.errors import UserError
-from shared.runtime.contract import Service
-from shared.runtime.main import Wiring, run_service
-from shared.runtime.settings import CONFIG_PIN_ERROR, Settings
+from shared.runtime.config.settings import CONFIG_PIN_ERROR, Settings
+from shared.runtime.runner.contract import Service
+from shared.runtime.runner.wiring import Wiring, run_service
 from shared.schemas.streams import ServiceName
 from shared.strategies import registry
 
@@ -36,7 +36,9 @@ def build(wiring: Wiring) -> Service[State]:
         initial=State(),
         handlers=HANDLERS,
         settings=None,
-        work=SignalEngineWork(settings.environment.archive_dir, enabled(settings), wiring.clock, wiring.log),
+        work=SignalEngineWork(
+            settings.environment.archive_dir, enabled(settings), wiring.clock, wiring.log
+        ),
         events=EVENTS,
         gauges=gauges,
         counts=counts,

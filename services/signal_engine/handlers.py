@@ -1,6 +1,7 @@
 """What the signal-engine believes: the positions to watch and the scans it owes; and what it says of a scan.
 
-Run by the service loop. Positions come from the executor's fills alone; signals are computed in work.py.
+Run by the service loop. Positions come from the executor's fills alone; signals are computed in
+work.py.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from shared.domain.exits import WatchedPosition
-from shared.runtime.contract import Context, Decision, Handler, Said, Sample
+from shared.domain.trading.exits import WatchedPosition
+from shared.runtime.observability.samples import Sample
+from shared.runtime.runner.contract import Context, Decision, Handler, Said
 from shared.schemas import messages as m
 from shared.schemas.values import Exit, Purpose, ScanRef, Side, Signal, Value
 
@@ -55,7 +57,7 @@ def ready(state: State) -> ScanWish | None:
     return None
 
 
-# --- positions ------------------------------------------------------------------------------------------
+# --- positions ------------------------------------------------------------------------------------
 
 
 def on_order_filled(state: State, message: m.OrderFilled, context: Context) -> Decided:
@@ -91,14 +93,16 @@ def _moved(state: State, unheld: WatchedPosition, change: int) -> State:
     position = state.positions.get(unheld.symbol, unheld)
     qty = position.qty + change
     others = {symbol: each for symbol, each in state.positions.items() if symbol != unheld.symbol}
-    return replace(state, positions={**others, unheld.symbol: replace(position, qty=qty)} if qty else others)
+    return replace(
+        state, positions={**others, unheld.symbol: replace(position, qty=qty)} if qty else others
+    )
 
 
 def _heard(state: State, context: Context) -> State:
     return replace(state, executions_seq=max(state.executions_seq, context.cause.seq))
 
 
-# --- scans ----------------------------------------------------------------------------------------------
+# --- scans ----------------------------------------------------------------------------------------
 
 
 def on_scan_due(state: State, message: m.ScanDue, context: Context) -> Decided:
@@ -138,11 +142,13 @@ def _parts(found: ScanFound) -> Iterable[Said]:
         yield Said(part, found.scan.session, found.scan.id)
 
 
-# --- what people see ------------------------------------------------------------------------------------
+# --- what people see ------------------------------------------------------------------------------
 
 
 def gauges(state: State) -> Iterable[Sample]:
-    yield Sample("kobe_positions_watched", float(len(state.positions)), help="Positions watched for exits")
+    yield Sample(
+        "kobe_positions_watched", float(len(state.positions)), help="Positions watched for exits"
+    )
     yield Sample("kobe_scans_pending", float(len(state.scans)), help="Scans due and not completed")
 
 

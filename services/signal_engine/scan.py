@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from shared.domain.bars import Panel
-from shared.domain.signals import LONG, SignalTable
+from shared.domain.market.bars import Panel
+from shared.domain.market.signal_table import LONG, SignalTable
 from shared.schemas.values import Direction, Signal
 from shared.strategies.registry import Strategy
 
@@ -63,7 +63,9 @@ def _signals(panel: Panel, strategy: str, table: SignalTable) -> Iterator[Signal
             time_stop_bars=table.time_stop_bars,
             score=shortest(float(table.score[entry])),
             reason=table.reason,
-            indicators={name: shortest(value) for name, value in values.items() if math.isfinite(value)},
+            indicators={
+                name: shortest(value) for name, value in values.items() if math.isfinite(value)
+            },
         )
 
 

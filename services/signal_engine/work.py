@@ -1,6 +1,7 @@
 """Computes the scans that are due, over the memory-mapped archive. It writes nothing but its answer.
 
-The whole history through the last completed session is scanned, exactly as a backtest does; the last column is taken.
+The whole history through the last completed session is scanned, exactly as a backtest does; the
+last column is taken.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import numpy as np
 
 from services.signal_engine.handlers import ScanFound, ScanWish, State, ready
 from services.signal_engine.scan import Enabled, last_signals, tables
-from shared.domain.bars import Panel
 from shared.domain.errors import TransientError, UserError
-from shared.domain.exits import exits_due
-from shared.domain.signals import SignalTable
-from shared.runtime.bar_archive import BarArchive
+from shared.domain.market.bars import Panel
+from shared.domain.market.signal_table import SignalTable
+from shared.domain.trading.exits import exits_due
+from shared.runtime.archive.archive import BarArchive
 from shared.runtime.clock import Clock
-from shared.runtime.contract import Outcome
+from shared.runtime.runner.contract import Outcome
 from shared.schemas.messages import BarsReady
 from shared.schemas.values import Signal, Slot
 
@@ -29,7 +30,9 @@ IDLE_SECONDS = 60.0
 class SignalEngineWork:
     """`log` is called with an event's name and its fields."""
 
-    def __init__(self, archive: Path, strategies: Sequence[Enabled], clock: Clock, log: Any) -> None:
+    def __init__(
+        self, archive: Path, strategies: Sequence[Enabled], clock: Clock, log: Any
+    ) -> None:
         self._folder, self._strategies, self._clock, self._log = archive, strategies, clock, log
         self._view: tuple[BarArchive, Panel] | None = None
 
@@ -54,11 +57,16 @@ class SignalEngineWork:
     def _scan(self, wish: ScanWish, bars: BarsReady, state: State) -> ScanFound:
         scan = wish.scan
         if not bars.digest:
-            return ScanFound(scan=scan, exits=(), signals=(), bars_digest="", aborted="there are no bars")
+            return ScanFound(
+                scan=scan, exits=(), signals=(), bars_digest="", aborted="there are no bars"
+            )
         archive, whole = self._opened(bars)
         panel = whole.through(np.datetime64(scan.last_completed))
-        found, signals, aborted = self._run(panel, bars) if scan.slot is not Slot.CLOSE else ({}, (), "")
-        # A panel that ends earlier has no signals for this session: what it would name is of an older one.
+        found, signals, aborted = (
+            self._run(panel, bars) if scan.slot is not Slot.CLOSE else ({}, (), "")
+        )
+        # A panel that ends earlier has no signals for this session: what it would name is of an
+        # older one.
         current = panel.sessions.size and panel.sessions[-1] == np.datetime64(scan.last_completed)
         if not bars.sufficient:
             aborted = f"only {bars.coverage} of the symbols have the bar of {scan.last_completed}"
@@ -70,7 +78,9 @@ class SignalEngineWork:
             aborted=aborted,
         )
 
-    def _run(self, panel: Panel, bars: BarsReady) -> tuple[dict[str, SignalTable], tuple[Signal, ...], str]:
+    def _run(
+        self, panel: Panel, bars: BarsReady
+    ) -> tuple[dict[str, SignalTable], tuple[Signal, ...], str]:
         """A strategy that fails takes the entries of the scan with it, and its own signal exits; nothing else."""
         found: dict[str, SignalTable] = {}
         signals: list[Signal] = []
@@ -81,8 +91,12 @@ class SignalEngineWork:
                 signals += last_signals(panel, table, without=bars.stale)
                 found |= table
             except Exception as error:
-                aborted = f"the strategy {enabled.name} failed: {type(error).__name__}: {error}"[:500]
-                self._log.error("strategy_failed", strategy=enabled.name, error=repr(error), exc_info=True)
+                aborted = f"the strategy {enabled.name} failed: {type(error).__name__}: {error}"[
+                    :500
+                ]
+                self._log.error(
+                    "strategy_failed", strategy=enabled.name, error=repr(error), exc_info=True
+                )
         return found, tuple(signals), aborted
 
     def _opened(self, bars: BarsReady) -> tuple[BarArchive, Panel]:
@@ -99,4 +113,6 @@ class SignalEngineWork:
 def _tiny() -> Panel:
     """One symbol, two bars: enough to load what is compiled."""
     row = np.ones((1, 2))
-    return Panel(("A",), np.array(["2000-01-03", "2000-01-04"], "datetime64[D]"), row, row, row, row, row)
+    return Panel(
+        ("A",), np.array(["2000-01-03", "2000-01-04"], "datetime64[D]"), row, row, row, row, row
+    )

@@ -13,19 +13,19 @@ from threading import Event
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.sim_broker.answers import said
-from services.sim_broker.api import create_app
-from services.sim_broker.archive_bars import ArchiveBars
-from services.sim_broker.desk import Desk
-from services.sim_broker.exchange import Exchange
+from services.sim_broker.archive_market_data import ArchiveBars
+from services.sim_broker.exchange.exchange import Exchange
+from services.sim_broker.http.app import create_app
+from services.sim_broker.http.responses import said
 from services.sim_broker.journal import Journal
+from services.sim_broker.simulator import Desk
 from shared.domain.errors import UserError
-from shared.runtime.bar_archive import BarArchive
+from shared.runtime.archive.archive import BarArchive
 from shared.runtime.clock import SystemClock
-from shared.runtime.http import Health, Server, probes
-from shared.runtime.main import guarded, stop_on_signal
-from shared.runtime.settings import Settings, load_settings
-from shared.runtime.telemetry import Metrics, configure_logging, logger
+from shared.runtime.config.settings import Settings, load_settings
+from shared.runtime.observability.health_server import Health, Server, probes
+from shared.runtime.observability.telemetry import Metrics, configure_logging, logger
+from shared.runtime.runner.wiring import guarded, stop_on_signal
 from shared.schemas.values import Mode
 
 NAME = "sim-broker"
@@ -43,7 +43,11 @@ class Front:
         self.broker: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        early = self.broker is None and scope["type"] == "http" and scope["path"].startswith(("/v2", "/sim"))
+        early = (
+            self.broker is None
+            and scope["type"] == "http"
+            and scope["path"].startswith(("/v2", "/sim"))
+        )
         app = said(NOT_YET, 503) if early else self.broker or self._probes
         await app(scope, receive, send)
 
@@ -55,7 +59,9 @@ def main() -> None:
 def _run() -> None:
     settings = load_settings(os.environ)
     if settings.mode is not Mode.SIM:
-        raise UserError(f"The simulated broker runs in mode sim only, not {settings.mode}.", exit_code=2)
+        raise UserError(
+            f"The simulated broker runs in mode sim only, not {settings.mode}.", exit_code=2
+        )
     configure_logging(settings, NAME)
     environment, metrics, stop = settings.environment, Metrics(NAME), stop_on_signal()
     health = Health(SystemClock())

@@ -1,7 +1,8 @@
 """The broker's memory on disk: one JSON line for every step that changed something, written before it is answered.
 
-A killed process loses nothing it has answered (the line is with the operating system); power loss may cut the last
-line, which is then dropped. Started anew from one line at every start and reset, so that it never grows for long.
+A killed process loses nothing it has answered (the line is with the operating system); power loss
+may cut the last line, which is then dropped. Started anew from one line at every start and reset,
+so that it never grows for long.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.sim_broker.book import Changes
+from services.sim_broker.exchange.account_book import Changes
 from shared.domain.errors import UserError
 
 _DECODER = msgspec.json.Decoder(Changes)

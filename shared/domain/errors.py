@@ -1,7 +1,7 @@
 """The kinds of accident. Refusals are values (messages), never exceptions; these are for everything else.
 
-TransientError: try again later. InvalidMessage: to the dead-letter stream. InvariantBroken: stop the process.
-UserError: one sentence for a person, with the exit code of the command that raised it.
+TransientError: try again later. InvalidMessage: to the dead-letter stream. InvariantBroken: stop
+the process. UserError: one sentence for a person, with the exit code of the command that raised it.
 """
 
 

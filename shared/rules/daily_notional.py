@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from shared.domain.book import Book
-from shared.domain.intents import Denial, Intent
+from shared.domain.risk.book import Book
+from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.EXCEEDS_DAILY_BUDGET
@@ -19,4 +19,6 @@ class Limits(Value, frozen=True, kw_only=True):
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     if book.used + intent.notional <= limits.maximum:
         return None
-    return Denial(reason=REASON, detail=f"{book.used} used, {intent.notional} more, {limits.maximum} allowed")
+    return Denial(
+        reason=REASON, detail=f"{book.used} used, {intent.notional} more, {limits.maximum} allowed"
+    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shared.domain.book import Book
-from shared.domain.fills import invalidated
-from shared.domain.intents import Denial, Intent
+from shared.domain.risk.book import Book
+from shared.domain.risk.intents import Denial, Intent
+from shared.domain.trading.fills import invalidated
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.INVALIDATED_AT_OPEN
@@ -21,4 +21,6 @@ def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
         return None
     if not invalidated(price, intent.stop, intent.target, intent.direction):
         return None
-    return Denial(reason=REASON, detail=f"{price} against stop {intent.stop} and target {intent.target}")
+    return Denial(
+        reason=REASON, detail=f"{price} against stop {intent.stop} and target {intent.target}"
+    )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from shared.domain.book import Book
-from shared.domain.intents import Denial, Intent
+from shared.domain.risk.book import Book
+from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason
 
 ORDER = {reason: place for place, reason in enumerate(Reason)}
@@ -40,7 +40,9 @@ class Rule:
 
     def breached(self, book: Book) -> str:
         """Why the gate must move to reducing by itself; only breakers ever have a reason."""
-        return str(self.module.breached(book, self.limits)) if hasattr(self.module, "breached") else ""
+        return (
+            str(self.module.breached(book, self.limits)) if hasattr(self.module, "breached") else ""
+        )
 
 
 def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.domain.book import RATE_WINDOW, Book
-from shared.domain.intents import Denial, Intent
+from shared.domain.risk.book import RATE_WINDOW, Book
+from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.ORDER_RATE

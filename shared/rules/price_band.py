@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from shared.domain.book import Book
-from shared.domain.intents import Denial, Intent
+from shared.domain.risk.book import Book
+from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.PRICE_OUT_OF_BOUNDS
@@ -20,4 +20,7 @@ class Limits(Value, frozen=True, kw_only=True):
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     if intent.limit_price is None or limits.minimum <= intent.limit_price <= limits.maximum:
         return None
-    return Denial(reason=REASON, detail=f"{intent.limit_price} is not within {limits.minimum} to {limits.maximum}")
+    return Denial(
+        reason=REASON,
+        detail=f"{intent.limit_price} is not within {limits.minimum} to {limits.maximum}",
+    )

@@ -1,7 +1,7 @@
 """Finds every rule by its file and reads its limits. Called by the gate, the policy pass and `kobe preflight`.
 
-A rule without a table has its default limits; a table without a rule stops the start. No rule can be switched off
-by leaving it out.
+A rule without a table has its default limits; a table without a rule stops the start. No rule can
+be switched off by leaving it out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ def load(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Rule, ...]:
     known = names()
     for name in tables:
         if name not in known:
-            raise UserError(f"[rules.{name}]: there is no such rule; {_nearest(name, known)}", exit_code=CONFIG_ERROR)
+            raise UserError(
+                f"[rules.{name}]: there is no such rule; {_nearest(name, known)}",
+                exit_code=CONFIG_ERROR,
+            )
     return in_order(_rule(name, tables.get(name, {})) for name in known)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.domain.book import Book
-from shared.domain.intents import Denial, Intent
+from shared.domain.risk.book import Book
+from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.STALE_QUOTE

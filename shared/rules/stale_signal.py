@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.domain.book import Book
-from shared.domain.intents import Denial, Intent
+from shared.domain.risk.book import Book
+from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.STALE_SIGNAL
@@ -17,4 +17,6 @@ class Limits(Value, frozen=True, kw_only=True):
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     if intent.signal_session == intent.last_completed:
         return None
-    return Denial(reason=REASON, detail=f"of {intent.signal_session}, not of {intent.last_completed}")
+    return Denial(
+        reason=REASON, detail=f"of {intent.signal_session}, not of {intent.last_completed}"
+    )

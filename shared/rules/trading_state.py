@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.domain.book import Book
-from shared.domain.intents import Denial, Intent
+from shared.domain.risk.book import Book
+from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, TradingState, Value
 
 REASON = Reason.REDUCING
@@ -18,5 +18,7 @@ def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     if book.trading_state is not TradingState.ACTIVE:
         return Denial(reason=REASON, detail=book.why)
     if intent.symbol in book.drifted:
-        return Denial(reason=REASON, detail="our books and the broker's disagree on it; acknowledge it first")
+        return Denial(
+            reason=REASON, detail="our books and the broker's disagree on it; acknowledge it first"
+        )
     return None

@@ -1,6 +1,7 @@
 """Ed25519 over envelopes: who may be obeyed. The gate signs with a key only it has; readers pin public keys.
 
-Called by the gate and the auditor (sign), the executor (verify). It never signs or checks parts of an envelope.
+Called by the gate and the auditor (sign), the executor (verify). It never signs or checks parts of
+an envelope.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from pathlib import Path
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from shared.domain.errors import InvalidMessage, UserError
 from shared.schemas.envelope import Envelope, signed_bytes
@@ -51,21 +57,29 @@ class Signer:
         """Raises UserError if there is no key of ours in the file."""
         try:
             return cls(
-                Ed25519PrivateKey.from_private_bytes(base64.b64decode(path.read_text().strip(), validate=True))
+                Ed25519PrivateKey.from_private_bytes(
+                    base64.b64decode(path.read_text().strip(), validate=True)
+                )
             )
         except OSError as error:
             raise UserError(
                 f"The signing key {path} cannot be read: {error.strerror}.", exit_code=UNUSABLE_KEY
             ) from error
         except ValueError as error:
-            raise UserError(f"The signing key {path} is not an Ed25519 key.", exit_code=UNUSABLE_KEY) from error
+            raise UserError(
+                f"The signing key {path} is not an Ed25519 key.", exit_code=UNUSABLE_KEY
+            ) from error
 
     def private_text(self) -> str:
         """What `load` reads: the raw key in base64."""
-        return base64.b64encode(self._key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())).decode()
+        return base64.b64encode(
+            self._key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        ).decode()
 
     def public_key(self, owner: str) -> PublicKey:
-        return PublicKey(owner=owner, key_id=self.key_id, public=base64.b64encode(self.public).decode())
+        return PublicKey(
+            owner=owner, key_id=self.key_id, public=base64.b64encode(self.public).decode()
+        )
 
     def sign_bytes(self, data: bytes) -> bytes:
         return self._key.sign(data)
@@ -105,7 +119,9 @@ class Keyring:
                 f"The public keys {path} cannot be read: {error.strerror}.", exit_code=UNUSABLE_KEY
             ) from error
         except (ValueError, msgspec.MsgspecError) as error:
-            raise UserError(f"The public keys {path} are not usable: {error}.", exit_code=UNUSABLE_KEY) from error
+            raise UserError(
+                f"The public keys {path} are not usable: {error}.", exit_code=UNUSABLE_KEY
+            ) from error
 
     def verify(self, envelope: Envelope) -> None:
         """Raises InvalidMessage unless the writer itself signed exactly these fields."""
@@ -115,7 +131,9 @@ class Keyring:
         if key is None:
             raise InvalidMessage(f"the signing key {envelope.key_id!r} is unknown")
         if self.owners[envelope.key_id] != envelope.writer.value:
-            raise InvalidMessage(f"the key of {self.owners[envelope.key_id]} does not speak for {envelope.writer}")
+            raise InvalidMessage(
+                f"the key of {self.owners[envelope.key_id]} does not speak for {envelope.writer}"
+            )
         try:
             key.verify(base64.b64decode(envelope.signature, validate=True), signed_bytes(envelope))
         except (InvalidSignature, binascii.Error, ValueError) as error:

@@ -1,6 +1,7 @@
 """The envelope around every message: flat stream fields, canonical JSON in `data`, strict when read.
 
-Canonical JSON is RFC 8785 without floats: sorted keys, no spaces, UTF-8; so equal messages have equal bytes.
+Canonical JSON is RFC 8785 without floats: sorted keys, no spaces, UTF-8; so equal messages have
+equal bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from shared.schemas.values import Mode, Value
 MAX_BYTES = 256 * 1024
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
-_DECODERS = {name: msgspec.json.Decoder(type_, strict=True) for name, type_ in MESSAGE_TYPES.items()}
+_DECODERS = {
+    name: msgspec.json.Decoder(type_, strict=True) for name, type_ in MESSAGE_TYPES.items()
+}
 
 
 class Malformed(ValueError):

@@ -47,8 +47,8 @@ WRITER: dict[Stream, ServiceName] = {
     Stream.AUDIT: S.AUDITOR,
 }
 
-# Consumer groups, in the order a batch is handled: what changes the picture comes before what asks about it.
-# The auditor reads every stream by position, not as a group.
+# Consumer groups, in the order a batch is handled: what changes the picture comes before what asks
+# about it. The auditor reads every stream by position, not as a group.
 READS: dict[ServiceName, tuple[Stream, ...]] = {
     S.SCHEDULER: (Stream.CONTROL, Stream.EXECUTIONS),
     S.DATA_FETCHER: (Stream.CONTROL, Stream.SCHEDULE, Stream.SIGNALS),
@@ -83,7 +83,12 @@ STREAM_OF: dict[type[m.Message], Stream] = {
             m.AccountSeen,
             m.ScanExecuted,
         ),
-        Stream.CONTROL: (m.ReconcileRequested, m.ActivateRequested, m.DriftAcknowledged, m.KillCleared),
+        Stream.CONTROL: (
+            m.ReconcileRequested,
+            m.ActivateRequested,
+            m.DriftAcknowledged,
+            m.KillCleared,
+        ),
         Stream.AUDIT: (m.BlockAppended, m.CheckpointSigned),
     }.items()
     for message in group
@@ -91,7 +96,8 @@ STREAM_OF: dict[type[m.Message], Stream] = {
 
 MESSAGE_TYPES: dict[str, type[m.Message]] = {message.__name__: message for message in STREAM_OF}
 
-# The two streams any service may append to, and the keys of the kill (ORDER-PATH of the docs: kill).
+# The two streams any service may append to, and the keys of the kill (ORDER-PATH of the docs:
+# kill).
 KILL_CHANNEL = "kobe:kill"
 KILL_LOG = "kobe:kill:log"
 KILL_RESUME = "kobe:kill:resume"

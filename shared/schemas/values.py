@@ -1,6 +1,7 @@
 """The words of the trade: enums and small frozen values that messages are made of.
 
-Imported by every room; imports nothing of ours. Money, prices and scores are Decimal (strings on the wire).
+Imported by every room; imports nothing of ours. Money, prices and scores are Decimal (strings on
+the wire).
 """
 
 from __future__ import annotations

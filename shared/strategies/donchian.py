@@ -1,17 +1,27 @@
 """Donchian Breakout: buy a close above the highest high of the previous bars. Long only.
 
-Run by the signal-engine on live scans and by research on the same arrays; it knows neither cash nor positions.
+Run by the signal-engine on live scans and by research on the same arrays; it knows neither cash nor
+positions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.domain.bars import Panel
-from shared.domain.compiled import compiled, frozen
-from shared.domain.indicator_kernels import Floats, average_true_range, highest_before
-from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, places_of, with_room
-from shared.domain.signals import LONG, SignalTable, signal_table
+from shared.domain.arrays.indicator_kernels import Floats, average_true_range, highest_before
+from shared.domain.arrays.jit import compiled, frozen
+from shared.domain.arrays.symbol_rows import (
+    Hits,
+    added,
+    no_hits,
+    only_first,
+    own_bars,
+    own_columns,
+    places_of,
+    with_room,
+)
+from shared.domain.market.bars import Panel
+from shared.domain.market.signal_table import LONG, SignalTable, signal_table
 from shared.strategies.parameters import Multiple, Period, Price
 
 NAME = "donchian"
@@ -55,7 +65,13 @@ def signals(panel: Panel, params: Params) -> SignalTable:
 
 @compiled
 def _find(
-    high: Floats, low: Floats, close: Floats, first: int, lookback: int, atr_period: int, min_price: float
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    first: int,
+    lookback: int,
+    atr_period: int,
+    min_price: float,
 ) -> Hits:
     """Values of a hit: C[t], ATR[t-1], channel[t]. An average range of zero leaves no room for a stop."""
     hits, count = no_hits(3, close.size // 16), 0

@@ -1,6 +1,7 @@
 """Every strategy on a pandas frame of bars: `generate_signals` (latest session) and `scan_signals_over_time` (all).
 
-For notebooks and people who think in frames; thin faces of the one array function. Services never import it.
+For notebooks and people who think in frames; thin faces of the one array function. Services never
+import it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shared.domain.bars import Panel
-from shared.domain.frames import panel_of
-from shared.domain.signals import SignalTable
+from shared.domain.market.bars import Panel
+from shared.domain.market.pandas_frames import panel_of
+from shared.domain.market.signal_table import SignalTable
 from shared.strategies.registry import load, params_from
 
 
@@ -30,9 +31,9 @@ def scan_signals_over_time(
 ) -> pd.DataFrame:
     """Every signal in a frame of `timestamp, symbol, open, high, low, close, volume`, by session, then symbol.
 
-    Columns: session, symbol, strategy, side ("long"/"short"), reference_price, stop, target (NaN = none),
-    time_stop_bars, score, reason, and one per indicator used. Impossible bars are left out. UserError for an unknown
-    strategy, parameter or a missing column."""
+    Columns: session, symbol, strategy, side ("long"/"short"), reference_price, stop, target (NaN =
+    none), time_stop_bars, score, reason, and one per indicator used. Impossible bars are left out.
+    UserError for an unknown strategy, parameter or a missing column."""
     panel, table = _scan(frame, strategy, folder, parameters)
     return _frame_of(panel, table, strategy)
 

@@ -1,6 +1,7 @@
 """IBS: buy a close near the low of a bar in an uptrend, sell short a close near its high in a downtrend.
 
-Run by the signal-engine on live scans and by research on the same arrays; it knows neither cash nor positions.
+Run by the signal-engine on live scans and by research on the same arrays; it knows neither cash nor
+positions.
 """
 
 from __future__ import annotations
@@ -9,11 +10,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.domain.bars import Panel
-from shared.domain.compiled import compiled, frozen
-from shared.domain.indicator_kernels import Floats, average_true_range, before, internal_bar_strength, moving_average
-from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, places_of, with_room
-from shared.domain.signals import LONG, SHORT, SignalTable, signal_table
+from shared.domain.arrays.indicator_kernels import (
+    Floats,
+    average_true_range,
+    before,
+    internal_bar_strength,
+    moving_average,
+)
+from shared.domain.arrays.jit import compiled, frozen
+from shared.domain.arrays.symbol_rows import (
+    Hits,
+    added,
+    no_hits,
+    only_first,
+    own_bars,
+    own_columns,
+    places_of,
+    with_room,
+)
+from shared.domain.market.bars import Panel
+from shared.domain.market.signal_table import LONG, SHORT, SignalTable, signal_table
 from shared.strategies.parameters import Fraction, Multiple, Period, Price
 
 NAME = "ibs"
@@ -41,7 +57,9 @@ def signals(panel: Panel, params: Params) -> SignalTable:
     bars = frozen(panel.high), frozen(panel.low), frozen(panel.close)
     entries = float(params.long_entry), float(params.short_entry)
     periods = params.sma_period, params.atr_period
-    hits = _find(*bars, warmup(params), *periods, entries, float(params.min_price), params.allow_shorts)
+    hits = _find(
+        *bars, warmup(params), *periods, entries, float(params.min_price), params.allow_shorts
+    )
     close, strength, sma, atr = hits.values
     side = hits.side.astype(np.float64)
     return signal_table(

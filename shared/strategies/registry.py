@@ -1,6 +1,7 @@
 """Finds strategies by file name, the user's own folder included, and makes their parameters from a table.
 
-Called where strategies are named: signal-engine, research, console. It never decides which are enabled.
+Called where strategies are named: signal-engine, research, console. It never decides which are
+enabled.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from shared.domain.bars import Panel
 from shared.domain.errors import UserError
-from shared.domain.signals import SignalTable
+from shared.domain.market.bars import Panel
+from shared.domain.market.signal_table import SignalTable
 
 ROOM = Path(__file__).parent
 NOT_STRATEGIES = {"__init__", "parameters", "registry", "frames", "proof", "proof_checks", "warm"}
@@ -48,7 +49,9 @@ def load(name: str, folder: Path | None = None) -> Strategy:
     theirs = _user_files(folder)
     ours = (ROOM / f"{name}.py").is_file() and name not in NOT_STRATEGIES
     if ours and name in theirs:
-        raise UserError(f"The strategy file {theirs[name]} has the name of a built-in strategy; give it another.")
+        raise UserError(
+            f"The strategy file {theirs[name]} has the name of a built-in strategy; give it another."
+        )
     if ours:
         return cast(Strategy, importlib.import_module(f"shared.strategies.{name}"))
     if name not in theirs:
@@ -70,7 +73,9 @@ def params_from(strategy: Strategy, mapping: Mapping[str, Any]) -> Any:
     except msgspec.ValidationError as error:
         reason, _, where = str(error).partition(" - at ")
         place = where.strip("`").removeprefix("$.")
-        raise UserError(f"The strategy {strategy.NAME!r}, parameter {place!r}: {reason}.") from error
+        raise UserError(
+            f"The strategy {strategy.NAME!r}, parameter {place!r}: {reason}."
+        ) from error
 
 
 def _user_files(folder: Path | None) -> dict[str, Path]:
@@ -78,7 +83,9 @@ def _user_files(folder: Path | None) -> dict[str, Path]:
         return {}
     if not folder.is_dir():
         raise UserError(f"The folder of strategies {folder} does not exist.")
-    return {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")}
+    return {
+        path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")
+    }
 
 
 def _imported(name: str, path: Path) -> ModuleType:
@@ -91,7 +98,9 @@ def _imported(name: str, path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UserError(f"The strategy file {path} cannot be loaded: {type(error).__name__}: {error}.") from error
+        raise UserError(
+            f"The strategy file {path} cannot be loaded: {type(error).__name__}: {error}."
+        ) from error
     return module
 
 
@@ -101,12 +110,16 @@ def _checked(module: ModuleType, path: Path) -> Strategy:
         raise UserError(f"The strategy file {path} does not offer {', '.join(missing)}.")
     strategy = cast(Strategy, module)
     if path.stem != strategy.NAME:
-        raise UserError(f"The strategy file {path} calls itself {strategy.NAME!r}; NAME must be the file's name.")
+        raise UserError(
+            f"The strategy file {path} calls itself {strategy.NAME!r}; NAME must be the file's name."
+        )
     params = strategy.Params
     if not (isinstance(params, type) and dataclasses.is_dataclass(params)):
         raise UserError(f"The Params of the strategy file {path} must be a dataclass.")
     try:
         params()
     except TypeError as error:
-        raise UserError(f"Every parameter of the strategy file {path} needs a default: {error}.") from error
+        raise UserError(
+            f"Every parameter of the strategy file {path} needs a default: {error}."
+        ) from error
     return strategy

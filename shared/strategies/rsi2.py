@@ -1,6 +1,7 @@
 """Connors RSI-2: buy a sharp dip in an uptrend, sell short a sharp rise in a downtrend; out when the move is over.
 
-Run by the signal-engine on live scans and by research on the same arrays; it knows neither cash nor positions.
+Run by the signal-engine on live scans and by research on the same arrays; it knows neither cash nor
+positions.
 """
 
 from __future__ import annotations
@@ -10,11 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.bars import Panel
-from shared.domain.compiled import compiled, frozen
-from shared.domain.indicator_kernels import Floats, average_true_range, before, moving_average, relative_strength
-from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, places_of, with_room
-from shared.domain.signals import LONG, SHORT, SignalTable, signal_table
+from shared.domain.arrays.indicator_kernels import (
+    Floats,
+    average_true_range,
+    before,
+    moving_average,
+    relative_strength,
+)
+from shared.domain.arrays.jit import compiled, frozen
+from shared.domain.arrays.symbol_rows import (
+    Hits,
+    added,
+    no_hits,
+    only_first,
+    own_bars,
+    own_columns,
+    places_of,
+    with_room,
+)
+from shared.domain.market.bars import Panel
+from shared.domain.market.signal_table import LONG, SHORT, SignalTable, signal_table
 from shared.strategies.parameters import Multiple, Percent, Period, Price
 
 NAME = "rsi2"
@@ -48,7 +64,13 @@ def signals(panel: Panel, params: Params) -> SignalTable:
     entries = float(params.long_entry), float(params.short_entry)
     exits = float(params.long_exit), float(params.short_exit)
     hits, exit_long, exit_short = _find(
-        *bars, warmup(params), *periods, entries, exits, float(params.min_price), params.allow_shorts
+        *bars,
+        warmup(params),
+        *periods,
+        entries,
+        exits,
+        float(params.min_price),
+        params.allow_shorts,
     )
     close, rsi, sma, atr = hits.values
     side = hits.side.astype(np.float64)

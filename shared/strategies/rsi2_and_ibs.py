@@ -1,7 +1,7 @@
 """RSI-2 AND IBS: the signals of RSI-2 that IBS gives too, on the same session, symbol and side.
 
-Run by the signal-engine on live scans and by research on the same arrays. Entry, stop, time stop, score and signal
-exit are RSI-2's.
+Run by the signal-engine on live scans and by research on the same arrays. Entry, stop, time stop,
+score and signal exit are RSI-2's.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.bars import Panel
-from shared.domain.signals import SignalTable
+from shared.domain.market.bars import Panel
+from shared.domain.market.signal_table import SignalTable
 from shared.strategies import ibs, rsi2
 from shared.strategies.parameters import Fraction, Multiple, Percent, Period, Price
 

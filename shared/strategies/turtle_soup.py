@@ -1,6 +1,7 @@
 """ICT Turtle Soup: buy a sweep of an old low that closes back above it, in an uptrend; the mirror, if allowed.
 
-Run by the signal-engine on live scans and by research on the same arrays; it knows neither cash nor positions.
+Run by the signal-engine on live scans and by research on the same arrays; it knows neither cash nor
+positions.
 """
 
 from __future__ import annotations
@@ -10,9 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.bars import Panel
-from shared.domain.compiled import compiled, frozen
-from shared.domain.indicator_kernels import (
+from shared.domain.arrays.indicator_kernels import (
     Floats,
     average_true_range,
     bars_since,
@@ -20,8 +19,19 @@ from shared.domain.indicator_kernels import (
     lowest_before,
     moving_average,
 )
-from shared.domain.own_bars import Hits, added, no_hits, only_first, own_bars, own_columns, places_of, with_room
-from shared.domain.signals import LONG, SHORT, SignalTable, signal_table
+from shared.domain.arrays.jit import compiled, frozen
+from shared.domain.arrays.symbol_rows import (
+    Hits,
+    added,
+    no_hits,
+    only_first,
+    own_bars,
+    own_columns,
+    places_of,
+    with_room,
+)
+from shared.domain.market.bars import Panel
+from shared.domain.market.signal_table import LONG, SHORT, SignalTable, signal_table
 from shared.strategies.parameters import Age, Multiple, Period, Price
 
 NAME = "turtle_soup"
@@ -63,7 +73,13 @@ def signals(panel: Panel, params: Params) -> SignalTable:
         stop=stop,
         target=close + side * params.r_multiple * np.abs(close - stop),
         score=strength,
-        indicators={"atr": atr, "sma": sma, "extreme": extreme, "age": age, "sweep_strength": strength},
+        indicators={
+            "atr": atr,
+            "sma": sma,
+            "extreme": extreme,
+            "age": age,
+            "sweep_strength": strength,
+        },
         time_stop_bars=params.time_stop_bars,
         reason=f"sweep of the {params.lookback}-bar extreme, closed back inside",
     )

@@ -27,7 +27,13 @@ def page(
     whole: Mapping[str, Mapping[str, float]],
     queue: Mapping[str, float] | None,
 ) -> str:
-    parts = [*_opening(), *_beside(lines), *_growth(lines, grown, product), *_product(product), *_whole(whole)]
+    parts = [
+        *_opening(),
+        *_beside(lines),
+        *_growth(lines, grown, product),
+        *_product(product),
+        *_whole(whole),
+    ]
     if queue:
         parts += _queue(queue)
     return "\n".join(parts) + "\n"
@@ -66,7 +72,11 @@ def _beside(lines: Sequence[Line]) -> Iterator[str]:
 def _mine(lines: Sequence[Line], beside: Line) -> float:
     """Our seconds for the same work: on the same symbols, or on all where the line's seconds are scaled to all."""
     symbols = panel.SYMBOLS if beside.scale != 1 else beside.symbols
-    same = [line for line in lines if (line.work, line.engine, line.symbols) == (beside.work, "ours", symbols)]
+    same = [
+        line
+        for line in lines
+        if (line.work, line.engine, line.symbols) == (beside.work, "ours", symbols)
+    ]
     return statistics.median(line.seconds for line in same)
 
 
@@ -81,9 +91,13 @@ def _row(line: Line, mine: float) -> str:
     return f"| {NAMES[line.engine]} | {line.symbols} | {line.seconds:.4f}{mark} | {ratio} | {numbers} |"
 
 
-def _growth(lines: Sequence[Line], grown: Mapping[str, Line], product: Mapping[str, Any]) -> Iterator[str]:
+def _growth(
+    lines: Sequence[Line], grown: Mapping[str, Line], product: Mapping[str, Any]
+) -> Iterator[str]:
     whole = min(
-        line.seconds for line in lines if (line.work, line.engine, line.symbols) == ("w1", "ours", panel.SYMBOLS)
+        line.seconds
+        for line in lines
+        if (line.work, line.engine, line.symbols) == ("w1", "ours", panel.SYMBOLS)
     )
     yield "\n## Growth\n"
     yield "| twice the | W1 takes | W4 takes |"

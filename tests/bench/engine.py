@@ -1,7 +1,7 @@
 """One engine on one workload, in a process of its own.
 
-`python -m tests.bench.engine ENGINE WORK FOLDER SYMBOLS BARS RUNS` prints one JSON object: import and first call in
-seconds, warm runs, trades, P&L, peak memory. Started by research.py.
+`python -m tests.bench.engine ENGINE WORK FOLDER SYMBOLS BARS RUNS` prints one JSON object: import
+and first call in seconds, warm runs, trades, P&L, peak memory. Started by research.py.
 """
 
 from __future__ import annotations

@@ -14,12 +14,19 @@ from typing import Any
 
 import structlog
 
-from shared.domain.sizing import Sizing, SizingMethod
+from shared.domain.risk.sizing import Sizing, SizingMethod
 from shared.schemas import messages as m
 from tests.builders import scan_ref
-from tests.services.risk_gate.desk import LOOSE, account_seen, completed, gate_settings, quote_of, signal
-from tests.services.risk_gate.floor import Floor, started
-from tests.services.risk_gate.test_gate_restarts import OPENED
+from tests.integration.risk_gate.floor import Floor, started
+from tests.unit.risk_gate.desk import (
+    LOOSE,
+    account_seen,
+    completed,
+    gate_settings,
+    quote_of,
+    signal,
+)
+from tests.unit.risk_gate.test_gate_restarts import OPENED
 
 RUNS = 3
 SIGNALS = 1800
@@ -36,7 +43,9 @@ def measured(tables: dict[str, dict[str, Any]]) -> tuple[float, int]:
     gate.turn(0)
     symbols = [f"S{number // 2:03}" for number in range(SIGNALS)]
     wishes = [
-        signal(symbol, strategy=("donchian", "turtle_soup")[number % 2], score=Decimal(number) / 7919)
+        signal(
+            symbol, strategy=("donchian", "turtle_soup")[number % 2], score=Decimal(number) / 7919
+        )
         for number, symbol in enumerate(symbols)
     ]
     starts = range(0, SIGNALS, PART)
@@ -46,7 +55,9 @@ def measured(tables: dict[str, dict[str, Any]]) -> tuple[float, int]:
     cuts = range(0, len(names), PART)
     for part, start in enumerate(cuts, 1):
         found = tuple(quote_of(name, scan_ref()) for name in names[start : start + PART])
-        floor.write(m.QuotesSeen(scan=scan_ref(), part=part, parts=len(cuts), quotes=found, unquoted=()))
+        floor.write(
+            m.QuotesSeen(scan=scan_ref(), part=part, parts=len(cuts), quotes=found, unquoted=())
+        )
     begun = time.perf_counter()
     gate.turn(0)
     taken = time.perf_counter() - begun

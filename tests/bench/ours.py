@@ -1,7 +1,7 @@
 """W1 to W3 by the product's means: its indicator kernels, its way of compiling, one walk along each symbol's row.
 
-The rules of these workloads are not the product's (no shared cash, a stop known only at the entry): they are chosen
-so that other libraries can do the same work. W4 and W5 are the product itself.
+The rules of these workloads are not the product's (no shared cash, a stop known only at the entry):
+they are chosen so that other libraries can do the same work. W4 and W5 are the product itself.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.compiled import compiled
-from shared.domain.indicator_kernels import (
+from shared.domain.arrays.indicator_kernels import (
     Floats,
     average_true_range,
     highest_before,
@@ -24,6 +23,7 @@ from shared.domain.indicator_kernels import (
     moving_average,
     relative_strength,
 )
+from shared.domain.arrays.jit import compiled
 from tests.bench.rules import ATR, COST, FAST, IBS_BARS, MONEY, OUT_AT, SETS, SLOW, TREND, windows
 
 POOL = ThreadPoolExecutor(os.cpu_count() or 1)
@@ -50,7 +50,9 @@ def trade(
 
 
 @compiled
-def exit_of(o: Floats, lo: Floats, leave: Flags, entry: int, stop: float, bars: int) -> tuple[int, float]:
+def exit_of(
+    o: Floats, lo: Floats, leave: Flags, entry: int, stop: float, bars: int
+) -> tuple[int, float]:
     """(bar, price before costs); -1 if it is open at the end."""
     last = min(entry + bars, o.size - 1)
     for b in range(entry, last + 1):
@@ -62,7 +64,9 @@ def exit_of(o: Floats, lo: Floats, leave: Flags, entry: int, stop: float, bars: 
 
 
 @compiled
-def donchian_rows(o: Floats, h: Floats, lo: Floats, c: Floats, first: int, last: int) -> tuple[int, float]:
+def donchian_rows(
+    o: Floats, h: Floats, lo: Floats, c: Floats, first: int, last: int
+) -> tuple[int, float]:
     count, pnl, none = 0, 0.0, np.zeros(0, np.bool_)
     for row in range(first, last):
         atr = average_true_range(h[row], lo[row], c[row], ATR)
@@ -73,7 +77,9 @@ def donchian_rows(o: Floats, h: Floats, lo: Floats, c: Floats, first: int, last:
 
 
 @compiled
-def rsi_rows(o: Floats, h: Floats, lo: Floats, c: Floats, first: int, last: int) -> tuple[int, float]:
+def rsi_rows(
+    o: Floats, h: Floats, lo: Floats, c: Floats, first: int, last: int
+) -> tuple[int, float]:
     count, pnl = 0, 0.0
     for row in range(first, last):
         atr = average_true_range(h[row], lo[row], c[row], ATR)
@@ -125,7 +131,14 @@ def walked(
 
 @compiled
 def sets_rows(
-    o: Floats, h: Floats, lo: Floats, c: Floats, first: int, last: int, sets: Floats, windows: NDArray[np.int64]
+    o: Floats,
+    h: Floats,
+    lo: Floats,
+    c: Floats,
+    first: int,
+    last: int,
+    sets: Floats,
+    windows: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], Floats]:
     """(sets, windows) of closed trades and P&L."""
     counts = np.zeros((sets.shape[0], windows.shape[0]), np.int64)
@@ -143,8 +156,16 @@ def sets_rows(
                     signal = c[row] > highest_before(h[row], int(value))
                 else:
                     signal = ((rsi <= value) if kind == 1 else (ibs < value)) & trend
-            leave, bars = out if kind == 1 else none, 20 if kind == 0 else SLOW if kind == 1 else IBS_BARS
-            walked(chains(o[row], lo[row], c[row], atr, signal, leave, k, bars), windows, counts[s], pnls[s])
+            leave, bars = (
+                out if kind == 1 else none,
+                20 if kind == 0 else SLOW if kind == 1 else IBS_BARS,
+            )
+            walked(
+                chains(o[row], lo[row], c[row], atr, signal, leave, k, bars),
+                windows,
+                counts[s],
+                pnls[s],
+            )
     return counts, pnls
 
 
@@ -183,7 +204,9 @@ def w3(panel: dict[str, Any]) -> tuple[int, float]:
     counts, pnls = sum(part[0] for part in found), sum(part[1] for part in found)
     tests = np.arange(len(test)) + len(train)
     best = best_sets(pnls[:, : len(train)])
-    return sum(int(counts[each, tests].sum()) for each in best), sum(float(pnls[each, tests].sum()) for each in best)
+    return sum(int(counts[each, tests].sum()) for each in best), sum(
+        float(pnls[each, tests].sum()) for each in best
+    )
 
 
 def best_sets(trained: Any) -> list[Any]:

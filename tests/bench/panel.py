@@ -26,9 +26,15 @@ def made(symbols: int = SYMBOLS, bars: int = BARS) -> dict[str, Floats]:
     close = 100 * np.exp(np.cumsum(overnight + within, axis=1))
     opening = close / np.exp(within)
     reach = np.abs(draw.standard_normal((2, symbols, bars))) * daily * 0.5
-    high, low = np.maximum(opening, close) * (1 + reach[0]), np.minimum(opening, close) * (1 - reach[1])
+    high, low = (
+        np.maximum(opening, close) * (1 + reach[0]),
+        np.minimum(opening, close) * (1 - reach[1]),
+    )
     fields = dict(zip(FIELDS, (opening, high, low, close), strict=True))
-    return {name: np.ascontiguousarray(np.round(np.maximum(values, 0.01), 4)) for name, values in fields.items()}
+    return {
+        name: np.ascontiguousarray(np.round(np.maximum(values, 0.01), 4))
+        for name, values in fields.items()
+    }
 
 
 def write(folder: Path) -> None:
@@ -39,5 +45,7 @@ def write(folder: Path) -> None:
 
 def mapped(folder: Path, symbols: int = SYMBOLS, bars: int = BARS) -> dict[str, Any]:
     """Memory maps of the first symbols and sessions; whole ones are contiguous."""
-    found = {name: np.load(folder / f"{name}.npy", mmap_mode="r")[:symbols, :bars] for name in FIELDS}
+    found = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r")[:symbols, :bars] for name in FIELDS
+    }
     return {name: np.ascontiguousarray(values) for name, values in found.items()}

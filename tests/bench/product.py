@@ -1,7 +1,7 @@
 """W4 and W5, the product's own: a backtest and a walk-forward of both canonical strategies, in this process.
 
-`python -m tests.bench.product BARS RUNS` prints one JSON object; with --archive FILE FOLDER it makes an archive,
-whose file:// URL is then BARS. Started by research.py.
+`python -m tests.bench.product BARS RUNS` prints one JSON object; with --archive FILE FOLDER it
+makes an archive, whose file:// URL is then BARS. Started by research.py.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from typing import Any
 
 import msgspec
 
-from services.research.chosen import chosen, signals_of
-from services.research.inputs import Inputs, StrategyInputs
-from services.research.local_runner import LocalRunner
-from services.research.market import Market, open_market
-from services.research.trials import Trials
-from services.research.walk_forward import WalkForward, plan, walk
-from shared.domain.bars import FIELDS, Panel
-from shared.domain.outcomes import outcomes, rank
-from shared.domain.performance import Metrics, measure
-from shared.domain.simulate import run
-from shared.runtime.bar_archive import BarArchive
-from shared.runtime.bar_files import read_bars
-from shared.runtime.settings import load_settings
+from services.research.data.dataset import Market, open_market
+from services.research.data.inputs import Inputs, StrategyInputs
+from services.research.engine.outcomes import outcomes, rank
+from services.research.engine.performance import Metrics, measure
+from services.research.engine.simulate import run
+from services.research.strategy_check.selection import chosen, signals_of
+from services.research.walk_forward.thread_runner import LocalRunner
+from services.research.walk_forward.trials import Trials
+from services.research.walk_forward.walk_forward import WalkForward, plan, walk
+from shared.domain.market.bars import FIELDS, Panel
+from shared.runtime.archive import writer
+from shared.runtime.archive.archive import BarArchive
+from shared.runtime.archive.bar_files import read_bars
+from shared.runtime.config.settings import load_settings
 from tests.bench.memory import peak
 
 NAMES = ("donchian", "turtle_soup")
@@ -88,7 +89,10 @@ def main(bars: str, runs: int) -> None:
     told["w4_first"], told["w4"], metrics = timed(lambda: w4(panel, asked), runs)
     told["w4_metrics"] = msgspec.to_builtins(metrics)
     told["peak"] = peak()
-    for name, (symbols, sessions) in {"symbols": (rows // 2, columns), "bars": (rows, columns // 2)}.items():
+    for name, (symbols, sessions) in {
+        "symbols": (rows // 2, columns),
+        "bars": (rows, columns // 2),
+    }.items():
         half = part(panel, symbols, sessions)
         told[f"w4_half_{name}"] = timed(lambda half=half: w4(half, asked), runs)[1]  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +112,7 @@ def from_archive(bars: str, runs: int) -> None:
 
 
 def archive(bars: str, folder: str) -> None:
-    BarArchive.create(Path(folder), read_bars(Path(bars)), basis="", source="")
+    writer.create(Path(folder), read_bars(Path(bars)), basis="", source="")
 
 
 if __name__ == "__main__":

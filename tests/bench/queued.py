@@ -1,6 +1,7 @@
 """The walk-forward through the queue: a small job beside the local run, a big grid with one worker and with two.
 
-`python -m tests.bench.queued BARS RUNS` prints one JSON object. Started by research.py; needs redis-server.
+`python -m tests.bench.queued BARS RUNS` prints one JSON object. Started by research.py; needs
+redis-server.
 """
 
 from __future__ import annotations
@@ -20,17 +21,23 @@ from typing import Any
 
 import msgspec
 
-from services.research.inputs import Inputs
-from services.research.jobs import QUEUE, QueueRunner, connected
-from services.research.local_runner import LocalRunner
-from services.research.market import Market, open_market
-from services.research.trials import Trials
-from services.research.walk_forward import Plan, Runner, WalkForward, plan, walk
-from shared.runtime.settings import load_settings
+from services.research.data.dataset import Market, open_market
+from services.research.data.inputs import Inputs
+from services.research.walk_forward.queue_runner import QUEUE, QueueRunner, connected
+from services.research.walk_forward.thread_runner import LocalRunner
+from services.research.walk_forward.trials import Trials
+from services.research.walk_forward.walk_forward import Plan, Runner, WalkForward, plan, walk
+from shared.runtime.config.settings import load_settings
 from tests.bench.product import NAMES, inputs
 from tests.servers import redis_server
 
-BIG = {"donchian": {"lookback": tuple(range(20, 68, 4)), "stop_mult": (1.5, 2.0, 2.5, 3.0), "r_multiple": (2.0, 3.0)}}
+BIG = {
+    "donchian": {
+        "lookback": tuple(range(20, 68, 4)),
+        "stop_mult": (1.5, 2.0, 2.5, 3.0),
+        "r_multiple": (2.0, 3.0),
+    }
+}
 
 
 @contextmanager
@@ -55,7 +62,9 @@ def planned(market: Market, asked: Inputs, cash: int, grids: Any) -> Plan:
     settings = load_settings({})
     strategies = tuple(each for each in asked.strategies if each.name in grids)
     own = msgspec.structs.replace(asked, cash=Decimal(cash), strategies=strategies)
-    wanted = WalkForward(inputs=own, train=252, test=63, anchored=False, objective="sharpe", grids=grids)
+    wanted = WalkForward(
+        inputs=own, train=252, test=63, anchored=False, objective="sharpe", grids=grids
+    )
     return plan(wanted, market, settings)
 
 
@@ -72,11 +81,17 @@ def main(bars: str, runs: int) -> None:
     small = {name: table[name] for name in NAMES}
     told: dict[str, Any] = {"sets": planned(market, asked, 1, BIG).trials}
     # as in the compose file: what is lost with a server is made again
-    with redis_server(config={"appendonly": "no"}) as server, tempfile.TemporaryDirectory() as folder:
+    with (
+        redis_server(config={"appendonly": "no"}) as server,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         fresh = iter(range(100_000, 200_000))
 
         def queued(grids: Any) -> float:
-            return seconds(planned(market, asked, next(fresh), grids), QueueRunner(server.url, say=lambda _: None))
+            return seconds(
+                planned(market, asked, next(fresh), grids),
+                QueueRunner(server.url, say=lambda _: None),
+            )
 
         def local(grids: Any) -> float:
             place = next(fresh)

@@ -1,7 +1,7 @@
 """Research beside its peers, one run: `make bench` writes docs/BENCHMARKS.md. Asserts nothing.
 
-Every engine reads the same files in a process of its own; times are medians of warm runs, and trades and P&L stand
-beside them, so that it shows whether the same work was done.
+Every engine reads the same files in a process of its own; times are medians of warm runs, and
+trades and P&L stand beside them, so that it shows whether the same work was done.
 """
 
 from __future__ import annotations
@@ -51,13 +51,21 @@ class Line:
 
 
 def engine(
-    folder: Path, name: str, work: str, *, symbols: int = panel.SYMBOLS, bars: int = panel.BARS, runs: int = RUNS
+    folder: Path,
+    name: str,
+    work: str,
+    *,
+    symbols: int = panel.SYMBOLS,
+    bars: int = panel.BARS,
+    runs: int = RUNS,
 ) -> Line:
     python = Path(sys.executable) if name == "ours" else PEERS
     command = [str(python), "-W", "ignore", "-m", "tests.bench.engine", name, work, str(folder)]
     found = _json([*command, str(symbols), str(bars), str(runs)]) if python.exists() else None
     print(f"  {name} {work} {symbols} x {bars}", flush=True)
-    return Line(name, work, symbols, found, panel.SYMBOLS / symbols if name == "backtesting" else 1.0)
+    return Line(
+        name, work, symbols, found, panel.SYMBOLS / symbols if name == "backtesting" else 1.0
+    )
 
 
 def beside(folder: Path) -> list[Line]:
@@ -77,7 +85,10 @@ def beside(folder: Path) -> list[Line]:
 
 def growth(folder: Path) -> dict[str, Line]:
     half = {"symbols": (panel.SYMBOLS // 2, panel.BARS), "bars": (panel.SYMBOLS, panel.BARS // 2)}
-    return {name: engine(folder, "ours", "w1", symbols=size[0], bars=size[1]) for name, size in half.items()}
+    return {
+        name: engine(folder, "ours", "w1", symbols=size[0], bars=size[1])
+        for name, size in half.items()
+    }
 
 
 def cold(command: list[str], runs: int = SLOW_RUNS) -> dict[str, float]:
@@ -86,7 +97,9 @@ def cold(command: list[str], runs: int = SLOW_RUNS) -> dict[str, float]:
     for _ in range(runs):
         begun = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "services.console.cli.app", *command], cwd=ROOT, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "services.console.cli.app", *command],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -101,7 +114,8 @@ def commands(bars: str, folder: Path) -> dict[str, dict[str, float]]:
     """Whole commands, each from a cold start; a walk-forward begins anew each time."""
     outs = iter(range(100))
     walks = [
-        cold(["walk-forward", "--bars", bars, "--out", str(folder / str(next(outs))), "--json"], 1) for _ in "123"
+        cold(["walk-forward", "--bars", bars, "--out", str(folder / str(next(outs))), "--json"], 1)
+        for _ in "123"
     ]
     report = ["--out", str(folder / "backtest")]
     return {
@@ -121,15 +135,32 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # in a process of its own: a child's peak memory begins with that of whoever starts it
-        _run([sys.executable, "-c", f"from tests.bench.panel import *; write(Path({name!r}) / 'panel')"])
+        _run(
+            [
+                sys.executable,
+                "-c",
+                f"from tests.bench.panel import *; write(Path({name!r}) / 'panel')",
+            ]
+        )
         lines = beside(folder / "panel")
         grown = growth(folder / "panel")
         source = str(bars) if bars.exists() else "sample"
         product = _json([sys.executable, "-m", "tests.bench.product", source, str(RUNS)])
         if bars.exists():
-            _run([sys.executable, "-m", "tests.bench.product", "--archive", source, str(folder / "archive")])
+            _run(
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.bench.product",
+                    "--archive",
+                    source,
+                    str(folder / "archive"),
+                ]
+            )
             url = f"file://{folder / 'archive'}"
-            product["archive"] = _json([sys.executable, "-m", "tests.bench.product", url, str(RUNS)])
+            product["archive"] = _json(
+                [sys.executable, "-m", "tests.bench.product", url, str(RUNS)]
+            )
         whole = commands(source, folder)
         queue = None
         if shutil.which("redis-server"):
@@ -147,7 +178,9 @@ def _json(command: list[str]) -> dict[str, Any]:
 
 def _run(command: list[str]) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     return done.stdout

@@ -1,6 +1,7 @@
 """Speed and memory of the whole stack, measured from outside: `make bench`. Prints; asserts nothing.
 
-Sessions a second through the real streams (fsync always), resident memory of each service at the end, image size.
+Sessions a second through the real streams (fsync always), resident memory of each service at the
+end, image size.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.console.demo import DemoOptions, DemoResult, run_demo
-from services.console.embedded import EmbeddedStack
-from services.console.tally import Tally
+from services.console.stack.local_stack import EmbeddedStack
+from services.console.views.run_summary import Tally
 
 RUNS = 3
 SESSIONS = 250
@@ -63,13 +64,18 @@ def resident(stack: EmbeddedStack) -> dict[str, int]:
             status = Path(f"/proc/{process.pid}/status").read_text()
         except OSError:
             continue
-        found[name] = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) // 1024
+        found[name] = (
+            next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+            // 1024
+        )
     return found
 
 
 def one_run() -> tuple[DemoResult, Meter]:
     meter = Meter()
-    result = run_demo(DemoOptions(sessions=SESSIONS), started=meter.started, say=lambda _: None, show=meter.show)
+    result = run_demo(
+        DemoOptions(sessions=SESSIONS), started=meter.started, say=lambda _: None, show=meter.show
+    )
     return result, meter
 
 
@@ -77,7 +83,10 @@ def image_mib() -> int | None:
     if shutil.which("docker") is None:
         return None
     shown = subprocess.run(
-        ["docker", "image", "inspect", "kobe81:local", "-f", "{{.Size}}"], capture_output=True, text=True, check=False
+        ["docker", "image", "inspect", "kobe81:local", "-f", "{{.Size}}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return int(shown.stdout) >> 20 if shown.returncode == 0 else None
 
@@ -91,7 +100,9 @@ def main() -> int:
     )
     each = ", ".join(f"{rate:.1f}" for rate in rates)
     print(f"sessions a second, start excluded: median {statistics.median(rates):.1f} ({each})")
-    print(f"sound (chain verifies, nothing doubled, positions equal): {all(result.sound for result, _ in runs)}")
+    print(
+        f"sound (chain verifies, nothing doubled, positions equal): {all(result.sound for result, _ in runs)}"
+    )
     print("resident memory at the end of the last run, MiB (limit):")
     for name, mib in runs[-1][1].memory.items():
         limit = LIMITS_MIB.get(name)

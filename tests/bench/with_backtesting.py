@@ -1,7 +1,7 @@
 """W1 and W2 with backtesting.py, one symbol after another as it is made. Runs in .bench-venv.
 
-Its stop must be named when the order is placed; so that it is the stop of the rules (known at the open) the open of
-the next bar is looked up. Slippage is charged as commission: the same money.
+Its stop must be named when the order is placed; so that it is the stop of the rules (known at the
+open) the open of the next bar is looked up. Slippage is charged as commission: the same money.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from backtesting import Backtest, Strategy
 
-from shared.domain.indicator_kernels import (
+from shared.domain.arrays.indicator_kernels import (
     average_true_range,
     highest_before,
     moving_average,
@@ -42,7 +42,12 @@ class Rules(Strategy):  # type: ignore[misc]
         if self.position:
             if t - self.trades[0].entry_bar >= self.bars - 1 or self.leave[t]:
                 self.trades[0].close()
-        elif self.signal[t] and t + 1 < len(self.opens) and self.away[t] > 0 and self.data.Close[-1] <= MONEY:
+        elif (
+            self.signal[t]
+            and t + 1 < len(self.opens)
+            and self.away[t] > 0
+            and self.data.Close[-1] <= MONEY
+        ):
             close = self.data.Close[-1]
             stop = min(self.opens[t + 1] - self.away[t], close * 0.9999)
             self.buy(size=int(MONEY // close), sl=stop)
@@ -57,7 +62,9 @@ def traded(p: dict[str, Any], row: int, signal: Any, leave: Any, bars: int) -> t
     away = 2.0 * average_true_range(p["high"][row], p["low"][row], p["close"][row], ATR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        run = Backtest(frame, Rules, cash=CASH, commission=lambda size, price: abs(size) * price * COST)
+        run = Backtest(
+            frame, Rules, cash=CASH, commission=lambda size, price: abs(size) * price * COST
+        )
         found = run.run(signal=signal, leave=leave, away=away, opens=p["open"][row], bars=bars)
     return len(found["_trades"]), float(found["_trades"]["PnL"].sum())
 

@@ -71,12 +71,20 @@ def order_nb(
 ) -> Any:
     col, i = c.from_col, c.i
     if c.last_position[col] > 0:
-        due = entered[col] < i and (i - entered[col] >= bars or (leave.size > 0 and leave[i - 1, col]))
+        due = entered[col] < i and (
+            i - entered[col] >= bars or (leave.size > 0 and leave[i - 1, col])
+        )
         if due or lo[i, col] <= stop[col]:
             sold[col] = i
             price = o[i, col] if due else min(o[i, col], stop[col])
             return col, nb.order_nb(size=-c.last_position[col], price=price, slippage=COST)
-    elif sold[col] != i and i > 0 and signal[i - 1, col] and away[i - 1, col] > 0 and cl[i - 1, col] <= MONEY:
+    elif (
+        sold[col] != i
+        and i > 0
+        and signal[i - 1, col]
+        and away[i - 1, col] > 0
+        and cl[i - 1, col] <= MONEY
+    ):
         entered[col], stop[col] = i, o[i, col] - away[i - 1, col]
         size = np.floor(MONEY / cl[i - 1, col])
         return col, nb.order_nb(size=size, price=o[i, col], slippage=COST)
@@ -130,7 +138,9 @@ def w2(p: dict[str, Any]) -> tuple[int, float]:
     away = 2.0 * wilder_atr(p["high"], p["low"], p["close"], ATR)
     rsi = wilder_rsi(p["close"], 2)
     trend = p["close"] > generic.rolling_mean_nb(p["close"], TREND)
-    return traded(p, np.asfortranarray((rsi <= 10) & trend), np.asfortranarray(rsi >= OUT_AT), away, 5)
+    return traded(
+        p, np.asfortranarray((rsi <= 10) & trend), np.asfortranarray(rsi >= OUT_AT), away, 5
+    )
 
 
 def w3(p: dict[str, Any]) -> tuple[int, float]:
@@ -139,20 +149,28 @@ def w3(p: dict[str, Any]) -> tuple[int, float]:
     rsi = wilder_rsi(p["close"], 2)
     trend = p["close"] > generic.rolling_mean_nb(p["close"], TREND)
     span = p["high"] - p["low"]
-    ibs = np.divide(p["close"] - p["low"], span, out=np.full(span.shape, np.nan), where=span > 0).round(10)
+    ibs = np.divide(
+        p["close"] - p["low"], span, out=np.full(span.shape, np.nan), where=span > 0
+    ).round(10)
     out = np.asfortranarray(rsi >= OUT_AT)
 
     def windowed(s: int, wanted: Sequence[tuple[int, int]]) -> list[tuple[int, float]]:
         kind, value, k = SETS[s]
-        signal = p["close"] > highest_before(p, int(value)) if kind == 0 else (rsi if kind == 1 else ibs)
-        signal = signal if kind == 0 else ((signal <= value) if kind == 1 else (signal < value)) & trend
+        signal = (
+            p["close"] > highest_before(p, int(value)) if kind == 0 else (rsi if kind == 1 else ibs)
+        )
+        signal = (
+            signal if kind == 0 else ((signal <= value) if kind == 1 else (signal < value)) & trend
+        )
         bars = 20 if kind == 0 else SLOW if kind == 1 else IBS_BARS
         leave, away = out if kind == 1 else NONE, k * atr
         return [traded(*cut_to(p, signal, leave, away, window), bars) for window in wanted]
 
     trained = np.array([[pnl for _, pnl in windowed(s, train)] for s in range(len(SETS))])
     found = [
-        windowed(int(s), [window])[0] for best in best_sets(trained) for s, window in zip(best, test, strict=True)
+        windowed(int(s), [window])[0]
+        for best in best_sets(trained)
+        for s, window in zip(best, test, strict=True)
     ]
     return sum(each[0] for each in found), sum(each[1] for each in found)
 

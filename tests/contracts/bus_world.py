@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.runtime.bus import Bus, Entry, Step
+from shared.runtime.bus.memory_bus import MemoryBus
+from shared.runtime.bus.memory_server import MemoryServer
+from shared.runtime.bus.protocol import Bus, Entry, Step
+from shared.runtime.bus.redis_bus import RedisBus
+from shared.runtime.bus.redis_connection import Address, RedisConnection
 from shared.runtime.clock import ManualClock
-from shared.runtime.memory_bus import MemoryBus
-from shared.runtime.memory_server import MemoryServer
-from shared.runtime.provision_streams import init_streams
-from shared.runtime.redis_bus import RedisBus
-from shared.runtime.redis_connection import Address, RedisConnection
+from shared.runtime.provisioning.streams import init_streams
 from shared.schemas.streams import ServiceName, Stream
 
 GATE, ENGINE, EXECUTOR = ServiceName.RISK_GATE, ServiceName.SIGNAL_ENGINE, ServiceName.EXECUTOR
@@ -52,7 +52,11 @@ class World:
             Stream.EXECUTIONS: EXECUTOR,
         }[stream]
         speaker = self.holder(writer, "speaker")
-        speaker.commit(Step(version=speaker.load().version, outputs=[(stream, {"text": text}) for text in texts]))
+        speaker.commit(
+            Step(
+                version=speaker.load().version, outputs=[(stream, {"text": text}) for text in texts]
+            )
+        )
         speaker.release()
 
 
@@ -65,7 +69,9 @@ def memory_world() -> World:
         server.streams.pop(key, None)
 
     return World(
-        make=lambda service, instance, lease: MemoryBus(server, service, instance, lease_seconds=lease),
+        make=lambda service, instance, lease: MemoryBus(
+            server, service, instance, lease_seconds=lease
+        ),
         hset=lambda key, name, text: server.hash(key).update({name: text}),
         delete=delete,
         trim=server.trim,

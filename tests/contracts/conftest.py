@@ -32,8 +32,12 @@ def server_urls() -> Iterator[Callable[[str], str]]:
         yield url
 
 
-@pytest.fixture(params=["memory", "redis-server", "valkey", pytest.param("container", marks=pytest.mark.docker)])
-def world(request: pytest.FixtureRequest, server_urls: Callable[[str], str], tmp_path: Path) -> Iterator[World]:
+@pytest.fixture(
+    params=["memory", "redis-server", "valkey", pytest.param("container", marks=pytest.mark.docker)]
+)
+def world(
+    request: pytest.FixtureRequest, server_urls: Callable[[str], str], tmp_path: Path
+) -> Iterator[World]:
     if request.param == "memory":
         yield memory_world()
     else:

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from shared.runtime.bus import Fields, KillView
+from shared.runtime.bus.memory_bus import MemoryBus
+from shared.runtime.bus.memory_server import MemoryServer
+from shared.runtime.bus.protocol import Fields, KillView
+from shared.runtime.bus.redis_bus import RedisBus
+from shared.runtime.bus.redis_connection import Address
 from shared.runtime.clock import ManualClock
-from shared.runtime.kill_latch import KillLatch
-from shared.runtime.kill_line import RedisKillLine
-from shared.runtime.kill_resume import resume, resume_in_memory
-from shared.runtime.memory_bus import MemoryBus
-from shared.runtime.memory_latch import MemoryLatch
-from shared.runtime.memory_server import MemoryServer
-from shared.runtime.provision_streams import init_streams
-from shared.runtime.redis_bus import RedisBus
-from shared.runtime.redis_connection import Address
+from shared.runtime.kill.channel import RedisKillLine
+from shared.runtime.kill.latch import KillLatch
+from shared.runtime.kill.memory_latch import MemoryLatch
+from shared.runtime.kill.resume import resume, resume_in_memory
+from shared.runtime.provisioning.streams import init_streams
 from shared.schemas.streams import KILL_CHANNEL, KILL_LOG, ServiceName
 from shared.schemas.values import Mode
 from tests.servers import Server
@@ -78,10 +78,19 @@ def memory_world(folder: Path) -> Iterator[World]:
     )
 
 
-def started(server: Server, name: ServiceName, state: Path, file: Path, mode: Mode = Mode.PAPER) -> KillLatch:
-    latch = KillLatch(RedisKillLine(Address.parse(server.url)), name, mode=mode, state_dir=state, kill_file=file)
+def started(
+    server: Server, name: ServiceName, state: Path, file: Path, mode: Mode = Mode.PAPER
+) -> KillLatch:
+    latch = KillLatch(
+        RedisKillLine(Address.parse(server.url)), name, mode=mode, state_dir=state, kill_file=file
+    )
     latch.start()
-    eventually(lambda: not set(latch.reasons()) & {"not listening to the kill channel", "no latch read for 500 ms"})
+    eventually(
+        lambda: (
+            not set(latch.reasons())
+            & {"not listening to the kill channel", "no latch read for 500 ms"}
+        )
+    )
     return latch
 
 
@@ -98,7 +107,9 @@ def redis_world(server: Server, folder: Path) -> Iterator[World]:
     world = World(
         make=lambda name, state, file: started(server, name, state, file),
         end=stop,
-        publish=lambda payload: admin.one("PUBLISH", KILL_CHANNEL, payload.encode("utf-8", "surrogateescape")),
+        publish=lambda payload: admin.one(
+            "PUBLISH", KILL_CHANNEL, payload.encode("utf-8", "surrogateescape")
+        ),
         delete=lambda key: admin.one("DEL", key),
         resume=lambda seen: resume(admin, seen, by="operator", why="checked"),
         log=lambda: list(reader.stream_after(KILL_LOG, "0", 100)),

@@ -9,21 +9,21 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from services.executor.brokers.alpaca import AlpacaBroker
-from services.executor.brokers.contract import Broker, Fate, Kind, OrderRequest
-from services.executor.brokers.deadline_http import DeadlineHttp
-from services.executor.brokers.request_budget import RequestBudget
-from services.sim_broker.api import create_app
-from services.sim_broker.desk import Desk
-from services.sim_broker.exchange import Exchange
-from services.sim_broker.faults import Fault, FaultKind
-from shared.domain.ids import CLIENT_ORDER_PREFIX
+from services.executor.brokers.alpaca.broker import AlpacaBroker
+from services.executor.brokers.alpaca.http import DeadlineHttp
+from services.executor.brokers.alpaca.rate_limit import RequestBudget
+from services.executor.brokers.protocol import Broker, Fate, Kind, OrderRequest
+from services.sim_broker.exchange.exchange import Exchange
+from services.sim_broker.fault_injection import Fault, FaultKind
+from services.sim_broker.http.app import create_app
+from services.sim_broker.simulator import Desk
+from shared.domain.trading.ids import CLIENT_ORDER_PREFIX
 from shared.runtime.clock import ManualClock, SystemClock
-from shared.runtime.http import Server
+from shared.runtime.observability.health_server import Server
 from shared.schemas.values import OrderStatus, Side, Stage
 from tests.builders import NOON
-from tests.services.executor.fake_broker import FakeBroker
-from tests.services.sim_broker.bar_table import DAYS, BarTable, bar
+from tests.unit.executor.fake_broker import FakeBroker
+from tests.unit.sim_broker.bar_table import DAYS, BarTable, bar
 
 
 @dataclass
@@ -52,7 +52,9 @@ def simulated() -> Iterator[World]:
     desk.advance(DAYS[0], Stage.OPEN, None)
     server = Server(create_app(desk), "127.0.0.1", 0).start()
     http, clock = DeadlineHttp(f"http://127.0.0.1:{server.port}", {}), SystemClock()
-    broker = AlpacaBroker(http, budget=RequestBudget(per_minute=9999, reserved=30, clock=clock), clock=clock)
+    broker = AlpacaBroker(
+        http, budget=RequestBudget(per_minute=9999, reserved=30, clock=clock), clock=clock
+    )
 
     def stop() -> None:
         for stage in (Stage.OPEN, Stage.BAR):
@@ -105,7 +107,9 @@ def test_an_immediate_order_that_is_not_reached_ends_canceled_and_unfilled(world
 
 
 @pytest.mark.parametrize("shares", [1, 5])
-def test_an_immediate_order_filled_in_part_ends_canceled_with_its_fill(world: World, shares: int) -> None:
+def test_an_immediate_order_filled_in_part_ends_canceled_with_its_fill(
+    world: World, shares: int
+) -> None:
     world.partial(shares)
     world.broker.submit(order())
     view = world.broker.order_by_client_id(f"{CLIENT_ORDER_PREFIX}1")
@@ -125,7 +129,9 @@ def test_a_protection_rests_until_it_is_canceled(world: World, kind: Kind) -> No
     world.broker.submit(order())
     placed = world.broker.submit(protection(kind))
     assert placed.order is not None
-    assert [each.client_order_id for each in world.broker.open_orders().ours] == [f"{CLIENT_ORDER_PREFIX}2"]
+    assert [each.client_order_id for each in world.broker.open_orders().ours] == [
+        f"{CLIENT_ORDER_PREFIX}2"
+    ]
     world.broker.cancel(placed.order.broker_order_id)
     view = world.broker.order(placed.order.broker_order_id)
     assert view is not None
@@ -134,14 +140,20 @@ def test_a_protection_rests_until_it_is_canceled(world: World, kind: Kind) -> No
 
 
 @pytest.mark.parametrize("kind", [Kind.STOP, Kind.STOP_AND_TARGET])
-def test_a_protection_that_is_hit_shows_its_fill_and_the_position_is_gone(world: World, kind: Kind) -> None:
+def test_a_protection_that_is_hit_shows_its_fill_and_the_position_is_gone(
+    world: World, kind: Kind
+) -> None:
     world.broker.submit(order())
     placed = world.broker.submit(protection(kind))
     world.stop()
     assert placed.order is not None
     view = world.broker.order(placed.order.broker_order_id)
     assert view is not None
-    assert (view.status, view.filled_qty, view.average_price) == (OrderStatus.FILLED, 6, Decimal("89.95"))
+    assert (view.status, view.filled_qty, view.average_price) == (
+        OrderStatus.FILLED,
+        6,
+        Decimal("89.95"),
+    )
     assert world.broker.positions() == ()
 
 

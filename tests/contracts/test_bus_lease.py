@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.runtime.bus import Fenced, Step
+from shared.runtime.bus.protocol import Fenced, Step
 from tests.contracts.bus_world import LEASE, World
 
 

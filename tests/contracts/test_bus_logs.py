@@ -6,8 +6,16 @@ import json
 
 import pytest
 
-from shared.runtime.bus import Step
-from shared.schemas.streams import DEAD, KILL_LOG, KILL_RESUME, READS, ServiceName, Stream, state_key
+from shared.runtime.bus.protocol import Step
+from shared.schemas.streams import (
+    DEAD,
+    KILL_LOG,
+    KILL_RESUME,
+    READS,
+    ServiceName,
+    Stream,
+    state_key,
+)
 from tests.contracts.bus_world import EXECUTOR, World, all_of, read, texts
 
 
@@ -45,7 +53,9 @@ def finish_everywhere(world: World, stream: Stream) -> None:
             bus.commit(Step(version=bus.load().version, acks=read(bus, 100)))
 
 
-def test_a_writer_trims_only_what_the_auditor_has_and_every_group_has_finished(world: World) -> None:
+def test_a_writer_trims_only_what_the_auditor_has_and_every_group_has_finished(
+    world: World,
+) -> None:
     world.say(Stream.EXECUTIONS, "one", "two", "three")
     writer = world.bus(EXECUTOR)
     ids = [entry_id for entry_id, _ in writer.stream_after(Stream.EXECUTIONS, "0", 10)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from shared.runtime.bus import Step
+from shared.runtime.bus.protocol import Step
 from shared.schemas.streams import READS, ServiceName, Stream
 from tests.contracts.bus_world import GATE, LEASE, World, read, texts
 
@@ -21,7 +21,9 @@ def test_a_batch_stands_in_the_order_in_which_the_service_reads_its_streams(worl
     world.say(Stream.SCHEDULE, "schedule")
     entries = read(world.holder())
     assert texts(entries) == ["control", "executions", "schedule", "signals"]
-    assert [entry.stream for entry in entries] == [stream for stream in READS[GATE] if stream != Stream.QUOTES]
+    assert [entry.stream for entry in entries] == [
+        stream for stream in READS[GATE] if stream != Stream.QUOTES
+    ]
 
 
 def test_a_batch_holds_at_most_count_of_each_stream(world: World) -> None:
@@ -55,7 +57,9 @@ def test_what_was_acknowledged_never_comes_back_not_even_after_a_restart(world: 
     assert texts(read(world.holder())) == ["two"]
 
 
-def test_after_a_restart_own_pending_entries_come_first_and_count_their_deliveries(world: World) -> None:
+def test_after_a_restart_own_pending_entries_come_first_and_count_their_deliveries(
+    world: World,
+) -> None:
     world.say(Stream.SIGNALS, "one")
     read(world.holder())
     world.say(Stream.CONTROL, "later")
@@ -83,7 +87,9 @@ def test_pending_entries_come_in_pages(world: World) -> None:
     assert (texts(first), texts(read(restarted, count=2))) == (["one", "two"], ["three"])
 
 
-def test_a_new_holder_takes_over_what_a_dead_replica_left_at_once_and_in_order(world: World) -> None:
+def test_a_new_holder_takes_over_what_a_dead_replica_left_at_once_and_in_order(
+    world: World,
+) -> None:
     world.say(Stream.SIGNALS, "one", "two")
     read(world.holder(instance="dead", lease=LEASE))
     world.say(Stream.SIGNALS, "three")

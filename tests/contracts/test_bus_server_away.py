@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from shared.domain.errors import TransientError
-from shared.runtime.bus import DeadLetter, Step
-from shared.runtime.provision_streams import init_streams
-from shared.runtime.redis_bus import RedisBus
-from shared.runtime.redis_connection import Address, RedisConnection
+from shared.runtime.bus.protocol import DeadLetter, Step
+from shared.runtime.bus.redis_bus import RedisBus
+from shared.runtime.bus.redis_connection import Address, RedisConnection
+from shared.runtime.provisioning.streams import init_streams
 from shared.schemas.envelope import Malformed, from_fields
 from shared.schemas.streams import DEAD, Stream
 from tests.contracts.bus_world import GATE, all_of, read, texts
@@ -20,7 +20,10 @@ from tests.servers import redis_server, valkey_binary
 
 @pytest.mark.parametrize("kind", ["redis-server", "valkey"])
 def test_after_kill_9_of_the_server_all_state_is_found_again(kind: str, tmp_path: Path) -> None:
-    with redis_server(valkey_binary() if kind == "valkey" else None) as server, closing(server.connection()) as admin:
+    with (
+        redis_server(valkey_binary() if kind == "valkey" else None) as server,
+        closing(server.connection()) as admin,
+    ):
         init_streams(admin, tmp_path / "genesis")
         admin.one("XADD", "kobe:signals", "*", "text", "one")
         admin.one("XADD", "kobe:signals", "*", "text", "two")
@@ -104,4 +107,6 @@ def test_bytes_that_are_no_text_reach_the_reader_as_an_entry(tmp_path: Path) -> 
             with pytest.raises(Malformed, match="not UTF-8"):
                 from_fields(entry.fields)
             bus.commit(Step(version=0, dead=[DeadLetter(entry, "no text")]))
-            assert [fields["reason"] for _, fields in bus.stream_after(DEAD, "0", 10)] == ["no text"]
+            assert [fields["reason"] for _, fields in bus.stream_after(DEAD, "0", 10)] == [
+                "no text"
+            ]

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from shared.runtime.bus import Bus, Conflict, DeadLetter, Entry, Fenced, Step
-from shared.runtime.memory_bus import MemoryBus
-from shared.runtime.redis_bus import RedisBus
+from shared.runtime.bus.memory_bus import MemoryBus
+from shared.runtime.bus.protocol import Bus, Conflict, DeadLetter, Entry, Fenced, Step
+from shared.runtime.bus.redis_bus import RedisBus
 from shared.schemas.streams import DEAD, KILL_LOG, KILL_RESUME, Stream, lease_key, state_key
 from tests.contracts.bus_world import GATE, LEASE, World, all_of, read
 
@@ -156,7 +156,12 @@ def test_of_two_gates_racing_on_one_state_only_one_wins_each_version(world: Worl
         for _ in range(10):
             record = clone.load()
             try:
-                clone.commit(Step(version=record.version, changed={"n": str(int(record.fields.get("n", 0)) + 1)}))
+                clone.commit(
+                    Step(
+                        version=record.version,
+                        changed={"n": str(int(record.fields.get("n", 0)) + 1)},
+                    )
+                )
                 taken.append(record.version)
             except Conflict:
                 pass
@@ -183,7 +188,14 @@ def test_poison_goes_to_the_dead_letters_without_harm_to_its_batch(world: World)
     world.say(Stream.SIGNALS, "good", "poison", "also good")
     bus = world.holder()
     first, poison, last = read(bus)
-    bus.commit(Step(version=0, changed={"n": "2"}, acks=[first, last], dead=[DeadLetter(poison, "unknown type")]))
+    bus.commit(
+        Step(
+            version=0,
+            changed={"n": "2"},
+            acks=[first, last],
+            dead=[DeadLetter(poison, "unknown type")],
+        )
+    )
     ((_, letter),) = bus.stream_after(DEAD, "0", 10)
     assert letter == {
         "stream": "kobe:signals",

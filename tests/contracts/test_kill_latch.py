@@ -30,15 +30,23 @@ def servers() -> Iterator[Callable[[str], Server]]:
 
         def server(kind: str) -> Server:
             if kind not in running:
-                running[kind] = stack.enter_context(redis_server(valkey_binary() if kind == "valkey" else None))
+                running[kind] = stack.enter_context(
+                    redis_server(valkey_binary() if kind == "valkey" else None)
+                )
             return running[kind]
 
         yield server
 
 
 @pytest.fixture(params=["memory", "redis-server", "valkey"])
-def world(request: pytest.FixtureRequest, servers: Callable[[str], Server], tmp_path: Path) -> Iterator[World]:
-    yield from memory_world(tmp_path) if request.param == "memory" else redis_world(servers(request.param), tmp_path)
+def world(
+    request: pytest.FixtureRequest, servers: Callable[[str], Server], tmp_path: Path
+) -> Iterator[World]:
+    yield from (
+        memory_world(tmp_path)
+        if request.param == "memory"
+        else redis_world(servers(request.param), tmp_path)
+    )
 
 
 def test_a_stack_that_was_just_made_runs(world: World) -> None:
@@ -61,7 +69,9 @@ def test_every_listening_service_halts_and_logs(world: World) -> None:
     world.publish("stop")
     for latch in latches:
         eventually(lambda latch=latch: halted(latch))  # type: ignore[misc]
-    eventually(lambda: {fields["by"] for _, fields in world.log()} == {"init", "risk-gate", "executor"})
+    eventually(
+        lambda: {fields["by"] for _, fields in world.log()} == {"init", "risk-gate", "executor"}
+    )
 
 
 PAYLOADS = {
@@ -148,7 +158,9 @@ def test_nobody_can_clear_a_kill_that_has_not_happened(world: World) -> None:
 
 
 @pytest.mark.parametrize("key", [KILL_LOG, KILL_RESUME])
-def test_without_the_kill_keys_everything_is_halted_and_cannot_be_resumed(world: World, key: str) -> None:
+def test_without_the_kill_keys_everything_is_halted_and_cannot_be_resumed(
+    world: World, key: str
+) -> None:
     latch = world.latch()
     world.delete(key)
     eventually(lambda: "kill keys absent" in latch.reasons())

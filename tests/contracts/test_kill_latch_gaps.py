@@ -6,11 +6,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from shared.runtime.kill_latch import KillLatch
-from shared.runtime.kill_line import RedisKillLine
-from shared.runtime.kill_resume import resume
-from shared.runtime.provision_streams import init_streams
-from shared.runtime.redis_connection import Address
+from shared.runtime.bus.redis_connection import Address
+from shared.runtime.kill.channel import RedisKillLine
+from shared.runtime.kill.latch import KillLatch
+from shared.runtime.kill.resume import resume
+from shared.runtime.provisioning.streams import init_streams
 from shared.schemas.streams import KILL_LOG
 from shared.schemas.values import Mode
 from tests.contracts.kill_world import (
@@ -23,7 +23,9 @@ from tests.contracts.kill_world import (
 from tests.servers import redis_server
 
 
-def test_while_redis_is_away_a_latch_is_halted_and_runs_again_when_it_is_back(tmp_path: Path) -> None:
+def test_while_redis_is_away_a_latch_is_halted_and_runs_again_when_it_is_back(
+    tmp_path: Path,
+) -> None:
     with redis_server() as server, closing(server.connection()) as admin:
         init_streams(admin, tmp_path / "genesis")
         latch = started(server, GATE, tmp_path / "gate", tmp_path / "KILL_SWITCH")
@@ -34,7 +36,9 @@ def test_while_redis_is_away_a_latch_is_halted_and_runs_again_when_it_is_back(tm
         latch.stop()
 
 
-def test_a_halt_while_redis_is_away_reaches_the_log_later_and_survives_a_restart(tmp_path: Path) -> None:
+def test_a_halt_while_redis_is_away_reaches_the_log_later_and_survives_a_restart(
+    tmp_path: Path,
+) -> None:
     with redis_server() as server, closing(server.connection()) as admin:
         init_streams(admin, tmp_path / "genesis")
         latch = started(server, GATE, tmp_path / "gate", tmp_path / "KILL_SWITCH")
@@ -45,7 +49,12 @@ def test_a_halt_while_redis_is_away_reaches_the_log_later_and_survives_a_restart
         again = started(server, GATE, tmp_path / "gate", tmp_path / "KILL_SWITCH")
         eventually(lambda: durable(again))
         with closing(server.connection()) as reader:
-            assert reader.one("XREVRANGE", KILL_LOG, "+", "-")[0][1] == ["by", "risk-gate", "why", "drift"]
+            assert reader.one("XREVRANGE", KILL_LOG, "+", "-")[0][1] == [
+                "by",
+                "risk-gate",
+                "why",
+                "drift",
+            ]
         again.stop()
 
 
@@ -66,7 +75,9 @@ def test_a_cut_listener_alone_trusts_another_that_listened_throughout(tmp_path: 
 def test_live_comes_up_halted_when_nobody_listened_and_paper_goes_on(tmp_path: Path) -> None:
     with redis_server() as server, closing(server.connection()) as admin:
         init_streams(admin, tmp_path / "genesis")
-        paper = started(server, EXECUTOR, tmp_path / "executor", tmp_path / "KILL_SWITCH", mode=Mode.PAPER)
+        paper = started(
+            server, EXECUTOR, tmp_path / "executor", tmp_path / "KILL_SWITCH", mode=Mode.PAPER
+        )
         assert paper.reasons() == ()
         paper.stop()
         live = started(server, GATE, tmp_path / "gate", tmp_path / "KILL_SWITCH", mode=Mode.LIVE)
@@ -90,7 +101,9 @@ def test_live_is_halted_after_the_server_was_restarted(tmp_path: Path) -> None:
         latch.stop()
 
 
-def test_after_flushall_everything_stays_halted_because_genesis_is_written_once(tmp_path: Path) -> None:
+def test_after_flushall_everything_stays_halted_because_genesis_is_written_once(
+    tmp_path: Path,
+) -> None:
     with redis_server() as server, closing(server.connection()) as admin:
         assert init_streams(admin, tmp_path / "genesis")
         admin.one("FLUSHALL")
@@ -104,7 +117,10 @@ def test_a_latch_knows_where_it_stands_as_soon_as_it_is_started(tmp_path: Path) 
     with redis_server() as server, closing(server.connection()) as admin:
         init_streams(admin, tmp_path / "genesis")
         latch = KillLatch(
-            RedisKillLine(Address.parse(server.url)), GATE, mode=Mode.PAPER, state_dir=tmp_path / "gate"
+            RedisKillLine(Address.parse(server.url)),
+            GATE,
+            mode=Mode.PAPER,
+            state_dir=tmp_path / "gate",
         )
         latch.start()
         reasons = latch.reasons()

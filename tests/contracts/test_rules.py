@@ -8,23 +8,43 @@ import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from shared.domain.book import Attempt, Book
 from shared.domain.errors import UserError
-from shared.domain.intents import Denial, Intent
+from shared.domain.risk.book import Attempt, Book
+from shared.domain.risk.intents import Denial, Intent
 from shared.rules import registry
 from shared.rules.judge import Rule, judge
 from shared.schemas.envelope import canonical
 from shared.schemas.values import Direction, Purpose, Reason, TradingState
 from tests.builders import SESSION
-from tests.shared.rules.cases import SLOT_AT, YESTERDAY, book, intent, leaving, position, quote, reservation
+from tests.unit.rules.cases import (
+    SLOT_AT,
+    YESTERDAY,
+    book,
+    intent,
+    leaving,
+    position,
+    quote,
+    reservation,
+)
 
 RULES = registry.load({})
 TIGHT = registry.load({"max_positions": {"maximum": 1}, "order_rate": {"per_minute": 0}})
-FOR_EXITS = {"quoted", "valid_price_qty", "market_hours", "repeated_entry", "held", "halted", "config_pin"}
+FOR_EXITS = {
+    "quoted",
+    "valid_price_qty",
+    "market_hours",
+    "repeated_entry",
+    "held",
+    "halted",
+    "config_pin",
+}
 
 money = st.decimals(min_value=-1000, max_value=10**7, places=2)
 instants = st.integers(-(10**6), 10**6).map(lambda seconds: SLOT_AT + dt.timedelta(seconds=seconds))
-quotes = st.one_of(st.none(), st.builds(lambda bid, ask, at: quote(bid=bid, ask=ask, at=at), money, money, instants))
+quotes = st.one_of(
+    st.none(),
+    st.builds(lambda bid, ask, at: quote(bid=bid, ask=ask, at=at), money, money, instants),
+)
 
 
 @st.composite
@@ -96,7 +116,9 @@ def test_a_rule_answers_always_the_same_with_its_own_reason_and_changes_nothing(
 def test_what_is_refused_is_refused_for_more_shares_too(
     rules: tuple[Rule, ...], wish: Intent, state: Book, more: int
 ) -> None:
-    small = msgspec.structs.replace(wish, qty=max(1, wish.qty), limit_price=abs(wish.limit_price or Decimal(1)))
+    small = msgspec.structs.replace(
+        wish, qty=max(1, wish.qty), limit_price=abs(wish.limit_price or Decimal(1))
+    )
     large = msgspec.structs.replace(small, qty=small.qty + more)
     refused = {denial.reason for denial in judge(small, state, rules)}
     assert refused <= {denial.reason for denial in judge(large, state, rules)}
@@ -104,7 +126,9 @@ def test_what_is_refused_is_refused_for_more_shares_too(
 
 @settings(max_examples=150)
 @given(wish=intents(), state=books())
-def test_an_exit_of_what_is_held_passes_unless_halted_or_unpriced(wish: Intent, state: Book) -> None:
+def test_an_exit_of_what_is_held_passes_unless_halted_or_unpriced(
+    wish: Intent, state: Book
+) -> None:
     held = position(direction=wish.direction)
     leaves = msgspec.structs.replace(
         wish,
@@ -119,7 +143,9 @@ def test_an_exit_of_what_is_held_passes_unless_halted_or_unpriced(wish: Intent, 
         same_pin=True,
         repeated=False,
     )
-    state = msgspec.structs.replace(state, session=SESSION, positions={"AAPL": held}, reservations={})
+    state = msgspec.structs.replace(
+        state, session=SESSION, positions={"AAPL": held}, reservations={}
+    )
     expected = [Reason.NO_QUOTE] if leaves.quoted_price is None else []
     assert [denial.reason for denial in judge(leaves, state, RULES)] == expected
 
@@ -127,9 +153,13 @@ def test_an_exit_of_what_is_held_passes_unless_halted_or_unpriced(wish: Intent, 
 @pytest.mark.parametrize("rule", RULES, ids=named)
 def test_a_limit_nobody_knows_stops_the_start_and_names_the_nearest(rule: Rule) -> None:
     known = list(type(rule.limits).__struct_fields__)
-    with pytest.raises(UserError, match=rf"\[rules.{rule.name}\]: unknown limit 'maximun'; ") as refusal:
+    with pytest.raises(
+        UserError, match=rf"\[rules.{rule.name}\]: unknown limit 'maximun'; "
+    ) as refusal:
         registry.load({rule.name: {"maximun": 1}})
-    assert any(repr(name) in str(refusal.value) for name in known) or "it has none" in str(refusal.value)
+    assert any(repr(name) in str(refusal.value) for name in known) or "it has none" in str(
+        refusal.value
+    )
     assert bool(known) == ("it has none" not in str(refusal.value))
 
 

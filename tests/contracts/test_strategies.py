@@ -11,30 +11,48 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from shared.domain.bars import FIELDS, Panel
-from shared.domain.frames import frame_of
-from shared.domain.signals import SignalTable
+from services.research.strategy_check.checks import earlier
+from services.research.strategy_check.proof import prove
+from shared.domain.market.bars import FIELDS, Panel
+from shared.domain.market.pandas_frames import frame_of
+from shared.domain.market.signal_table import SignalTable
 from shared.strategies import registry
 from shared.strategies.frames import generate_signals, scan_signals_over_time
-from shared.strategies.proof import prove
-from shared.strategies.proof_checks import earlier
 from tests.oracles.made_bars import cent_walks, holed
 from tests.oracles.real_bars import sample_panel, sp500_panel
 
 STRATEGIES = registry.available()
-SHORT_WINDOWS = {"lookback": 6, "sma_period": 8, "atr_period": 4, "min_bars_since_extreme": 1, "min_price": 0.0}
+SHORT_WINDOWS = {
+    "lookback": 6,
+    "sma_period": 8,
+    "atr_period": 4,
+    "min_bars_since_extreme": 1,
+    "min_price": 0.0,
+}
 
 
 def params_of(name: str, **wished: Any) -> Any:
     """The strategy's defaults with those of the wished parameters that it has."""
     strategy = registry.load(name)
     known = strategy.Params.__dataclass_fields__
-    return registry.params_from(strategy, {key: value for key, value in wished.items() if key in known})
+    return registry.params_from(
+        strategy, {key: value for key, value in wished.items() if key in known}
+    )
 
 
 def say_the_same(some: SignalTable, others: SignalTable) -> None:
     """To the last bit."""
-    for name in ("row", "column", "side", "reference_price", "stop", "target", "score", "exit_long", "exit_short"):
+    for name in (
+        "row",
+        "column",
+        "side",
+        "reference_price",
+        "stop",
+        "target",
+        "score",
+        "exit_long",
+        "exit_short",
+    ):
         np.testing.assert_array_equal(getattr(some, name), getattr(others, name), err_msg=name)
     for name, values in some.indicators.items():
         np.testing.assert_array_equal(values, others.indicators[name], err_msg=name)
@@ -61,7 +79,9 @@ def test_every_law_holds_on_coarse_bars_with_holes(name: str, allow_shorts: bool
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_law_holds_on_the_index(name: str, shared_folder: Path) -> None:
     panel = sp500_panel(shared_folder, every=50)
-    proof = prove(registry.load(name), params_of(name), panel, cuts=range(215, panel.sessions.size, 97))
+    proof = prove(
+        registry.load(name), params_of(name), panel, cuts=range(215, panel.sessions.size, 97)
+    )
     assert [str(finding) for finding in proof.findings] == []
 
 
@@ -69,17 +89,24 @@ def test_every_law_holds_on_the_index(name: str, shared_folder: Path) -> None:
 def made_panels(draw: st.DrawFn) -> Panel:
     symbols, bars = draw(st.integers(1, 3)), draw(st.integers(0, 60))
     panel = cent_walks(draw(st.integers(0, 10_000)), symbols=symbols, bars=bars)
-    gone = np.array(draw(st.lists(st.booleans(), min_size=symbols * bars, max_size=symbols * bars)), bool)
+    gone = np.array(
+        draw(st.lists(st.booleans(), min_size=symbols * bars, max_size=symbols * bars)), bool
+    )
     if draw(st.booleans()):
         gone[:] = False
     fields: dict[str, Any] = {
-        field: np.where(gone.reshape(panel.shape), np.nan, getattr(panel, field)) for field in FIELDS
+        field: np.where(gone.reshape(panel.shape), np.nan, getattr(panel, field))
+        for field in FIELDS
     }
     return replace(panel, **fields)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(panel=made_panels())
 def test_every_law_holds_on_made_bars(name: str, panel: Panel) -> None:
     params = params_of(name, allow_shorts=True, **SHORT_WINDOWS)
@@ -88,7 +115,11 @@ def test_every_law_holds_on_made_bars(name: str, panel: Panel) -> None:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_cut_changes_no_bit_of_what_was_said(name: str) -> None:
-    strategy, panel, params = registry.load(name), sample_panel(), params_of(name, allow_shorts=True)
+    strategy, panel, params = (
+        registry.load(name),
+        sample_panel(),
+        params_of(name, allow_shorts=True),
+    )
     whole = strategy.signals(panel, params)
     for bars in (300, 1111, 2500):
         part = strategy.signals(panel.first(bars), params)
@@ -103,7 +134,9 @@ def test_a_read_only_memory_map_says_the_same_as_arrays(name: str, tmp_path: Pat
         np.save(tmp_path / f"{field}.npy", getattr(panel, field))
         fields[field] = np.load(tmp_path / f"{field}.npy", mmap_mode="r")
     strategy, params = registry.load(name), params_of(name)
-    say_the_same(strategy.signals(replace(panel, **fields), params), strategy.signals(panel, params))
+    say_the_same(
+        strategy.signals(replace(panel, **fields), params), strategy.signals(panel, params)
+    )
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -9,10 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.data_fetcher.vendor import BarsVendor, VendorPlace, bars_vendor, offering, quotes_vendor
-from shared.domain.bars import FIELDS, Bars, refuse_impossible
+from services.data_fetcher.vendor_registry import (
+    BarsVendor,
+    VendorPlace,
+    bars_vendor,
+    offering,
+    quotes_vendor,
+)
 from shared.domain.errors import UserError
-from shared.runtime.environment import Secret
+from shared.domain.market.bars import FIELDS, Bars, refuse_impossible
+from shared.runtime.config.environment import Secret
 
 
 def place(folder: Path | None = None, url: str = "http://127.0.0.1:9") -> VendorPlace:
@@ -118,7 +124,10 @@ def test_a_folder_vendor_without_a_folder_is_said_in_a_sentence() -> None:
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("sampel", "nearest one with bars is 'sample'"), ("alpaca", "'alpaca' has no bars; these have: folder, sample")],
+    [
+        ("sampel", "nearest one with bars is 'sample'"),
+        ("alpaca", "'alpaca' has no bars; these have: folder, sample"),
+    ],
 )
 def test_an_unknown_vendor_of_bars_is_answered_with_the_nearest(name: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):

@@ -15,7 +15,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "kobe-e2e"
-SERVICES = ("scheduler", "data-fetcher", "signal-engine", "risk-gate", "executor", "auditor", "sim-broker")
+SERVICES = (
+    "scheduler",
+    "data-fetcher",
+    "signal-engine",
+    "risk-gate",
+    "executor",
+    "auditor",
+    "sim-broker",
+)
 WITH_US = ("redis", *SERVICES, "witness", "prometheus", "alertmanager")
 PORTS = {
     "KOBE_REDIS_PORT": "26379",
@@ -46,16 +54,22 @@ class Stack:
             check=False,
         )
         if check and done.returncode:
-            raise AssertionError(f"docker compose {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+            raise AssertionError(
+                f"docker compose {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+            )
         return done.stdout
 
     def kobe(self, *arguments: str) -> Any:
         """A `kobe … --json` command inside the stack."""
-        return json.loads(self.compose("run", "--rm", "-T", "kobe", *arguments, "--json").strip().splitlines()[-1])
+        return json.loads(
+            self.compose("run", "--rm", "-T", "kobe", *arguments, "--json").strip().splitlines()[-1]
+        )
 
     def redis(self, user: str, *command: str) -> str:
         secret = f"redis://{user}:{user}@127.0.0.1:6379"
-        return self.compose("exec", "-T", "redis", "redis-cli", "-u", secret, "--no-auth-warning", *command).strip()
+        return self.compose(
+            "exec", "-T", "redis", "redis-cli", "-u", secret, "--no-auth-warning", *command
+        ).strip()
 
     def health(self) -> dict[str, str]:
         lines = self.compose("ps", "--format", "json").strip().splitlines()
@@ -90,4 +104,13 @@ def stack() -> Iterator[Stack]:
         yield stack
     finally:
         print(stack.compose("logs", "--tail", "30", check=False))
-        stack.compose("--profile", "tools", "down", "--volumes", "--remove-orphans", "--timeout", "10", check=False)
+        stack.compose(
+            "--profile",
+            "tools",
+            "down",
+            "--volumes",
+            "--remove-orphans",
+            "--timeout",
+            "10",
+            check=False,
+        )

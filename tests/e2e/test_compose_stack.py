@@ -43,11 +43,16 @@ def measured(expression: str) -> float:
 
 
 def fills(stack: Stack) -> int:
-    return sum(order["state"] == "FILLED" for order in stack.kobe("orders", "--recent", "200")["orders"])
+    return sum(
+        order["state"] == "FILLED" for order in stack.kobe("orders", "--recent", "200")["orders"]
+    )
 
 
 def test_every_healthcheck_turns_green(stack: Stack) -> None:
-    wait_until(lambda: all(stack.health().get(name) == "healthy" for name in ("redis", *SERVICES)), "all healthy")
+    wait_until(
+        lambda: all(stack.health().get(name) == "healthy" for name in ("redis", *SERVICES)),
+        "all healthy",
+    )
 
 
 def test_orders_flow_from_bars_to_fills(stack: Stack) -> None:
@@ -60,7 +65,9 @@ def test_orders_flow_from_bars_to_fills(stack: Stack) -> None:
 
 def test_prometheus_scrapes_every_service_and_knows_the_rules(stack: Stack) -> None:
     def all_up() -> bool:
-        targets = [t for t in prometheus("targets")["activeTargets"] if t["labels"]["job"] == "kobe"]
+        targets = [
+            t for t in prometheus("targets")["activeTargets"] if t["labels"]["job"] == "kobe"
+        ]
         up = {t["labels"]["kobe_service"] for t in targets if t["health"] == "up"}
         return up == set(SERVICES)
 
@@ -75,7 +82,9 @@ def test_a_killed_executor_comes_back_without_a_doubled_order(stack: Stack) -> N
     for _ in range(3):
         stack.compose("exec", "-T", "executor", "python", "-c", KILL_THE_SERVICE, check=False)
         time.sleep(2)
-        wait_until(lambda: stack.health().get("executor") == "healthy", "the executor healthy again")
+        wait_until(
+            lambda: stack.health().get("executor") == "healthy", "the executor healthy again"
+        )
 
     def orders() -> list[str]:
         found: list[str] = json.loads(stack.python("executor", ORDERS_OF_BROKER))
@@ -140,7 +149,9 @@ def test_the_witness_has_countersigned_what_the_auditor_sealed(stack: Stack) -> 
 def test_every_container_of_ours_is_hardened(stack: Stack) -> None:
     for name in SERVICES:
         found = stack.compose("ps", "-q", name).split()[0]
-        inspected = subprocess.run(["docker", "inspect", found], capture_output=True, text=True, check=True)
+        inspected = subprocess.run(
+            ["docker", "inspect", found], capture_output=True, text=True, check=True
+        )
         host = json.loads(inspected.stdout)[0]["HostConfig"]
         assert host["ReadonlyRootfs"], name
         assert host["CapDrop"] == ["ALL"], name
@@ -154,6 +165,9 @@ def test_every_container_of_ours_is_hardened(stack: Stack) -> None:
 
 def test_the_image_is_no_larger_than_promised() -> None:
     shown = subprocess.run(
-        ["docker", "image", "inspect", "kobe81:local", "-f", "{{.Size}}"], capture_output=True, text=True, check=True
+        ["docker", "image", "inspect", "kobe81:local", "-f", "{{.Size}}"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert int(shown.stdout) <= 900 * 1024 * 1024, f"{PROJECT}: {int(shown.stdout) >> 20} MiB"

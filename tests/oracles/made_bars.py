@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from shared.domain.bars import FIELDS, Panel
+from shared.domain.market.bars import FIELDS, Panel
 
 
-def panel_of_close(close: Any, *, spread: Any = 1.0, symbols: tuple[str, ...] | None = None) -> Panel:
+def panel_of_close(
+    close: Any, *, spread: Any = 1.0, symbols: tuple[str, ...] | None = None
+) -> Panel:
     """A panel whose high and low lie `spread` around the close; (symbols, bars)."""
     close = np.atleast_2d(np.asarray(close, np.float64))
     names = symbols or tuple(f"S{row}" for row in range(close.shape[0]))
@@ -29,7 +31,9 @@ def cent_walks(seed: int, *, symbols: int, bars: int) -> Panel:
     names = tuple(f"S{row}" for row in range(symbols))
     sessions = np.datetime64("2020-01-01", "D") + np.arange(bars)
     prices = [np.round(values / 100, 4) for values in (opening, high, low, cents)]
-    return Panel(names, sessions, prices[0], prices[1], prices[2], prices[3], np.full(cents.shape, 1e6))
+    return Panel(
+        names, sessions, prices[0], prices[1], prices[2], prices[3], np.full(cents.shape, 1e6)
+    )
 
 
 def holed(panel: Panel, seed: int = 7) -> Panel:
@@ -38,5 +42,7 @@ def holed(panel: Panel, seed: int = 7) -> Panel:
     missing[0, : panel.shape[1] // 3] = True
     missing[-1, -panel.shape[1] // 3 :] = True
     missing[1 % panel.shape[0]] = False
-    fields: dict[str, Any] = {name: np.where(missing, np.nan, getattr(panel, name)) for name in FIELDS}
+    fields: dict[str, Any] = {
+        name: np.where(missing, np.nan, getattr(panel, name)) for name in FIELDS
+    }
     return replace(panel, **fields)

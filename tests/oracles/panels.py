@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import numpy as np
 
-from shared.domain.bars import Panel
-from shared.domain.outcomes import EXIT_REASONS
-from shared.domain.portfolio_kernels import Window
-from shared.domain.signals import SignalTable
-from shared.domain.simulate import SimulationResult, SimulationSettings, simulate
+from services.research.engine.outcomes import EXIT_REASONS
+from services.research.engine.portfolio_kernels import Window
+from services.research.engine.simulate import SimulationResult, SimulationSettings, simulate
+from shared.domain.market.bars import Panel
+from shared.domain.market.signal_table import SignalTable
 from tests.oracles import slow_simulation as slow
 
 Tables = Sequence[tuple[str, SignalTable]]
@@ -26,12 +26,21 @@ def bars_of(panel: Panel) -> dict[str, Sequence[slow.Bar | None]]:
 
 
 def _row(panel: Panel, row: int) -> list[slow.Bar | None]:
-    prices = zip(*(getattr(panel, name)[row].tolist() for name in ("open", "high", "low", "close")), strict=True)
-    return [None if bar[3] != bar[3] else slow.Bar(*(decimal(price) for price in bar)) for bar in prices]
+    prices = zip(
+        *(getattr(panel, name)[row].tolist() for name in ("open", "high", "low", "close")),
+        strict=True,
+    )
+    return [
+        None if bar[3] != bar[3] else slow.Bar(*(decimal(price) for price in bar)) for bar in prices
+    ]
 
 
 def signals_of(panel: Panel, tables: Tables) -> list[slow.Signal]:
-    return [_signal(panel, place, table, i) for place, (_, table) in enumerate(tables) for i in range(table.row.size)]
+    return [
+        _signal(panel, place, table, i)
+        for place, (_, table) in enumerate(tables)
+        for i in range(table.row.size)
+    ]
 
 
 def _signal(panel: Panel, place: int, table: SignalTable, i: int) -> slow.Signal:
@@ -85,7 +94,9 @@ def trades_of(panel: Panel, result: SimulationResult) -> list[slow.Trade]:
     ]
 
 
-def agree(panel: Panel, tables: Tables, settings: SimulationSettings, window: Window | None = None) -> int:
+def agree(
+    panel: Panel, tables: Tables, settings: SimulationSettings, window: Window | None = None
+) -> int:
     """Assert that both readings give the same trades, equity, cash, marks and refusals; the number of trades."""
     window = Window(0, panel.sessions.size - 1, 0) if window is None else window
     ours = simulate(panel, tables, settings, window)
@@ -94,7 +105,9 @@ def agree(panel: Panel, tables: Tables, settings: SimulationSettings, window: Wi
     assert sorted(trades_of(panel, ours), key=_by_entry) == in_order
     for name, curve in (("equity", ours.equity), ("cash", ours.cash), ("gross", ours.gross)):
         assert [decimal(value) for value in curve] == getattr(theirs, f"{name}_curve"), name
-    assert {str(reason): count for reason, count in ours.skipped.items() if count} == dict(theirs.skipped)
+    assert {str(reason): count for reason, count in ours.skipped.items() if count} == dict(
+        theirs.skipped
+    )
     return len(in_order)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from bokeh_sampledata import stocks
 
-from shared.domain.bars import FIELDS, Bars, Panel, align, refuse_impossible
+from shared.domain.market.bars import FIELDS, Bars, Panel, align, refuse_impossible
 
 PRICES = ("open", "high", "low", "close")
 
@@ -22,7 +22,9 @@ def sample_panel() -> Panel:
         frame = pd.DataFrame(getattr(stocks, symbol))
         factor = frame["adj_close"] / frame["close"]
         adjusted = frame[list(PRICES)].mul(factor, axis=0)
-        frames.append(adjusted.assign(volume=frame["volume"], symbol=symbol, timestamp=frame["date"]))
+        frames.append(
+            adjusted.assign(volume=frame["volume"], symbol=symbol, timestamp=frame["date"])
+        )
     return _panel(pd.concat(frames))
 
 

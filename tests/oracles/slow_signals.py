@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.domain.bars import Panel
+from shared.domain.market.bars import Panel
 
 HUNDRED, ONE_CENT = Decimal(100), Decimal("0.01")
 Prices = Sequence[Decimal]
@@ -51,7 +51,8 @@ class OneSymbol:
 def own_bars(panel: Panel, row: int) -> OneSymbol:
     columns = [t for t in range(panel.sessions.size) if not np.isnan(panel.close[row, t])]
     high, low, close = (
-        [Decimal(str(float(values[row, t]))) for t in columns] for values in (panel.high, panel.low, panel.close)
+        [Decimal(str(float(values[row, t]))) for t in columns]
+        for values in (panel.high, panel.low, panel.close)
     )
     return OneSymbol(high, low, close, columns)
 
@@ -72,7 +73,11 @@ def wilder(values: Prices, n: int) -> Measure:
     averages: Measure = [None] * len(values)
     for t in range(n, len(values)):
         before = averages[t - 1]
-        averages[t] = sum(values[1 : n + 1], Decimal(0)) / n if before is None else (before * (n - 1) + values[t]) / n
+        averages[t] = (
+            sum(values[1 : n + 1], Decimal(0)) / n
+            if before is None
+            else (before * (n - 1) + values[t]) / n
+        )
     return averages
 
 
@@ -111,7 +116,11 @@ def donchian(bars: OneSymbol, p: Any) -> Reading:
     reading, ranges = Reading(), atr(bars, p.atr_period)
     for t in range(p.lookback, len(bars)):
         channel, close, average = max(bars.high[t - p.lookback : t]), bars.close[t], ranges[t - 1]
-        if average is None or average == 0 or not (close > channel and close >= Decimal(str(p.min_price))):
+        if (
+            average is None
+            or average == 0
+            or not (close > channel and close >= Decimal(str(p.min_price)))
+        ):
             continue
         stop = close - Decimal(str(p.stop_mult)) * average
         target = close + Decimal(str(p.r_multiple)) * (close - stop)
@@ -128,7 +137,11 @@ def turtle_soup(bars: OneSymbol, p: Any) -> Reading:
         if average is None or average == 0 or mean is None or close < Decimal(str(p.min_price)):
             continue
         lows, highs = bars.low[t - p.lookback : t], bars.high[t - p.lookback : t]
-        if bars.low[t] < min(lows) < close and age(lows, min(lows)) >= p.min_bars_since_extreme and close > mean:
+        if (
+            bars.low[t] < min(lows) < close
+            and age(lows, min(lows)) >= p.min_bars_since_extreme
+            and close > mean
+        ):
             side, swept, extreme, old = 1, bars.low[t], min(lows), age(lows, min(lows))
         elif (
             p.allow_shorts
@@ -142,8 +155,16 @@ def turtle_soup(bars: OneSymbol, p: Any) -> Reading:
         stop = swept - side * Decimal(str(p.stop_buffer_mult)) * average
         target = close + side * Decimal(str(p.r_multiple)) * abs(close - stop)
         strength = side * (extreme - swept) / average
-        used = {"atr": average, "sma": mean, "extreme": extreme, "age": Decimal(old), "sweep_strength": strength}
-        reading.signals.append(SlowSignal(t, side, cent(close), cent(stop), cent(target), strength, used))
+        used = {
+            "atr": average,
+            "sma": mean,
+            "extreme": extreme,
+            "age": Decimal(old),
+            "sweep_strength": strength,
+        }
+        reading.signals.append(
+            SlowSignal(t, side, cent(close), cent(stop), cent(target), strength, used)
+        )
     return reading
 
 
@@ -172,7 +193,13 @@ def _against_the_trend(
     low_end, high_end = Decimal(str(p.long_entry)), Decimal(str(p.short_entry))
     for t in range(1, len(bars)):
         average, mean, value, close = ranges[t - 1], means[t - 1], measure[t - 1], bars.close[t]
-        if average is None or average == 0 or mean is None or value is None or close < Decimal(str(p.min_price)):
+        if (
+            average is None
+            or average == 0
+            or mean is None
+            or value is None
+            or close < Decimal(str(p.min_price))
+        ):
             continue
         if close > mean and beyond(value, low_end):
             side, score = 1, low_end - value
@@ -188,9 +215,14 @@ def _against_the_trend(
 
 def rsi2_and_ibs(bars: OneSymbol, p: Any) -> Reading:
     reading = rsi2(bars, p)
-    theirs = {(other.t, other.side): other.indicators["ibs"] for other in ibs_strategy(bars, _IbsOf(p)).signals}
+    theirs = {
+        (other.t, other.side): other.indicators["ibs"]
+        for other in ibs_strategy(bars, _IbsOf(p)).signals
+    }
     reading.signals = [
-        SlowSignal(**{**vars(each), "indicators": {**each.indicators, "ibs": theirs[each.t, each.side]}})
+        SlowSignal(
+            **{**vars(each), "indicators": {**each.indicators, "ibs": theirs[each.t, each.side]}}
+        )
         for each in reading.signals
         if (each.t, each.side) in theirs
     ]
@@ -199,7 +231,11 @@ def rsi2_and_ibs(bars: OneSymbol, p: Any) -> Reading:
 
 class _IbsOf:
     def __init__(self, p: Any) -> None:
-        self.sma_period, self.atr_period, self.atr_stop_mult = p.sma_period, p.atr_period, p.atr_stop_mult
+        self.sma_period, self.atr_period, self.atr_stop_mult = (
+            p.sma_period,
+            p.atr_period,
+            p.atr_stop_mult,
+        )
         self.long_entry, self.short_entry = p.ibs_long_entry, p.ibs_short_entry
         self.min_price, self.allow_shorts = p.min_price, p.allow_shorts
 

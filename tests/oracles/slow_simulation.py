@@ -1,6 +1,6 @@
 """STRATEGIES 4 read a second time: plain Python, Decimal, one day after another, obviously right and slow.
 
-Used by the tests of shared/domain/simulate.py; imports none of the product's arithmetic.
+Used by the tests of services/research/engine/simulate.py; imports none of the product's arithmetic.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ class Account:
     cash_curve: list[Decimal] = field(default_factory=list)
     gross_curve: list[Decimal] = field(default_factory=list)
 
-    def leave(self, symbol: str, day: int, price: Decimal, reason: str, *, slips: bool = True) -> None:
+    def leave(
+        self, symbol: str, day: int, price: Decimal, reason: str, *, slips: bool = True
+    ) -> None:
         position = self.positions.pop(symbol)
         side, qty, entry = position.signal.side, position.qty, position.entry_price
         fill = fill_at(price, buying=side < 0, bps=self.rules.slippage_bps if slips else Decimal(0))
@@ -137,7 +139,9 @@ def simulate(
             of_day.setdefault(signal.day, []).append(signal)
     for day in range(first, last + 1):
         leave_at_open(account, day)
-        for signal in sorted(of_day.get(day - 1, []), key=lambda s: (s.strategy, -s.score, s.symbol)):
+        for signal in sorted(
+            of_day.get(day - 1, []), key=lambda s: (s.strategy, -s.score, s.symbol)
+        ):
             reason = enter(account, signal, day)
             if reason is not None:
                 account.skipped[reason] += 1
@@ -146,7 +150,9 @@ def simulate(
         if day == last:
             for symbol, position in list(account.positions.items()):
                 account.leave(symbol, day, position.last_close, "end_of_data")
-        account.equity = account.cash + sum((p.worth() for p in account.positions.values()), Decimal(0))
+        account.equity = account.cash + sum(
+            (p.worth() for p in account.positions.values()), Decimal(0)
+        )
         account.equity_curve.append(account.equity)
         account.cash_curve.append(account.cash)
         gross = sum((p.qty * p.last_close for p in account.positions.values()), Decimal(0))
@@ -172,7 +178,9 @@ def enter(account: Account, signal: Signal, day: int) -> str | None:
     if bar is None:
         return "no_bar"
     at_stop = bar.open <= signal.stop if long else bar.open >= signal.stop
-    at_target = signal.target is not None and (bar.open >= signal.target if long else bar.open <= signal.target)
+    at_target = signal.target is not None and (
+        bar.open >= signal.target if long else bar.open <= signal.target
+    )
     if at_stop or at_target:
         return "invalidated_at_open"
     if signal.symbol in account.positions:
@@ -200,7 +208,10 @@ def shares(account: Account, signal: Signal, bar: Bar, price: Decimal) -> int:
     elif signal.side > 0:
         money, each = rules.value, (bar.open * Decimal("1.001")).quantize(CENT, ROUND_CEILING)
     else:
-        money, each = rules.value, ((bar.open - CENT) * Decimal("0.999")).quantize(CENT, ROUND_FLOOR)
+        money, each = (
+            rules.value,
+            ((bar.open - CENT) * Decimal("0.999")).quantize(CENT, ROUND_FLOOR),
+        )
     return int(money // each) if each > 0 and money > 0 else 0
 
 

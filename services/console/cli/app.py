@@ -1,7 +1,7 @@
 """`kobe`: the one command line. This file only gathers the groups and turns every failure into one sentence.
 
-Exit codes: 0 ok · 1 a check failed or bad input · 2 missing keys or no stack · 3 configuration · 4 a probe failed ·
-64 usage · 130 interrupted; `kobe audit verify` has its own (see its help).
+Exit codes: 0 ok · 1 a check failed or bad input · 2 missing keys or no stack · 3 configuration · 4
+a probe failed · 64 usage · 130 interrupted; `kobe audit verify` has its own (see its help).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from services.console.cli import compare, research, walk_forward
+from services.console.cli import research, showdown as compare, walk_forward
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 
 USAGE, UNAVAILABLE, INTERRUPTED = 64, 69, 130
@@ -37,7 +37,7 @@ def command_line(first: str = "") -> typer.Typer:
 
 
 def _register_stack(app: typer.Typer) -> None:
-    from services.console.cli import audit, demo, halt, preflight, watch
+    from services.console.cli import audit, control as halt, demo, preflight, status as watch
 
     app.command("demo")(demo.demo)
     app.command("preflight")(preflight.preflight)

@@ -8,21 +8,28 @@ from typing import Annotated
 
 import typer
 
-from services.auditor import proof
-from services.auditor.checkpoints import pinned_key, pinned_keys
-from services.auditor.explain import Explanation, explain as explained
-from services.auditor.verify import Verdict, verify_folder, verify_legacy
-from services.console.address import find_stack
+from services.auditor.chain.checkpoints import pinned_key, pinned_keys
+from services.auditor.evidence import inclusion_proof as proof
+from services.auditor.evidence.explain import Explanation, explain as explained
+from services.auditor.evidence.verify import Verdict, verify_folder, verify_legacy
 from services.console.cli.output import AsJson, print_json, terminal
+from services.console.stack.address import find_stack
 from shared.domain.errors import UserError
 from shared.schemas.envelope import canonical
 
 app = typer.Typer(help="The audit chain.", no_args_is_help=True)
-Folder = Annotated[Path | None, typer.Option("--folder", help="The chain's folder; default: the running stack's.")]
-Keys = Annotated[Path | None, typer.Option("--keys", help="public_keys.json to pin the auditor's key by.")]
+Folder = Annotated[
+    Path | None, typer.Option("--folder", help="The chain's folder; default: the running stack's.")
+]
+Keys = Annotated[
+    Path | None, typer.Option("--keys", help="public_keys.json to pin the auditor's key by.")
+]
 Anchors = Annotated[
     list[Path] | None,
-    typer.Option("--anchor", help="Checkpoints kept elsewhere (`kobe audit anchor`, the witness's); repeatable."),
+    typer.Option(
+        "--anchor",
+        help="Checkpoints kept elsewhere (`kobe audit anchor`, the witness's); repeatable.",
+    ),
 ]
 
 
@@ -33,15 +40,20 @@ def group() -> None:
 
 @app.command()
 def verify(
-    folder: Annotated[Path | None, typer.Argument(help="The chain's folder; default: the running stack's.")] = None,
-    legacy: Annotated[Path | None, typer.Option(help="Check a file of this system's predecessor instead.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="The chain's folder; default: the running stack's.")
+    ] = None,
+    legacy: Annotated[
+        Path | None, typer.Option(help="Check a file of this system's predecessor instead.")
+    ] = None,
     keys: Keys = None,
     anchor: Anchors = None,
     as_json: AsJson = False,
 ) -> int:
     """Check every link, number and signed checkpoint.
 
-    Exit 0 ok, 3 broken link, 4 truncated, 5 rewritten, 6 bad signature, 7 not canonical, 8 writer gap, 9 torn tail.
+    Exit 0 ok, 3 broken link, 4 truncated, 5 rewritten, 6 bad signature, 7 not canonical, 8 writer
+    gap, 9 torn tail.
     """
     verdict = verify_legacy(legacy) if legacy else _verified(_folder(folder), keys, anchor or [])
     return _told(verdict, as_json)
@@ -50,7 +62,9 @@ def verify(
 @app.command()
 def prove(
     index: Annotated[int, typer.Argument(help="The record's place in the chain, from 0.")],
-    out: Annotated[Path | None, typer.Option(help="Write the proof here; default: print it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the proof here; default: print it.")
+    ] = None,
     folder: Folder = None,
 ) -> int:
     """Write a proof that one record is in the chain; `kobe audit check` reads it without the chain."""
@@ -76,7 +90,9 @@ def check(
         data = bundle.read_bytes()
     except OSError as error:
         raise UserError(f"{bundle} cannot be read: {error.strerror}.") from error
-    return _told(proof.check(data, public_key=pinned_key(keys, "auditor") if keys else None), as_json)
+    return _told(
+        proof.check(data, public_key=pinned_key(keys, "auditor") if keys else None), as_json
+    )
 
 
 @app.command()
@@ -113,7 +129,9 @@ def _verified(folder: Path, keys: Path | None, anchors: list[Path]) -> Verdict:
     if keys is None:
         return verify_folder(folder, anchors=anchors)
     witness = pinned_keys(keys).get("witness")
-    return verify_folder(folder, public_key=pinned_key(keys, "auditor"), anchors=anchors, witness_key=witness)
+    return verify_folder(
+        folder, public_key=pinned_key(keys, "auditor"), anchors=anchors, witness_key=witness
+    )
 
 
 def _told(verdict: Verdict, as_json: bool) -> int:
@@ -121,7 +139,9 @@ def _told(verdict: Verdict, as_json: bool) -> int:
         print_json(verdict)
         return verdict.exit_code
     mark = "✓" if verdict.valid else "✗"
-    terminal.print(f"{mark} {verdict.height} records, {verdict.checkpoints} checkpoints: {verdict.sentence}.")
+    terminal.print(
+        f"{mark} {verdict.height} records, {verdict.checkpoints} checkpoints: {verdict.sentence}."
+    )
     if verdict.head:
         terminal.print(f"  head {verdict.head}")
     return verdict.exit_code
@@ -129,9 +149,13 @@ def _told(verdict: Verdict, as_json: bool) -> int:
 
 def _narrate(explanation: Explanation) -> None:
     verdict = "approved" if explanation.approved else "denied"
-    typer.echo(f"{explanation.decision_id}: {explanation.symbol}, {verdict}, scan {explanation.scan_id}")
+    typer.echo(
+        f"{explanation.decision_id}: {explanation.symbol}, {verdict}, scan {explanation.scan_id}"
+    )
     for step in explanation.steps:
         typer.echo(f"\n{step.index:>7}  {step.at}  {step.writer}  {step.type}")
         typer.echo(f"         config {step.config_pin[:12]}  code {step.code_digest[:12]}")
         for name, fact in step.facts.items():
-            typer.echo(f"         {name}: {fact if isinstance(fact, str) else canonical(fact).decode()}")
+            typer.echo(
+                f"         {name}: {fact if isinstance(fact, str) else canonical(fact).decode()}"
+            )

@@ -9,30 +9,42 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from services.console.cli.output import AsJson, print_facts, print_json
 from services.console.demo import DemoOptions, DemoResult, run_demo
-from services.console.embedded import EmbeddedStack
-from services.console.tally import Tally
+from services.console.stack.local_stack import EmbeddedStack
+from services.console.views.run_summary import Tally
 
 FROM_HELP = "First session, YYYY-MM-DD; without it the last ones of the bars are replayed."
 
 
 def demo(
     sessions: Annotated[int, typer.Option(min=1, help="How many sessions to replay.")] = 250,
-    start: Annotated[dt.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help=FROM_HELP)] = None,
+    start: Annotated[
+        dt.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help=FROM_HELP)
+    ] = None,
     bars: Annotated[
         Path | None, typer.Option(help="Your own bars: a folder of CSV files or one Parquet file.")
     ] = None,
-    keep: Annotated[Path | None, typer.Option(help="Leave secrets, Redis data, audit chain and logs here.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Leave secrets, Redis data, audit chain and logs here.")
+    ] = None,
     pace: Annotated[float, typer.Option(min=0, help="Seconds to rest between two sessions.")] = 0.0,
     redis_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 0,
     as_json: AsJson = False,
 ) -> int:
     """Replay real bars through data-fetcher, signal-engine, risk-gate, executor and the simulated broker.
 
-    Exit code 0 only if the audit chain verifies, no order was doubled and our positions are the broker's.
+    Exit code 0 only if the audit chain verifies, no order was doubled and our positions are the
+    broker's.
     """
     options = DemoOptions(
         sessions=sessions,
@@ -87,12 +99,22 @@ class _Progress:
     def show(self, tally: Tally) -> None:
         denied = sum(tally.denied.values())
         facts = f"approved {tally.approved}  denied {denied}  fills {tally.fills}  equity ${tally.equity:,.2f}"
-        self._bar.update(self._task, completed=tally.sessions, description=tally.session or "running", facts=facts)
+        self._bar.update(
+            self._task,
+            completed=tally.sessions,
+            description=tally.session or "running",
+            facts=facts,
+        )
 
 
 def _print(result: DemoResult) -> None:
-    denied = ", ".join(f"{reason} {count}" for reason, count in sorted(result.denied.items())) or "none"
-    refused = ", ".join(f"{reason} {count}" for reason, count in sorted(result.refused_bars.items())) or "none"
+    denied = (
+        ", ".join(f"{reason} {count}" for reason, count in sorted(result.denied.items())) or "none"
+    )
+    refused = (
+        ", ".join(f"{reason} {count}" for reason, count in sorted(result.refused_bars.items()))
+        or "none"
+    )
     chain = "verifies" if result.chain.valid else "DOES NOT VERIFY"
     print_facts(
         "What happened",

@@ -22,7 +22,9 @@ def print_json(value: Any) -> None:
     print(msgspec.json.encode(value, order="deterministic").decode())
 
 
-def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+def print_rows(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str
+) -> None:
     """A table; numbers (Decimal, int, float, or their texts) are set to the right."""
     lines = [[_text(cell) for cell in row] for row in rows]
     if not lines:
@@ -30,7 +32,9 @@ def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
         return
     table = Table(title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if _numeric(lines[0][index]) else "left", overflow="fold")
+        table.add_column(
+            column, justify="right" if _numeric(lines[0][index]) else "left", overflow="fold"
+        )
     for line in lines:
         table.add_row(*line)
     terminal.print(table)

@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from services.console.cli.output import AsJson, print_json, terminal
-from services.console.preflight import findings
-from shared.runtime.environment import read_env_file
+from services.console.stack.preflight import findings
+from shared.runtime.config.environment import read_env_file
 
 
 def preflight(
-    env_file: Annotated[Path | None, typer.Option("--env-file", help="Read variables from this file too.")] = None,
+    env_file: Annotated[
+        Path | None, typer.Option("--env-file", help="Read variables from this file too.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Check configuration, keys, broker and data. Exit 0 ok, 2 keys, 3 configuration, 4 a probe failed."""
@@ -25,5 +27,8 @@ def preflight(
         print_json({"ok": code == 0, "exit_code": code, "findings": found})
         return code
     for finding in found:
-        terminal.print(f"{'✗' if finding.exit_code else '✓'} {finding.what}: {finding.sentence}.", soft_wrap=True)
+        terminal.print(
+            f"{'✗' if finding.exit_code else '✓'} {finding.what}: {finding.sentence}.",
+            soft_wrap=True,
+        )
     return code

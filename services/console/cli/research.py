@@ -1,6 +1,7 @@
 """`kobe backtest` and `kobe check-strategy`: research from the command line.
 
-The engines are imported when a command runs, so that `kobe status` never waits for compiled kernels.
+The engines are imported when a command runs, so that `kobe status` never waits for compiled
+kernels.
 """
 
 from __future__ import annotations
@@ -57,36 +58,61 @@ def backtest(
 ) -> None:
     """What the strategies would have made: exact fills, shared cash, costs, every trade."""
     preloading()
-    asked = Asked(strategy, bars, universe, start, end, cash, sizing, costs, allow_shorts, policy, changes or [])
+    asked = Asked(
+        strategy,
+        bars,
+        universe,
+        start,
+        end,
+        cash,
+        sizing,
+        costs,
+        allow_shorts,
+        policy,
+        changes or [],
+    )
     inputs = inputs_from(asked, os.environ)
-    from services.research import artifacts
-    from services.research.backtest import backtest as run, files, summary
+    from services.research.backtest.run import backtest as run, files, summary
+    from services.research.reports import artifacts
 
     made = run(inputs, os.environ)
     if out:
-        artifacts.write_run(out, files(made, report=not no_report))
+        texts = files(made)
+        if not no_report:
+            from services.research.backtest.html_report import render
+
+            texts["report.html"] = render(made)
+        artifacts.write_run(out, texts)
     if as_json:
         print_json(summary(made))
         return
     from services.console.cli.research_tables import print_run
 
     print_run(summary(made))
-    place = f"Written to {out}." if out else "Add --out FOLDER for the trades, the equity curve and the report."
+    place = (
+        f"Written to {out}."
+        if out
+        else "Add --out FOLDER for the trades, the equity curve and the report."
+    )
     terminal.print(place, markup=False)
 
 
 def check_strategy(
-    name: Annotated[str, typer.Argument(help="A strategy's name, or your own file: my_strategy.py.")],
+    name: Annotated[
+        str, typer.Argument(help="A strategy's name, or your own file: my_strategy.py.")
+    ],
     bars: BarsOption = "sample",
     changes: Changes = None,
-    all_bars: Annotated[bool, typer.Option("--all-bars", help="The whole history, not the last 3 years.")] = False,
+    all_bars: Annotated[
+        bool, typer.Option("--all-bars", help="The whole history, not the last 3 years.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Prove that a strategy does not look ahead, on every cut of real bars; or say where it does."""
     preloading()
     asked = Asked(strategies=name, bars=bars, changes=changes or [])
     inputs = inputs_from(asked, os.environ)
-    from services.research.check import check
+    from services.research.strategy_check.check import check
 
     proof = check(inputs, os.environ, bars=None if all_bars else HISTORY)
     if as_json:

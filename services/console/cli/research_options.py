@@ -19,17 +19,25 @@ import typer
 from shared.domain.errors import UserError
 
 if TYPE_CHECKING:
-    from services.research.inputs import Inputs
-    from shared.domain.sizing import SizingMethod
-    from shared.runtime.settings import Steering
+    from services.research.data.inputs import Inputs
+    from shared.domain.risk.sizing import SizingMethod
+    from shared.runtime.config.settings import Steering
 
 USAGE = 64
 RESEARCH_SIZING = "cash_fraction:0.007"
 
-Strategies = Annotated[str, typer.Option("--strategy", help="Names in rank order: a,b. Default: kobe.toml's.")]
-BarsOption = Annotated[str, typer.Option("--bars", help="sample, archive, or a CSV or Parquet file or folder.")]
-Universe = Annotated[Path | None, typer.Option("--universe", help="A file with one symbol a line, or a CSV.")]
-Start = Annotated[str, typer.Option("--start", help="The first session whose signals count: YYYY-MM-DD.")]
+Strategies = Annotated[
+    str, typer.Option("--strategy", help="Names in rank order: a,b. Default: kobe.toml's.")
+]
+BarsOption = Annotated[
+    str, typer.Option("--bars", help="sample, archive, or a CSV or Parquet file or folder.")
+]
+Universe = Annotated[
+    Path | None, typer.Option("--universe", help="A file with one symbol a line, or a CSV.")
+]
+Start = Annotated[
+    str, typer.Option("--start", help="The first session whose signals count: YYYY-MM-DD.")
+]
 End = Annotated[str, typer.Option("--end", help="The last session: YYYY-MM-DD.")]
 Cash = Annotated[str, typer.Option("--cash", help="Dollars to begin with.")]
 SizingOption = Annotated[
@@ -41,11 +49,19 @@ SizingOption = Annotated[
         show_default=False,
     ),
 ]
-Costs = Annotated[str, typer.Option("--costs", help="Slippage in basis points, +fees for SEC and TAF fees, or none.")]
-AllowShorts = Annotated[bool, typer.Option("--allow-shorts", help="Let strategies that sell short do so.")]
-PolicyOption = Annotated[bool, typer.Option("--policy", help="Judge every entry by the gate's rules of kobe.toml.")]
+Costs = Annotated[
+    str,
+    typer.Option("--costs", help="Slippage in basis points, +fees for SEC and TAF fees, or none."),
+]
+AllowShorts = Annotated[
+    bool, typer.Option("--allow-shorts", help="Let strategies that sell short do so.")
+]
+PolicyOption = Annotated[
+    bool, typer.Option("--policy", help="Judge every entry by the gate's rules of kobe.toml.")
+]
 Changes = Annotated[
-    list[str] | None, typer.Option("--set", help="A strategy's parameter: donchian.lookback=40. Repeatable.")
+    list[str] | None,
+    typer.Option("--set", help="A strategy's parameter: donchian.lookback=40. Repeatable."),
 ]
 OutFolder = Annotated[Path | None, typer.Option("--out", help="The folder to write to.")]
 
@@ -73,16 +89,16 @@ def preloading() -> None:
 
 
 def _preload() -> None:
-    from services.research.preload import preload
+    from services.research.engine.preload import preload
 
     preload()
 
 
 def inputs_from(asked: Asked, environ: Mapping[str, str]) -> Inputs:
     """Typed inputs with kobe.toml's parameters under those that were set. UserError for what makes no sense."""
-    from services.research.inputs import Inputs, StrategyInputs, parse_costs
-    from services.research.market import read_universe
-    from shared.runtime.settings import load_settings
+    from services.research.data.dataset import read_universe
+    from services.research.data.inputs import Inputs, StrategyInputs, parse_costs
+    from shared.runtime.config.settings import load_settings
 
     steering = load_settings(environ).steering
     names, folder = _named(asked.strategies, steering)
@@ -108,7 +124,9 @@ def inputs_from(asked: Asked, environ: Mapping[str, str]) -> Inputs:
 
 def _named(text: str, steering: Steering) -> tuple[tuple[str, ...], str]:
     """Names, and the folder of the user's own strategies: kobe.toml's, or that of a file which was named."""
-    given = [part.strip() for part in text.split(",") if part.strip()] or list(steering.strategies.enabled)
+    given = [part.strip() for part in text.split(",") if part.strip()] or list(
+        steering.strategies.enabled
+    )
     files = [Path(part) for part in given if part.endswith(".py")]
     missing = [file for file in files if not file.is_file()]
     if missing:
@@ -119,15 +137,21 @@ def _named(text: str, steering: Steering) -> tuple[tuple[str, ...], str]:
     return tuple(Path(part).stem if part.endswith(".py") else part for part in given), folders.pop()
 
 
-def _parameters(names: tuple[str, ...], changes: list[str], steering: Steering) -> dict[str, dict[str, Any]]:
+def _parameters(
+    names: tuple[str, ...], changes: list[str], steering: Steering
+) -> dict[str, dict[str, Any]]:
     found = {name: dict(steering.strategies.parameters.get(name, {})) for name in names}
     for change in changes:
         key, equals, value = change.partition("=")
         strategy, dot, parameter = key.strip().partition(".")
         if not (equals and dot and parameter):
-            raise UserError(f"--set {change!r} must read STRATEGY.PARAMETER=VALUE.", exit_code=USAGE)
+            raise UserError(
+                f"--set {change!r} must read STRATEGY.PARAMETER=VALUE.", exit_code=USAGE
+            )
         if strategy not in found:
-            raise UserError(f"--set {change!r}: {strategy!r} is not among {', '.join(names)}.", exit_code=USAGE)
+            raise UserError(
+                f"--set {change!r}: {strategy!r} is not among {', '.join(names)}.", exit_code=USAGE
+            )
         found[strategy][parameter] = _value(value.strip())
     return found
 
@@ -140,19 +164,23 @@ def _value(text: str) -> Any:
 
 
 def _sizing(asked: Asked, steering: Steering) -> tuple[SizingMethod, Decimal]:
-    from services.research.inputs import parse_sizing
+    from services.research.data.inputs import parse_sizing
 
     if asked.sizing or not asked.policy:
         return parse_sizing(asked.sizing or RESEARCH_SIZING)
     table = steering.sizing
-    return parse_sizing(f"{table.method}:{table.per_order if table.method == 'budget' else table.fraction}")
+    return parse_sizing(
+        f"{table.method}:{table.per_order if table.method == 'budget' else table.fraction}"
+    )
 
 
 def _date(option: str, text: str) -> dt.date | None:
     try:
         return dt.date.fromisoformat(text) if text else None
     except ValueError:
-        raise UserError(f"{option} {text!r} is not a date; write YYYY-MM-DD.", exit_code=USAGE) from None
+        raise UserError(
+            f"{option} {text!r} is not a date; write YYYY-MM-DD.", exit_code=USAGE
+        ) from None
 
 
 def _money(text: str) -> Decimal:

@@ -52,7 +52,10 @@ def print_run(summary: Mapping[str, Any]) -> None:
         table.add_row(label, *cells)
     terminal.print(table)
     if summary["not_taken"]:
-        skipped = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in summary["not_taken"].items())
+        skipped = ", ".join(
+            f"{count:,} {reason.replace('_', ' ')}"
+            for reason, count in summary["not_taken"].items()
+        )
         terminal.print(f"Signals not taken: {skipped}.", markup=False)
     for warning in summary["warnings"]:
         terminal.print(f"! {warning}", style="yellow", markup=False)
@@ -64,11 +67,14 @@ def print_proof(name: str, proof: Any) -> None:
     looked = f"{proof.signals:,} signals, {proof.cuts:,} cuts"
     if not proof.findings:
         terminal.print(
-            f"✓ {name} does not look ahead and answers as it must ({looked}).", style="green", markup=False
+            f"✓ {name} does not look ahead and answers as it must ({looked}).",
+            style="green",
+            markup=False,
         )
     if not proof.signals and not proof.findings:
         terminal.print(
-            "It gave no signal on these bars, so little is proven; try others with --bars.", style="yellow"
+            "It gave no signal on these bars, so little is proven; try others with --bars.",
+            style="yellow",
         )
 
 

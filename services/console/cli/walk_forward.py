@@ -1,6 +1,7 @@
 """`kobe walk-forward`, `kobe showdown`, `kobe montecarlo` and `kobe worker`: research that takes many runs.
 
-The engines are imported when a command runs, so that `kobe status` never waits for compiled kernels.
+The engines are imported when a command runs, so that `kobe status` never waits for compiled
+kernels.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ from services.console.cli.research_options import (
 from shared.domain.errors import UserError
 
 if TYPE_CHECKING:
-    from services.research.inputs import Inputs
-    from services.research.trials import Advance
-    from services.research.walk_forward import Plan, Runner, WalkForward
-    from shared.runtime.settings import Settings
+    from services.research.data.inputs import Inputs
+    from services.research.walk_forward.trials import Advance
+    from services.research.walk_forward.walk_forward import Plan, Runner, WalkForward
+    from shared.runtime.config.settings import Settings
 
 errors = Console(stderr=True, highlight=False)
 USAGE = 64
@@ -45,16 +46,26 @@ UNITS = ".units"
 OBJECTIVES = ("sharpe", "profit_factor", "return_over_drawdown")
 
 Sessions = int | None
-Train = Annotated[Sessions, typer.Option("--train", min=2, help="Sessions of training. Default: kobe.toml's.")]
-Test = Annotated[
-    Sessions, typer.Option("--test", min=1, help="Sessions of test, and the step. Default: kobe.toml's.")
+Train = Annotated[
+    Sessions, typer.Option("--train", min=2, help="Sessions of training. Default: kobe.toml's.")
 ]
-Anchored = Annotated[bool, typer.Option("--anchored", help="Training begins at the beginning and grows.")]
-Objective = Annotated[str, typer.Option("--objective", help=f"{', '.join(OBJECTIVES)}. Default: kobe.toml's.")]
-WalkOut = Annotated[Path, typer.Option("--out", help="The folder to write to; run again, it goes on there.")]
+Test = Annotated[
+    Sessions,
+    typer.Option("--test", min=1, help="Sessions of test, and the step. Default: kobe.toml's."),
+]
+Anchored = Annotated[
+    bool, typer.Option("--anchored", help="Training begins at the beginning and grows.")
+]
+Objective = Annotated[
+    str, typer.Option("--objective", help=f"{', '.join(OBJECTIVES)}. Default: kobe.toml's.")
+]
+WalkOut = Annotated[
+    Path, typer.Option("--out", help="The folder to write to; run again, it goes on there.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Go ahead, however long a big grid will take.")]
 Queue = Annotated[
-    bool, typer.Option("--queue", help="Let `kobe worker` processes do it, through the research Redis.")
+    bool,
+    typer.Option("--queue", help="Let `kobe worker` processes do it, through the research Redis."),
 ]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out the HTML report.")]
 
@@ -87,19 +98,36 @@ def walk_forward(
 ) -> None:
     """Choose parameters on the past, trade them on what comes next; say how far to trust the result."""
     preloading()
-    asked = Asked(strategy, bars, universe, start, end, cash, sizing, costs, allow_shorts, False, changes or [])
-    from shared.runtime.settings import load_settings
+    asked = Asked(
+        strategy,
+        bars,
+        universe,
+        start,
+        end,
+        cash,
+        sizing,
+        costs,
+        allow_shorts,
+        False,
+        changes or [],
+    )
+    from shared.runtime.config.settings import load_settings
 
     settings = load_settings(os.environ)
     wanted = _wanted(inputs_from(asked, os.environ), settings, (train, test), anchored, objective)
-    from services.research import walk_forward_files
-    from services.research.market import open_market
-    from services.research.walk_forward import plan, walk
+    from services.research.data.dataset import open_market
+    from services.research.walk_forward import files as walk_forward_files
+    from services.research.walk_forward.walk_forward import plan, walk
 
     planned = plan(wanted, open_market(wanted.inputs, os.environ), settings)
     with _runner(planned, out, queue=queue, yes=yes) as runner:
         made = walk_forward_files.made_of(planned, walk(planned, runner))
-    walk_forward_files.write(out, walk_forward_files.files(made, report=not no_report))
+    texts = walk_forward_files.files(made)
+    if not no_report:
+        from services.research.walk_forward.html_report import render
+
+        texts["wf_report.html"] = render(made)
+    walk_forward_files.write(out, texts)
     found = walk_forward_files.summary(made)
     if as_json:
         print_json(found)
@@ -111,14 +139,20 @@ def walk_forward(
 
 
 def _wanted(
-    inputs: Inputs, settings: Settings, windows: tuple[Sessions, Sessions], anchored: bool, objective: str
+    inputs: Inputs,
+    settings: Settings,
+    windows: tuple[Sessions, Sessions],
+    anchored: bool,
+    objective: str,
 ) -> WalkForward:
-    from services.research.walk_forward import WalkForward
+    from services.research.walk_forward.walk_forward import WalkForward
 
     table = settings.steering.research
     chosen = objective or table.objective
     if chosen not in OBJECTIVES:
-        raise UserError(f"--objective {chosen!r} must be one of {', '.join(OBJECTIVES)}.", exit_code=USAGE)
+        raise UserError(
+            f"--objective {chosen!r} must be one of {', '.join(OBJECTIVES)}.", exit_code=USAGE
+        )
     train, test = windows
     return WalkForward(
         inputs=inputs,
@@ -134,14 +168,14 @@ def _wanted(
 def _runner(planned: Plan, out: Path, *, queue: bool, yes: bool) -> Iterator[Runner]:
     with _progress(planned.steps) as advance:
         if queue:
-            from services.research.jobs import QueueRunner
+            from services.research.walk_forward.queue_runner import QueueRunner
 
             say = partial(errors.print, markup=False)
             yield QueueRunner(planned.settings.environment.research_redis_url, advance, say)
             return
-        from services.research.estimate import refuse_endless
-        from services.research.local_runner import LocalRunner
-        from services.research.trials import Trials
+        from services.research.walk_forward.estimate import refuse_endless
+        from services.research.walk_forward.thread_runner import LocalRunner
+        from services.research.walk_forward.trials import Trials
 
         trials = Trials(planned.market)
         refuse_endless(planned, trials, yes=yes)
@@ -162,9 +196,16 @@ def _progress(steps: int) -> Iterator[Advance]:
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     left = TimeRemainingColumn(compact=True)
-    with Progress(*columns, left, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+    with Progress(
+        *columns, left, console=errors, transient=True, disable=not errors.is_terminal
+    ) as progress:
         bar = progress.add_task("walk-forward", total=steps)
         yield lambda done: progress.advance(bar, done)
 
@@ -173,8 +214,8 @@ def worker(
     burst: Annotated[bool, typer.Option("--burst", help="Stop when the queue is empty.")] = False,
 ) -> None:
     """Do queued research: as many of these as there are cores, on any machine that reaches Redis and the bars."""
-    from services.research.worker import work
-    from shared.runtime.settings import load_settings
+    from services.research.walk_forward.queue_worker import work
+    from shared.runtime.config.settings import load_settings
 
     work(load_settings(os.environ).environment.research_redis_url, burst=burst)
 

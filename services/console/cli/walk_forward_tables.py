@@ -50,8 +50,13 @@ def print_walk(summary: Mapping[str, Any]) -> None:
         cells = [_number(_at(found, path), form) for found in strategies.values()]
         table.add_row(label, *cells, *([_number(held.get(str(path[-1])), form)] if held else []))
     for place, cost in enumerate(next(iter(strategies.values()))["honesty"]["costs"]):
-        cells = [_number(found["honesty"]["costs"][place]["total_return"], "+.2%") for found in strategies.values()]
-        table.add_row(f"Total return at {cost['slippage_bps']} bps", *cells, *([""] if held else []))
+        cells = [
+            _number(found["honesty"]["costs"][place]["total_return"], "+.2%")
+            for found in strategies.values()
+        ]
+        table.add_row(
+            f"Total return at {cost['slippage_bps']} bps", *cells, *([""] if held else [])
+        )
     terminal.print(table)
     print_warnings(plain["warnings"])
 
@@ -111,7 +116,11 @@ def print_draws(summary: Mapping[str, Any]) -> None:
     for label, drawn in (("days", plain["days"]), ("trades", plain["trades"])):
         for name, form in (("total_return", "+.1%"), ("max_drawdown", ".1%")):
             cells = [_number(value, form) for value in drawn[name]]
-            table.add_row(f"{name.replace('_', ' ')}, {label} drawn", *cells, _number(plain["actual"][name], form))
+            table.add_row(
+                f"{name.replace('_', ' ')}, {label} drawn",
+                *cells,
+                _number(plain["actual"][name], form),
+            )
     terminal.print(table)
     days = plain["days"]
     chances = f"{days['loss_probability']:.1%} end below the beginning, {days['ruin_probability']:.1%} lose half."

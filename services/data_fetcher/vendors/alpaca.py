@@ -1,6 +1,7 @@
 """Latest quotes from Alpaca's market data, or from the simulated broker, which speaks the same.
 
-Asked once per scan for every symbol that scan names. It never trades and never repeats a request by itself.
+Asked once per scan for every symbol that scan names. It never trades and never repeats a request by
+itself.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from decimal import Decimal
 import msgspec
 import requests
 
-from services.data_fetcher.vendor import QuotesVendor, VendorPlace
+from services.data_fetcher.vendor_registry import QuotesVendor, VendorPlace
 from shared.domain.errors import TransientError
 from shared.schemas.values import Quote
 
@@ -59,13 +60,21 @@ class Alpaca:
     def _reply(self, symbols: Sequence[str]) -> requests.Response:
         """An answer of 200, 400 or 422; TransientError for any other."""
         try:
-            reply = self._http.get(self._url, params={"symbols": ",".join(symbols)}, timeout=TIMEOUT_SECONDS)
+            reply = self._http.get(
+                self._url, params={"symbols": ",".join(symbols)}, timeout=TIMEOUT_SECONDS
+            )
         except requests.RequestException as error:
-            raise TransientError(f"the quotes vendor does not answer: {type(error).__name__}") from error
+            raise TransientError(
+                f"the quotes vendor does not answer: {type(error).__name__}"
+            ) from error
         if reply.status_code in (401, 403):
-            raise TransientError(f"the quotes vendor refuses our keys ({reply.status_code})", retry_after=5.0)
+            raise TransientError(
+                f"the quotes vendor refuses our keys ({reply.status_code})", retry_after=5.0
+            )
         if reply.status_code not in (200, 400, 422):
-            raise TransientError(f"the quotes vendor answers {reply.status_code}", retry_after=_pause(reply))
+            raise TransientError(
+                f"the quotes vendor answers {reply.status_code}", retry_after=_pause(reply)
+            )
         return reply
 
 
@@ -96,5 +105,8 @@ def _pause(reply: requests.Response) -> float | None:
 
 
 def quotes(place: VendorPlace) -> QuotesVendor:
-    keys = {"APCA-API-KEY-ID": place.key_id.reveal(), "APCA-API-SECRET-KEY": place.secret_key.reveal()}
+    keys = {
+        "APCA-API-KEY-ID": place.key_id.reveal(),
+        "APCA-API-SECRET-KEY": place.secret_key.reveal(),
+    }
     return Alpaca(place.data_url, {name: value for name, value in keys.items() if value})

@@ -1,6 +1,7 @@
 """A user's own bars: a folder of CSV or Parquet files, or one such file, named in kobe.toml (bars.folder).
 
-The files are read when asked, so a file that was replaced is seen. It trusts the prices' adjustment to the user.
+The files are read when asked, so a file that was replaced is seen. It trusts the prices' adjustment
+to the user.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.data_fetcher.selection import selected
-from services.data_fetcher.vendor import BarsVendor, VendorPlace
-from shared.domain.bars import Bars
+from services.data_fetcher.bar_selection import selected
+from services.data_fetcher.vendor_registry import BarsVendor, VendorPlace
 from shared.domain.errors import UserError
-from shared.runtime.bar_files import digest_of, read_bars
-from shared.runtime.settings import CONFIG_PIN_ERROR
+from shared.domain.market.bars import Bars
+from shared.runtime.archive.bar_files import digest_of, read_bars
+from shared.runtime.config.settings import CONFIG_PIN_ERROR
 
 
 class Folder:
@@ -30,7 +31,9 @@ class Folder:
     def symbols(self) -> tuple[str, ...]:
         return tuple(sorted(self._bars().symbols))
 
-    def daily_bars(self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None) -> Bars:
+    def daily_bars(
+        self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
+    ) -> Bars:
         return selected(self._bars(), symbols, start, end)
 
     def _bars(self) -> Bars:
@@ -43,6 +46,7 @@ class Folder:
 def bars(place: VendorPlace) -> BarsVendor:
     if place.folder is None:
         raise UserError(
-            "bars.vendor is 'folder' but bars.folder in kobe.toml names none.", exit_code=CONFIG_PIN_ERROR
+            "bars.vendor is 'folder' but bars.folder in kobe.toml names none.",
+            exit_code=CONFIG_PIN_ERROR,
         )
     return Folder(place.folder)

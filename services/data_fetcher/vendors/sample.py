@@ -1,4 +1,4 @@
-"""Real bars without keys: five large stocks, 2000-2013 (shared/runtime/sample_bars.py), offered as a vendor."""
+"""Real bars without keys: five large stocks, 2000-2013 (shared/runtime/archive/sample.py), offered as a vendor."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Sequence
 from functools import cached_property
 
-from services.data_fetcher.selection import selected
-from services.data_fetcher.vendor import BarsVendor, VendorPlace
-from shared.domain.bars import Bars
-from shared.runtime.sample_bars import BASIS, SYMBOLS, digest_of, sample_bars
+from services.data_fetcher.bar_selection import selected
+from services.data_fetcher.vendor_registry import BarsVendor, VendorPlace
+from shared.domain.market.bars import Bars
+from shared.runtime.archive.sample import BASIS, SYMBOLS, digest_of, sample_bars
 
 
 class Sample:
@@ -21,7 +21,9 @@ class Sample:
     def symbols(self) -> tuple[str, ...]:
         return SYMBOLS
 
-    def daily_bars(self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None) -> Bars:
+    def daily_bars(
+        self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
+    ) -> Bars:
         return selected(self._bars, symbols, start, end)
 
     @cached_property

@@ -1,0 +1,113 @@
+"""Whether every writer's numbers run without a gap. Pure; counted alike when recording, recovering and verifying.
+
+Two streams of one writer may be read a little out of turn: a number that is ahead waits for those
+before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.auditor.chain.record import NotCanonical
+
+GAP = "WriterGap"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Numbers that never came (`missing`), or came again (`repeated`)."""
+
+    writer: str
+    kind: str
+    first: int
+    last: int
+
+    def payload(self, at: str) -> dict[str, Any]:
+        """The record that notes it; `subject` and not `writer`, for the writer did not say this."""
+        facts = {"subject": self.writer, "kind": self.kind, "first": self.first, "last": self.last}
+        return {"type": GAP, "at": at, **facts}
+
+
+def gap_in(payload: Mapping[str, Any]) -> Gap:
+    """What such a record notes; raises NotCanonical if it does not say."""
+    try:
+        return Gap(payload["subject"], payload["kind"], payload["first"], payload["last"])
+    except KeyError as error:
+        raise NotCanonical(f"a gap without {error}") from error
+
+
+@dataclass(slots=True)
+class Sequence:
+    """One writer: every number up to `last` has come or was noted as missing; `ahead` came before their turn."""
+
+    last: int = 0
+    ahead: set[int] = field(default_factory=set)
+    awaited: int = 0
+
+    def take(self, seq: int) -> bool:
+        """Count one number; False for one that was there before."""
+        if seq == self.last + 1 and not self.ahead:
+            self.last = seq
+            return True
+        if seq <= self.last or seq in self.ahead:
+            return False
+        self.ahead.add(seq)
+        self.catch_up()
+        return True
+
+    def catch_up(self) -> None:
+        while self.last + 1 in self.ahead:
+            self.last += 1
+            self.ahead.remove(self.last)
+
+    def next_missing(self) -> tuple[int, int] | None:
+        return (self.last + 1, min(self.ahead) - 1) if self.ahead else None
+
+    def skip_to(self, seq: int) -> None:
+        self.last = max(self.last, seq)
+        self.ahead = {number for number in self.ahead if number > self.last}
+        self.catch_up()
+
+
+class Numbers:
+    """All writers, by name. Grows in place."""
+
+    def __init__(self, saved: Mapping[str, Iterable[int]] | None = None) -> None:
+        self._writers: dict[str, Sequence] = {}
+        for writer, (last, *ahead) in (saved or {}).items():
+            self._writers[writer] = Sequence(last, set(ahead))
+
+    def saved(self) -> dict[str, list[int]]:
+        """writer -> its last number, then those ahead of their turn."""
+        return {writer: [each.last, *sorted(each.ahead)] for writer, each in self._writers.items()}
+
+    def take(self, payload: Mapping[str, Any]) -> Gap | None:
+        """Count a record's number, if it has one; a number that was there before is a gap of its own kind."""
+        if "seq" in payload:
+            writer, seq = payload["writer"], payload["seq"]
+            sequence = self._writers.get(writer) or self._writers.setdefault(writer, Sequence())
+            return None if sequence.take(seq) else Gap(writer, "repeated", seq, seq)
+        if payload.get("type") == GAP and payload["kind"] == "missing":
+            self._writers.setdefault(payload["subject"], Sequence()).skip_to(payload["last"])
+        return None
+
+    def missing(self) -> list[Gap]:
+        """What lies between the numbers that came, as it stands."""
+        return [
+            Gap(writer, "missing", *first)
+            for writer, sequence in self._writers.items()
+            if (first := sequence.next_missing())
+        ]
+
+    def overdue(self) -> list[Gap]:
+        """Call after each complete reading of all streams: the numbers missing since the call before.
+
+        A writer's numbers appear in order, so what one whole reading after a later number does not
+        show was never said, or is gone.
+        """
+        found = [gap for gap in self.missing() if gap.first <= self._writers[gap.writer].awaited]
+        for sequence in self._writers.values():
+            sequence.awaited = max(sequence.ahead, default=0)
+        return found

@@ -1,0 +1,54 @@
+"""Where the stack is that a command speaks to: by the environment, else the running demo, else the default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from shared.domain.errors import UserError
+
+DEMO_FILE = Path("state/demo.json")
+
+
+class StackAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """`password_file` is the operator's (Redis user `console`)."""
+
+    redis_url: str
+    password_file: str
+    broker_url: str
+    kill_file: str
+    log_dir: str
+    audit_dir: str
+
+
+def find_stack(environ: Mapping[str, str], demo_file: Path = DEMO_FILE) -> StackAddress:
+    if "KOBE_REDIS_URL" not in environ and demo_file.exists():
+        return msgspec.json.decode(demo_file.read_bytes(), type=StackAddress)
+    return StackAddress(
+        redis_url=environ.get("KOBE_REDIS_URL", "redis://127.0.0.1:6379"),
+        password_file=environ.get(
+            "KOBE_REDIS_PASSWORD_FILE", "state/secrets/console/redis_password"
+        ),
+        broker_url=environ.get("KOBE_BROKER_URL", "http://127.0.0.1:8080"),
+        kill_file=environ.get("KOBE_KILL_FILE", "state/KILL_SWITCH"),
+        log_dir=environ.get("KOBE_LOG_DIR", "logs"),
+        audit_dir=environ.get("KOBE_AUDIT_DIR", "state/audit"),
+    )
+
+
+def write_address(file: Path, address: StackAddress) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(msgspec.json.encode(address))
+
+
+def password_of(address: StackAddress) -> str:
+    try:
+        return Path(address.password_file).read_text().strip()
+    except OSError as error:
+        raise UserError(
+            f"No stack is running here: {address.password_file} cannot be read ({error.strerror}). "
+            "Start one with `kobe demo`; for the compose stack use `docker compose run --rm kobe …`.",
+            exit_code=2,
+        ) from error

@@ -1,0 +1,59 @@
+"""The services' log files, read as one: merged by time, followed as they grow, through rotations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+POLL_SECONDS = 0.3
+
+
+def tail(folder: Path, count: int) -> list[dict[str, Any]]:
+    """The last lines of all services, in order of time."""
+    lines = [
+        line
+        for file in _files(folder)
+        for line in _parsed(file.read_text(errors="replace"))[-count:]
+    ]
+    return sorted(lines, key=lambda line: str(line.get("ts", "")))[-count:]
+
+
+def follow(folder: Path) -> Iterator[dict[str, Any]]:
+    """Lines written from now on, for ever."""
+    opened: dict[Path, IO[str]] = {}
+    for file in _files(folder):
+        opened[file] = file.open(errors="replace")
+        opened[file].seek(0, 2)
+    while True:
+        lines = [line for file in _files(folder) for line in _fresh(file, opened)]
+        yield from sorted(lines, key=lambda line: str(line.get("ts", "")))
+        if not lines:
+            time.sleep(POLL_SECONDS)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/events.jsonl")) + sorted(folder.glob("events.jsonl"))
+
+
+def _fresh(file: Path, opened: dict[Path, IO[str]]) -> list[dict[str, Any]]:
+    if file not in opened or _rotated(file, opened[file]):
+        opened[file] = file.open(errors="replace")
+    return _parsed(opened[file].read())
+
+
+def _rotated(file: Path, handle: IO[str]) -> bool:
+    return file.stat().st_size < handle.tell()
+
+
+def _parsed(text: str) -> list[dict[str, Any]]:
+    lines = []
+    for line in text.splitlines():
+        try:
+            lines.append(msgspec.json.decode(line))
+        except msgspec.DecodeError:
+            continue
+    return [line for line in lines if isinstance(line, dict)]

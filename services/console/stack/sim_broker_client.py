@@ -1,0 +1,63 @@
+"""The simulated broker's own account of a run, for comparing with ours: every order and every position it has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import requests
+
+from shared.domain.errors import TransientError
+from shared.domain.trading.ids import is_ours
+
+PAGE = 500
+
+
+class BrokerView:
+    """Reads with the keys the sim-broker accepts from anyone on this machine."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.headers.update({"APCA-API-KEY-ID": "sim", "APCA-API-SECRET-KEY": "sim"})
+
+    def _get(self, path: str, **parameters: str) -> Any:
+        try:
+            reply = self._session.get(self._url + path, params=parameters, timeout=10)
+            reply.raise_for_status()
+        except requests.RequestException as error:
+            raise TransientError(f"the simulated broker does not answer: {error}") from error
+        return reply.json()
+
+    def positions(self) -> dict[str, Decimal]:
+        return {row["symbol"]: Decimal(row["qty"]) for row in self._get("/v2/positions")}
+
+    def equity(self) -> Decimal:
+        return Decimal(self._get("/v2/account")["equity"])
+
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self._get("/sim/state")
+        return state
+
+    def orders(self) -> list[dict[str, Any]]:
+        """Every order ever taken, oldest first."""
+        found: dict[str, dict[str, Any]] = {}
+        after = ""
+        while True:
+            page = self._get(
+                "/v2/orders", status="all", limit=str(PAGE), direction="asc", after=after
+            )
+            fresh = [order for order in page if order["id"] not in found]
+            found.update({order["id"]: order for order in fresh})
+            if len(page) < PAGE or not fresh:
+                return list(found.values())
+            after = page[-1]["submitted_at"]
+
+
+def doubled(orders: Iterable[Mapping[str, Any]], sent: Iterable[str]) -> int:
+    """Orders of ours beyond those we know to have sent, and ids taken twice: what must be zero."""
+    ids = Counter(order["client_order_id"] for order in orders if is_ours(order["client_order_id"]))
+    known = set(sent)
+    return sum(count - 1 for count in ids.values()) + sum(1 for name in ids if name not in known)

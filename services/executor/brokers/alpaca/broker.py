@@ -1,0 +1,236 @@
+"""Alpaca's Trading API v2, real or simulated, as a Broker.
+
+Wired by the executor's __main__. It sends an order at most once a call and says what became of it;
+everything else it asks raises TransientError where the answer is missing or makes no sense.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+from services.executor.brokers.alpaca import wire
+from services.executor.brokers.alpaca.http import DeadlineHttp, NoAnswer, NotSent, Reply
+from services.executor.brokers.alpaca.rate_limit import RequestBudget
+from services.executor.brokers.protocol import (
+    AccountView,
+    Answer,
+    BrokerClock,
+    Fate,
+    OrderList,
+    OrderRequest,
+    PositionView,
+)
+from shared.domain.errors import TransientError
+from shared.domain.trading.orders import OrderView
+from shared.runtime.clock import Clock
+
+T = TypeVar("T")
+GET_SECONDS = 3.0
+PAGE, PAGES = 500, 40
+SECONDS_UNTOLD = 1.0
+LONGEST_WAIT = 60.0
+REJECTIONS = frozenset({400, 401, 403, 422})
+BLOCKING_WORDS = (
+    "blocked",
+    "not allowed for account",
+    "not authorized",
+    "rejected by user request",
+    "suspended",
+)
+
+
+class AlpacaBroker:
+    """Implements contract.Broker."""
+
+    def __init__(
+        self, http: DeadlineHttp, *, budget: RequestBudget, clock: Clock, post_seconds: float = 5.0
+    ) -> None:
+        self._http, self._budget, self._clock, self._post_seconds = (
+            http,
+            budget,
+            clock,
+            post_seconds,
+        )
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    def submit(self, request: OrderRequest) -> Answer:
+        wait = self._budget.wait(order=True)
+        if wait:
+            return Answer(
+                Fate.NOT_TAKEN,
+                "kept back: the request budget is spent",
+                retry_after=wait,
+                counted=False,
+            )
+        self._budget.spend()
+        try:
+            reply = self._http.request(
+                "POST", "/v2/orders", wire.body_of(request), seconds=self._post_seconds
+            )
+        except NotSent as error:
+            return Answer(Fate.NOT_SENT, str(error), retry_after=SECONDS_UNTOLD)
+        except NoAnswer as error:
+            return Answer(Fate.UNKNOWN, str(error))
+        if reply.status == 429:
+            return Answer(
+                Fate.NOT_TAKEN, "too many requests", retry_after=self._told_to_wait(reply)
+            )
+        return classified(reply, request)
+
+    def cancel(self, broker_order_id: str) -> None:
+        reply = self._exchange("DELETE", f"/v2/orders/{quote(broker_order_id, safe='')}")
+        if reply.status not in (200, 204, 404, 422):
+            raise _unforeseen("the cancel", reply)
+
+    def order_by_client_id(self, client_order_id: str) -> OrderView | None:
+        query = urlencode({"client_order_id": client_order_id})
+        reply = self._find(f"/v2/orders:by_client_order_id?{query}")
+        return None if reply is None else _understood(wire.read_order, reply)
+
+    def order(self, broker_order_id: str) -> OrderView | None:
+        reply = self._find(f"/v2/orders/{quote(broker_order_id, safe='')}?nested=true")
+        return None if reply is None else _understood(wire.read_order, reply)
+
+    def open_orders(self) -> OrderList:
+        return self._orders({"status": "open", "direction": "asc"})
+
+    def orders_since(self, after: dt.datetime | None) -> OrderList:
+        if after is None:
+            return self._orders({"status": "all", "direction": "desc"}, pages=1)
+        return self._orders({"status": "all", "direction": "asc", "after": _instant(after)})
+
+    def _orders(self, query: dict[str, str], *, pages: int = PAGES) -> OrderList:
+        ours: list[OrderView] = []
+        foreign = 0
+        for _ in range(pages):
+            reply = self._get(
+                "/v2/orders?" + urlencode(query | {"limit": str(PAGE), "nested": "true"})
+            )
+            page = _understood(wire.read_orders, reply)
+            ours += page.ours
+            foreign += page.foreign
+            if page.rows < PAGE or page.last is None or pages == 1:
+                return OrderList(ours=tuple(ours), foreign=foreign)
+            query |= {"after": _instant(page.last)}
+        raise TransientError(f"the broker lists more than {pages * PAGE} orders")
+
+    # --- the account ------------------------------------------------------------------------------
+
+    def positions(self) -> tuple[PositionView, ...]:
+        return _understood(wire.read_positions, self._get("/v2/positions"))
+
+    def held(self, symbol: str) -> Decimal:
+        reply = self._find(f"/v2/positions/{quote(symbol, safe='')}")
+        return Decimal(0) if reply is None else _understood(wire.read_position, reply).qty
+
+    def account(self) -> AccountView:
+        return _understood(wire.read_account, self._get("/v2/account"))
+
+    def clock(self) -> BrokerClock:
+        return _understood(wire.read_clock, self._get("/v2/clock"))
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def _find(self, path: str) -> Reply | None:
+        """None where the broker says 404, in its own words and not a proxy's."""
+        reply = self._exchange("GET", path)
+        if reply.status == 404 and wire.read_error(reply.body).code:
+            return None
+        return _good(path, reply)
+
+    def _get(self, path: str) -> Reply:
+        return _good(path, self._exchange("GET", path))
+
+    def _exchange(self, method: str, path: str) -> Reply:
+        wait = self._budget.wait(order=False)
+        if wait:
+            raise TransientError("kept back: the request budget is spent", retry_after=wait)
+        self._budget.spend()
+        try:
+            reply = self._http.request(method, path, seconds=GET_SECONDS)
+        except (NotSent, NoAnswer) as error:
+            raise TransientError(f"the broker does not answer: {error}") from error
+        if reply.status == 429:
+            raise TransientError(
+                "the broker says: too many requests", retry_after=self._told_to_wait(reply)
+            )
+        return reply
+
+    def _told_to_wait(self, reply: Reply) -> float:
+        """Seconds until the broker listens again; everything of ours waits so long."""
+        seconds = _number(reply.headers.get("retry-after"))
+        if seconds is None:
+            reset = _number(reply.headers.get("x-ratelimit-reset"))
+            seconds = (
+                SECONDS_UNTOLD
+                if reset is None
+                else reset - self._clock.now().timestamp() + SECONDS_UNTOLD
+            )
+        seconds = min(max(seconds, 0.1), LONGEST_WAIT)
+        self._budget.close(seconds)
+        return seconds
+
+
+def classified(reply: Reply, request: OrderRequest) -> Answer:
+    """By HTTP status first, then code, then words (ORDER-PATH: the executor); what is not on the list is unknown."""
+    if reply.status in (200, 201):
+        return _taken(reply, request)
+    error = wire.read_error(reply.body)
+    detail = f"{reply.status} {error.code or ''} {error.message}"[:300]
+    words = error.message.lower()
+    if (
+        reply.status == 422
+        and "client_order_id" in words
+        and ("unique" in words or "duplicate" in words)
+    ):
+        return Answer(Fate.EXISTS, detail)
+    if reply.status in REJECTIONS:
+        halts = reply.status == 401 or any(word in words for word in BLOCKING_WORDS)
+        return Answer(Fate.REJECTED, detail, halts=halts)
+    return Answer(Fate.UNKNOWN, detail)
+
+
+def _taken(reply: Reply, request: OrderRequest) -> Answer:
+    try:
+        order = wire.read_order(reply.body)
+    except wire.Unreadable as error:
+        return Answer(Fate.UNKNOWN, f"unreadable reply: {error}"[:300])
+    sent = (request.client_order_id, request.symbol, request.side, request.qty)
+    shown = (order.client_order_id, order.symbol, order.side, order.qty)
+    if sent != shown:
+        return Answer(Fate.UNKNOWN, f"the reply is about {shown}, not {sent}")
+    return Answer(Fate.ACCEPTED, order=order)
+
+
+def _good(what: str, reply: Reply) -> Reply:
+    if reply.status != 200:
+        raise _unforeseen(what, reply)
+    return reply
+
+
+def _unforeseen(what: str, reply: Reply) -> TransientError:
+    words = wire.read_error(reply.body).message[:200]
+    return TransientError(f"the broker answers {what} with {reply.status}: {words}")
+
+
+def _understood(read: Callable[[bytes], T], reply: Reply) -> T:
+    try:
+        return read(reply.body)
+    except wire.Unreadable as error:
+        raise TransientError(f"the broker's answer makes no sense: {error}") from error
+
+
+def _instant(at: dt.datetime) -> str:
+    return at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,257 @@
+"""What the broker shows of an order, taken into the books, and what is said of it. Pure.
+
+Called by the handlers of outcomes and of reconciliations; the last step of each is `concluded`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from services.executor.orders import protection as protect
+from services.executor.orders.state import (
+    OpenScan,
+    State,
+    unprotected,
+    with_halt,
+    with_order,
+    with_position,
+)
+from shared.domain.trading import ledger
+from shared.domain.trading.ledger import Position
+from shared.domain.trading.orders import Fill, Order, OrderView, apply, difference, unclear
+from shared.runtime.runner.contract import Said
+from shared.schemas.messages import (
+    Message,
+    OrderEnded,
+    OrderFilled,
+    OrderSubmitted,
+    OrderUnknown,
+    ProtectionPlaced,
+    ScanExecuted,
+)
+from shared.schemas.values import Ending, OrderStatus, Purpose, Side
+
+Words = tuple[Said, ...]
+
+
+def of(state: State, order: Order, message: Message) -> Said:
+    """Said in the order's own correlation; a protection works on in later sessions than its entry's."""
+    later = order.purpose is Purpose.PROTECT and state.session
+    return Said(
+        message, state.session if later and state.session else order.session, order.correlation_id
+    )
+
+
+def taken(state: State, order: Order, view: OrderView, *, at: dt.datetime) -> tuple[State, Words]:
+    """One order as the broker shows it now. What is not our order under our id halts."""
+    other = difference(order, view)
+    if other:
+        return _contradicted(state, order, other, at)
+    applied = apply(order, view, at=at)
+    words: list[Said] = []
+    first = not order.broker_order_id
+    state = with_order(state, applied.order)
+    if first:
+        state = replace(state, sent=state.sent + (not order.sent), ambiguous=0)
+        words += _arrived(state, applied.order)
+    if applied.fill:
+        state, said = _filled(state, applied.order, applied.fill, view, at)
+        words.append(said)
+    if applied.ended:
+        state = _protection_ended(state, applied.order)
+        words.append(of(state, applied.order, ended(applied.order, view.reported)))
+    if applied.anomaly:
+        state = with_halt(state, applied.anomaly)
+    return state, tuple(words)
+
+
+def _contradicted(state: State, order: Order, other: str, at: dt.datetime) -> tuple[State, Words]:
+    doubted = replace(unclear(order, at=at), alarmed=True)
+    state = with_order(state, doubted)
+    if order.alarmed:
+        return state, ()
+    state = with_halt(state, f"the broker's {order.client_order_id} is another order: {other}")
+    return state, (unknown(state, doubted, other),)
+
+
+def unknown(state: State, order: Order, detail: str) -> Said:
+    message = OrderUnknown(
+        client_order_id=order.client_order_id, symbol=order.symbol, detail=detail
+    )
+    return of(state, order, message)
+
+
+def _arrived(state: State, order: Order) -> Words:
+    if order.purpose is not Purpose.PROTECT:
+        return (of(state, order, _submitted(order)),)
+    if order.status is OrderStatus.REJECTED or order.protection is None:
+        return ()
+    return (of(state, order, _placed(order)),)
+
+
+def _submitted(order: Order) -> OrderSubmitted:
+    return OrderSubmitted(
+        client_order_id=order.client_order_id,
+        decision_id=order.decision_id,
+        broker_order_id=order.broker_order_id,
+        strategy=order.strategy,
+        symbol=order.symbol,
+        side=order.side,
+        purpose=order.purpose,
+        qty=order.qty,
+        limit_price=order.limit_price,
+    )
+
+
+def _placed(order: Order) -> ProtectionPlaced:
+    assert order.protection is not None
+    return ProtectionPlaced(
+        symbol=order.symbol,
+        strategy=order.strategy,
+        parent_client_order_id=order.parent,
+        client_order_id=order.client_order_id,
+        broker_order_id=order.broker_order_id,
+        counter=order.counter,
+        side=order.side,
+        qty=order.qty,
+        stop=order.protection.stop,
+        target=order.protection.target,
+    )
+
+
+def ended(order: Order, detail: str) -> OrderEnded:
+    return OrderEnded(
+        client_order_id=order.client_order_id,
+        decision_id=order.decision_id,
+        strategy=order.strategy,
+        symbol=order.symbol,
+        side=order.side,
+        purpose=order.purpose,
+        ending=order.ending or Ending.NOT_SENT,
+        filled_qty=order.filled_qty,
+        average_price=order.average_price,
+        detail=detail,
+    )
+
+
+def _filled(
+    state: State, order: Order, fill: Fill, view: OrderView, at: dt.datetime
+) -> tuple[State, Said]:
+    session = state.session or order.session
+    session = order.session if order.purpose is Purpose.ENTRY else session
+    before = state.positions.get(order.symbol)
+    state = _booked(state, order, fill, session)
+    plan = order.protection or (before.protection if before else None)
+    message = OrderFilled(
+        client_order_id=order.client_order_id,
+        decision_id=order.decision_id,
+        strategy=order.strategy,
+        symbol=order.symbol,
+        side=order.side,
+        purpose=order.purpose,
+        session=session,
+        qty=fill.qty,
+        price=fill.price,
+        cumulative_qty=order.filled_qty,
+        time_stop_bars=plan.time_stop_bars if plan else 0,
+        stop=plan.stop if plan else None,
+        filled_at=view.filled_at or at,
+    )
+    return state, of(state, order, message)
+
+
+def _booked(state: State, order: Order, fill: Fill, session: dt.date) -> State:
+    held = state.positions.get(order.symbol)
+    qty = fill.qty if order.side is Side.BUY else -fill.qty
+    booked = ledger.book(held.lots if held else (), qty=qty, price=fill.price, session=session)
+    state = replace(state, realised=state.realised + booked.realised)
+    if not booked.lots:
+        return with_position(state, order.symbol, None)
+    if order.purpose is not Purpose.ENTRY and booked.lots[-1].qty * qty > 0:
+        state = with_halt(
+            state, f"{order.client_order_id} traded more {order.symbol} than was held"
+        )
+        position = replace(_position(order, held, booked.lots), protection=None)
+    else:
+        position = _position(order, held, booked.lots)
+    return with_position(state, order.symbol, position)
+
+
+def _position(order: Order, held: Position | None, lots: tuple[ledger.Lot, ...]) -> Position:
+    if held:
+        return replace(held, lots=lots)
+    return Position(
+        symbol=order.symbol,
+        strategy=order.strategy,
+        lots=lots,
+        parent=order.client_order_id,
+        decision_id=order.decision_id,
+        correlation_id=order.correlation_id,
+        protection=order.protection,
+    )
+
+
+def _protection_ended(state: State, order: Order) -> State:
+    """Count what the broker refused, so that it is tried again later and not for ever."""
+    held = state.positions.get(order.symbol)
+    if held is None or order.purpose is not Purpose.PROTECT:
+        return state
+    refusals = held.refusals + 1 if order.ending in (Ending.REJECTED, Ending.NOT_SENT) else 0
+    state = with_position(state, order.symbol, replace(held, refusals=refusals))
+    if refusals != protect.REFUSALS:
+        return state
+    return with_halt(state, f"the broker refused {refusals} times to protect {order.symbol}")
+
+
+def refused(state: State, order: Order, detail: str) -> tuple[State, Words]:
+    """`order` has just ended by refusal. Nobody heard of a protection that was never placed."""
+    state = _protection_ended(with_order(state, order), order)
+    if order.purpose is Purpose.PROTECT:
+        return state, ()
+    return state, (of(state, order, ended(order, detail)),)
+
+
+def concluded(
+    state: State, words: Iterable[Said], symbols: Iterable[str], *, at: dt.datetime
+) -> tuple[State, Words]:
+    """Protections wished for, finished scans told."""
+    for symbol in symbols:
+        state = protect.guarded(state, symbol, at=at)
+    state, told = _executed(state)
+    return state, (*words, *told)
+
+
+def _executed(state: State) -> tuple[State, Words]:
+    pending = {key: scan for key, scan in state.scans.items() if not scan.executed}
+    if not pending:
+        return state, ()
+    exposed = frozenset(unprotected(state))
+    done = {key: scan for key, scan in pending.items() if _complete(state, scan, exposed)}
+    if not done:
+        return state, ()
+    scans = {
+        key: replace(scan, executed=True) if key in done else scan
+        for key, scan in state.scans.items()
+    }
+    words = tuple(
+        Said(
+            ScanExecuted(scan_id=scan.scan_id, slot=scan.slot, phase=scan.phase, final=scan.final),
+            scan.session,
+            scan.correlation_id,
+        )
+        for scan in done.values()
+    )
+    return replace(state, scans=scans), words
+
+
+def _complete(state: State, scan: OpenScan, exposed: frozenset[str]) -> bool:
+    orders = [
+        order
+        for order in state.orders.values()
+        if order.scan_id == scan.scan_id and order.phase is scan.phase
+    ]
+    finished = [order for order in orders if not order.live and order.symbol not in exposed]
+    return len(orders) == len(finished) >= scan.approved

@@ -1,0 +1,136 @@
+"""All the executor believes, and the small steps by which handlers change it. Pure; nothing is ever mutated."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from services.executor.brokers.protocol import AccountView
+from shared.domain.trading.ledger import Position
+from shared.domain.trading.orders import Order
+from shared.schemas.values import Mode, Phase, Purpose, Slot, Stage, Value
+
+EXITS = frozenset({Purpose.TIME_EXIT, Purpose.SIGNAL_EXIT, Purpose.FLATTEN})
+
+
+class ExecutorSettings(Value, frozen=True, kw_only=True):
+    """The numbers of [executor] and who we are; `replay` says whether the broker's clock is replayed."""
+
+    mode: Mode
+    account: str
+    config_pin: str
+    replay: bool = False
+    ambiguous_in_a_row: int = 5
+    unknown_seconds: int = 60
+    drift_seconds: int = 30
+    flatten_on_kill: bool = False
+
+
+class OpenScan(Value, frozen=True, kw_only=True):
+    """A phase the gate has decided; `executed` once all its orders are terminal and protected."""
+
+    scan_id: str
+    slot: Slot
+    phase: Phase
+    approved: int
+    final: bool
+    session: dt.date
+    correlation_id: str
+    executed: bool = False
+
+
+class ReconcileWish(Value, frozen=True, kw_only=True):
+    session: dt.date
+    stage: Stage
+    correlation_id: str = ""
+    causation_id: str = ""
+
+
+class Drift(Value, frozen=True, kw_only=True):
+    """A disagreement with the broker, since when, and whether it has halted us already."""
+
+    what: str
+    first_at: dt.datetime
+    symbol: str = ""
+    alarmed: bool = False
+
+
+class State(Value, frozen=True, kw_only=True):
+    """`orders` by client_order_id: the live ones and this session's ended ones. `positions` by symbol.
+
+    `sent` counts orders that went to the broker, ever; `ambiguous` those unknown in a row; `halts`
+    and `repeats` are wishes: to halt, to log a repeated approval. `cursor`: broker orders submitted
+    before it are settled.
+    """
+
+    session: dt.date | None = None
+    stage: Stage = Stage.START
+    orders: dict[str, Order] = {}
+    positions: dict[str, Position] = {}
+    scans: dict[str, OpenScan] = {}
+    reconciles: tuple[ReconcileWish, ...] = ()
+    repeats: tuple[str, ...] = ()
+    halts: tuple[str, ...] = ()
+    drifts: dict[str, Drift] = {}
+    account: AccountView | None = None
+    checked_at: dt.datetime | None = None
+    cursor: dt.datetime | None = None
+    foreign_orders: int = 0
+    foreign_positions: int = 0
+    sent: int = 0
+    ambiguous: int = 0
+    realised: Decimal = Decimal(0)
+
+
+def with_order(state: State, order: Order) -> State:
+    return replace(state, orders={**state.orders, order.client_order_id: order})
+
+
+def without_order(state: State, client_order_id: str) -> State:
+    kept = {key: order for key, order in state.orders.items() if key != client_order_id}
+    return replace(state, orders=kept)
+
+
+def with_position(state: State, symbol: str, position: Position | None) -> State:
+    """None: nothing is held any more."""
+    kept = {key: held for key, held in state.positions.items() if key != symbol}
+    return replace(state, positions={**kept, symbol: position} if position else kept)
+
+
+def with_halt(state: State, why: str) -> State:
+    return state if why in state.halts else replace(state, halts=(*state.halts, why))
+
+
+def live_orders(state: State, symbol: str, purposes: Iterable[Purpose]) -> list[Order]:
+    wanted = frozenset(purposes)
+    return [
+        order
+        for order in state.orders.values()
+        if order.live and order.symbol == symbol and order.purpose in wanted
+    ]
+
+
+def protection_of(state: State, symbol: str) -> Order | None:
+    """The one live protection of a symbol, sent or waiting to be."""
+    found = live_orders(state, symbol, (Purpose.PROTECT,))
+    return found[0] if found else None
+
+
+def exit_of(state: State, symbol: str) -> Order | None:
+    found = live_orders(state, symbol, EXITS)
+    return found[0] if found else None
+
+
+def unprotected(state: State) -> list[str]:
+    """Symbols held without an order at the broker that would take us out."""
+    guarded = {
+        (order.symbol, order.qty)
+        for order in state.orders.values()
+        if order.purpose is Purpose.PROTECT and order.rests
+    }
+    return [
+        symbol for symbol, held in state.positions.items() if (symbol, abs(held.qty)) not in guarded
+    ]

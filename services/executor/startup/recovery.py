@@ -1,0 +1,81 @@
+"""Start is recovery: state, journal, clock and account must agree with the broker, or nothing is opened.
+
+Called by work after the lease was won. It sends nothing; what disagrees halts until the operator
+says it is clean.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from services.executor.brokers.protocol import Broker
+from services.executor.orders.journal import SENT, Journal, RowState
+from services.executor.orders.state import ExecutorSettings, State
+from services.executor.startup.live_guards import refuse_account
+from shared.domain.trading.orders import Order
+from shared.runtime.clock import Clock
+
+SKEW_SECONDS = 2.0
+
+
+class Halts(Protocol):
+    def halt(self, why: str) -> None: ...
+
+
+def recovered(
+    state: State,
+    *,
+    broker: Broker,
+    journal: Journal,
+    latch: Halts,
+    clock: Clock,
+    settings: ExecutorSettings,
+) -> None:
+    """Raises TransientError while the broker is away, UserError when it is another account."""
+    refuse_account(settings.mode, settings.account, broker.account().number)
+    if not settings.replay:
+        _compare_clocks(broker, latch, clock)
+    known = state.sent + sum(_under_way(order, journal) for order in state.orders.values())
+    if state.sent and journal.empty():
+        latch.halt(
+            "the executor's journal is gone; it was rebuilt from the state and the broker: look, then resume"
+        )
+        _rebuild(state, broker, journal, clock)
+    elif journal.sent() > known:
+        latch.halt(
+            f"redis_regressed: the journal has sent {journal.sent()} orders, the state knows {known}"
+        )
+    _note_known(state, journal)
+
+
+def _under_way(order: Order, journal: Journal) -> bool:
+    """Journaled as sent, and we stopped before the state heard of it."""
+    row = journal.row(order.journal_key) if order.waits else None
+    return row is not None and row.state in SENT
+
+
+def _compare_clocks(broker: Broker, latch: Halts, clock: Clock) -> None:
+    skew = abs((broker.clock().at - clock.now()).total_seconds())
+    if skew > SKEW_SECONDS:
+        latch.halt(f"this clock and the broker's differ by {skew:.1f} s")
+
+
+def _rebuild(state: State, broker: Broker, journal: Journal, clock: Clock) -> None:
+    """Everything that may have been sent is claimed again, so that it is looked up and never sent."""
+    at = clock.now()
+    for order in state.orders.values():
+        row_state = RowState.TAKEN if order.sent else RowState.SENDING
+        journal.adopt(order.journal_key, order.client_order_id, row_state, at=order.sent_at or at)
+    for view in broker.orders_since(None).ours:
+        journal.adopt(f"broker/{view.broker_order_id}", view.client_order_id, RowState.TAKEN, at=at)
+
+
+def _note_known(state: State, journal: Journal) -> None:
+    """A row may have missed what the state knows: then it would be looked up for ever."""
+    for order in state.orders.values():
+        if order.sent and order.broker_order_id:
+            journal.note(
+                order.journal_key,
+                RowState.TAKEN if order.live else RowState.ENDED,
+                order.broker_order_id,
+            )

@@ -1,0 +1,36 @@
+"""Whom the executor obeys: what stands on the orders stream must be signed by the gate, or it goes to `dead`.
+
+Called by the service loop with every envelope, before any handler. In live a bad signature also
+halts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from shared.domain.errors import InvalidMessage
+from shared.runtime.signing import Keyring
+from shared.schemas.envelope import Envelope
+from shared.schemas.streams import Stream
+
+
+def only_the_gate(
+    keyring: Keyring, log: Any, *, halt: Callable[[str], None] | None = None
+) -> Callable[[Envelope], None]:
+    """Other streams are guarded by the server's access rules; only orders can move money."""
+
+    def verify(envelope: Envelope) -> None:
+        if envelope.stream is not Stream.ORDERS:
+            return
+        try:
+            keyring.verify(envelope)
+        except InvalidMessage as error:
+            log.critical(
+                "signature_refused", type=envelope.type, seq=envelope.seq, reason=str(error)
+            )
+            if halt:
+                halt(f"an order with a bad signature: {error}")
+            raise
+
+    return verify

@@ -1,0 +1,106 @@
+"""What a research run is made of, as plain values: the same inputs have the same digest, hence the same run.
+
+Built by the command line, sent as JSON to queue workers, digested into the run's id. It reads no
+bars.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from services.research.engine.simulate import SimulationSettings
+from shared.domain.errors import UserError
+from shared.domain.risk.sizing import Sizing, SizingMethod
+from shared.domain.trading.fills import Costs
+from shared.schemas.envelope import canonical
+
+COSTS_ON = "fees"
+
+
+class StrategyInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """A strategy's name and its parameters where they differ from its defaults."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class Inputs(msgspec.Struct, frozen=True, kw_only=True):
+    """`bars` is a path, `archive` or `sample`; `symbols` empty means all of them."""
+
+    strategies: tuple[StrategyInputs, ...]
+    bars: str = "sample"
+    symbols: tuple[str, ...] = ()
+    start: dt.date | None = None
+    end: dt.date | None = None
+    cash: Decimal = Decimal(100_000)
+    sizing: SizingMethod = SizingMethod.CASH_FRACTION
+    size: Decimal = Decimal("0.007")
+    slippage_bps: Decimal = Decimal(5)
+    fees: bool = False
+    allow_shorts: bool = False
+    policy: bool = False
+    folder: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(strategy.name for strategy in self.strategies)
+
+    @property
+    def settings(self) -> SimulationSettings:
+        """The simulation's terms; UserError where a number makes no sense."""
+        try:
+            return SimulationSettings(
+                cash=self.cash,
+                sizing=Sizing(self.sizing, self.size),
+                costs=Costs(slippage_bps=self.slippage_bps, commissions=self.fees),
+                allow_shorts=self.allow_shorts,
+            )
+        except ValueError as error:
+            raise UserError(f"{error}.", exit_code=64) from error
+
+    def digest(self, bars_digest: str, code_digest: str) -> str:
+        """The run's id: inputs, bars and code. Where bars and strategies lie does not matter."""
+        plain = msgspec.to_builtins(
+            msgspec.structs.replace(self, bars="", folder=""), builtin_types=()
+        )
+        return hashlib.sha256(canonical([_plain(plain), bars_digest, code_digest])).hexdigest()[:20]
+
+
+def _plain(value: Any) -> Any:
+    """Floats (parameters) as their shortest text, so that equal inputs are equal bytes."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return repr(value) if isinstance(value, float) else value
+
+
+def parse_costs(text: str) -> tuple[Decimal, bool]:
+    """`5`, `10+fees`, `none`: slippage in basis points, and whether regulatory fees are charged."""
+    bps, _, fees = text.lower().partition("+")
+    if fees not in ("", COSTS_ON):
+        raise UserError(
+            f"--costs {text!r}: after the plus only `{COSTS_ON}` is known.", exit_code=64
+        )
+    try:
+        return Decimal("0" if bps == "none" else bps), bool(fees)
+    except ArithmeticError:
+        raise UserError(
+            f"--costs {text!r}: give basis points, such as 5 or 5+fees, or none.", exit_code=64
+        ) from None
+
+
+def parse_sizing(text: str) -> tuple[SizingMethod, Decimal]:
+    """`cash_fraction:0.007`, `budget:1000`, `risk_fraction:0.005`."""
+    method, _, value = text.partition(":")
+    known = {each.value: each for each in SizingMethod}
+    try:
+        return known[method], Decimal(value)
+    except (KeyError, ArithmeticError):
+        shape = ", ".join(f"{name}:NUMBER" for name in known)
+        raise UserError(f"--sizing {text!r} must be one of {shape}.", exit_code=64) from None

@@ -1,0 +1,126 @@
+"""What becomes of each signal by itself, and the order in which signals compete for cash.
+
+Called by simulate.py and by the policy pass of a backtest. A signal's outcome depends on the bars
+alone, so it is found once per strategy and parameters and serves every window, sizing and cost. It
+never decides what is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.research.engine.outcome_kernels import (
+    NO_TARGET,
+    Bars,
+    Exits,
+    Found,
+    Orders,
+    find_outcomes,
+)
+from services.research.engine.ranking_kernels import Candidates, by_entry
+from shared.domain.arrays.jit import frozen
+from shared.domain.market.bars import Panel
+from shared.domain.market.signal_table import SignalTable
+from shared.domain.trading.fills import ExitReason
+
+T = TypeVar("T", bound=np.generic)
+
+UNITS_PER_DOLLAR = 10_000
+EXIT_REASONS = tuple(ExitReason)
+"""`Found.exit_kind` and `Trades.exit_kind` are places in this tuple."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """One strategy's signals followed to their ends; every array is aligned with the table's rows."""
+
+    strategy: str
+    orders: Orders
+    score: NDArray[np.float64]
+    found: Found
+
+
+def outcomes(panel: Panel, strategy: str, table: SignalTable) -> Outcomes:
+    """Enter every signal at the next session's open and follow it over the whole panel.
+
+    `found.status` is READY, or why there is no entry: NO_BAR, INVALIDATED_AT_OPEN, NO_SESSION
+    (signal on the panel's last session). Prices are whole ten-thousandths of a dollar, before
+    slippage."""
+    orders = Orders(
+        frozen(table.row.astype(np.int32, copy=False)),
+        frozen(table.column.astype(np.int32, copy=False)),
+        frozen(table.side.astype(np.int8, copy=False)),
+        frozen(_units(table.stop)),
+        frozen(np.where(np.isnan(table.target), NO_TARGET, _units(np.nan_to_num(table.target)))),
+    )
+    exits = Exits(table.time_stop_bars, _flags(table.exit_long), _flags(table.exit_short))
+    score = np.where(np.isnan(table.score), -np.inf, table.score)
+    return Outcomes(strategy, orders, score, find_outcomes(bars_of(panel), orders, exits))
+
+
+def rank(panel: Panel, found: Sequence[Outcomes]) -> Candidates:
+    """All signals by entry session, then strategy in the order given, then score descending, then symbol."""
+    strategy = np.repeat(np.arange(len(found), dtype=np.int16), [each.score.size for each in found])
+    entry_column = _joined([each.orders.column for each in found], np.int32) + np.int32(1)
+    row = _joined([each.orders.row for each in found], np.int32)
+    score = _joined([each.score for each in found], np.float64)
+    order, starts = by_entry(
+        entry_column, strategy, score, _alphabetical(panel.symbols)[row], panel.sessions.size
+    )
+    return Candidates(
+        starts=starts,
+        strategy=strategy[order],
+        signal=_joined([np.arange(each.score.size) for each in found], np.int64)[order],
+        row=row[order],
+        entry_column=entry_column[order],
+        side=_joined([each.orders.side for each in found], np.int8)[order],
+        stop=_joined([each.orders.stop for each in found], np.int64)[order],
+        status=_joined([each.found.status for each in found], np.int8)[order],
+        opening=_joined([each.found.opening for each in found], np.int64)[order],
+        exit_column=_joined([each.found.exit_column for each in found], np.int32)[order],
+        exit_price=_joined([each.found.exit_price for each in found], np.int64)[order],
+        exit_kind=_joined([each.found.exit_kind for each in found], np.int8)[order],
+        bars_held=_joined([each.found.bars_held for each in found], np.int32)[order],
+    )
+
+
+def dollars(units: int) -> Decimal:
+    """A price of `Outcomes` or `Candidates` as the fill functions want it."""
+    return Decimal(int(units)).scaleb(-4)
+
+
+def last_close(panel: Panel, row: int, column: int) -> tuple[int, Decimal]:
+    """(column, close) of the symbol's last bar at or before `column`: the mark of what is held there."""
+    own = int(np.flatnonzero(~np.isnan(panel.close[row, : column + 1]))[-1])
+    return own, dollars(round(float(panel.close[row, own]) * UNITS_PER_DOLLAR))
+
+
+def bars_of(panel: Panel) -> Bars:
+    """The panel's prices as the kernels want them."""
+    return Bars(frozen(panel.open), frozen(panel.high), frozen(panel.low), frozen(panel.close))
+
+
+def _units(prices: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.rint(prices * UNITS_PER_DOLLAR).astype(np.int64)
+
+
+def _flags(exit_when: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    return frozen(np.zeros((0, 0), np.bool_) if exit_when is None else exit_when)
+
+
+def _alphabetical(symbols: Sequence[str]) -> NDArray[np.int32]:
+    place = np.empty(len(symbols), np.int32)
+    place[sorted(range(len(symbols)), key=symbols.__getitem__)] = np.arange(
+        len(symbols), dtype=np.int32
+    )
+    return place
+
+
+def _joined(parts: Sequence[NDArray[Any]], dtype: type[T]) -> NDArray[T]:
+    return np.concatenate([np.zeros(0, dtype), *parts])

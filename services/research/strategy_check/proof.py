@@ -1,0 +1,253 @@
+"""Proves of any strategy, on the bars it is given, that a backtest of it can be believed; or says where it cannot.
+
+Called by `kobe check-strategy` on the user's file and by the contract suite on ours. It judges no
+returns, and a strategy that never signals on these bars is proven of little: look at
+`Proof.signals`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.research.strategy_check.checks import (
+    Finding,
+    Unfit,
+    difference,
+    earlier,
+    malformed,
+    of_row,
+    own_places,
+    spread,
+)
+from shared.domain.market.bars import FIELDS, Panel
+from shared.domain.market.signal_table import SignalTable
+from shared.strategies.registry import Strategy
+
+WARMUP_SAMPLES = (8, 60)
+"""So many signals, at least and at most, are looked for again on short histories; a few may need a long one."""
+HOLES = (11, 4)
+"""Of every so many bars the holes check takes one away, counted from the second number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was looked at and what is wrong; no findings = nothing is."""
+
+    findings: tuple[Finding, ...]
+    signals: int
+    cuts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A strategy with its parameters on trial."""
+
+    strategy: Strategy
+    params: Any
+
+    def signals(self, panel: Panel) -> SignalTable:
+        """A well-formed table, or `Unfit`."""
+        try:
+            table = self.strategy.signals(panel, self.params)
+        except Exception as error:
+            raise Unfit(_raised(self.strategy, error, panel)) from error
+        wrong = malformed(table, panel)
+        if wrong:
+            raise Unfit(wrong)
+        return table
+
+    def warmup(self) -> int:
+        try:
+            bars = self.strategy.warmup(self.params)
+        except Exception as error:
+            raise Unfit(
+                Finding("raises", f"warmup raises {type(error).__name__}: {error}")
+            ) from error
+        if not isinstance(bars, int) or bars < 0:
+            raise Unfit(Finding("warm-up", f"warmup must be a number of bars, not {bars!r}"))
+        return bars
+
+
+def prove(
+    strategy: Strategy, params: Any, panel: Panel, *, cuts: Sequence[int] | None = None
+) -> Proof:
+    """Every law of a strategy on these bars, the first breach of each.
+
+    `cuts` are the numbers of sessions after which the panel is cut short to look for look-ahead;
+    None = every one."""
+    subject, cut_at = (
+        Subject(strategy, params),
+        range(1, panel.sessions.size + 1) if cuts is None else cuts,
+    )
+    try:
+        whole = subject.signals(panel)
+        touched = next(untouched(subject, panel), None)
+    except Unfit as unfit:
+        return Proof((unfit.finding,), 0, 0)
+    if touched:
+        return Proof((touched,), whole.size, 0)
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: repeatable(subject, panel, whole),
+        lambda: looks_ahead(subject, panel, whole, cut_at),
+        lambda: other_symbols(subject, panel, whole),
+        lambda: holes(subject, panel),
+        lambda: too_early(subject, panel, whole),
+        lambda: too_little_warmup(subject, panel, whole),
+    )
+    findings = [finding for check in checks if (finding := _first(check)) is not None]
+    return Proof(tuple(findings), whole.size, len(cut_at))
+
+
+def _first(check: Callable[[], Iterator[Finding]]) -> Finding | None:
+    try:
+        return next(check(), None)
+    except Unfit as unfit:
+        return unfit.finding
+
+
+def untouched(subject: Subject, panel: Panel) -> Iterator[Finding]:
+    """The bars are as they were after signals were asked for."""
+    copies: dict[str, Any] = {name: np.array(getattr(panel, name)) for name in FIELDS}
+    given = replace(panel, **copies)
+    subject.signals(given)
+    for name in FIELDS:
+        before, after = getattr(panel, name), getattr(given, name)
+        changed = np.argwhere(~((before == after) | (np.isnan(before) & np.isnan(after))))
+        if changed.size:
+            row, column = changed[0]
+            values = {
+                "expected": f"{name} {before[row, column]}",
+                "found": f"{name} {after[row, column]}",
+            }
+            sentence = "signals() writes into the bars it is given"
+            yield Finding(
+                "input untouched",
+                sentence,
+                panel.symbols[row],
+                str(panel.sessions[column]),
+                **values,
+            )
+
+
+def repeatable(subject: Subject, panel: Panel, whole: SignalTable) -> Iterator[Finding]:
+    """The same bars twice give the same signals."""
+    found = difference(whole, subject.signals(panel), panel)
+    if found:
+        yield found.finding("repeatable", "asked twice on the same bars, it answers differently")
+
+
+def looks_ahead(
+    subject: Subject, panel: Panel, whole: SignalTable, cuts: Sequence[int]
+) -> Iterator[Finding]:
+    """What is said of a session does not depend on later ones."""
+    for bars in cuts:
+        found = difference(earlier(whole, bars), subject.signals(panel.first(bars)), panel)
+        if found:
+            last = panel.sessions[bars - 1]
+            yield found.finding(
+                "looks ahead",
+                f"with bars after {last} it says one thing, with bars up to {last} another",
+            )
+
+
+def other_symbols(subject: Subject, panel: Panel, whole: SignalTable) -> Iterator[Finding]:
+    """What is said of a symbol does not depend on the others in the panel."""
+    for row, symbol in enumerate(panel.symbols):
+        alone = panel.select([symbol])
+        found = difference(subject.signals(alone), of_row(whole, row), alone)
+        if found:
+            yield found.finding(
+                "other symbols", "alone it says one thing, among the other symbols another"
+            )
+
+
+def holes(subject: Subject, panel: Panel) -> Iterator[Finding]:
+    """A session in which a symbol did not trade counts as no bar of that symbol."""
+    missing = (np.arange(panel.sessions.size) + np.arange(len(panel.symbols))[:, None]) % HOLES[
+        0
+    ] == HOLES[1]
+    fields: dict[str, Any] = {
+        name: np.where(missing, np.nan, getattr(panel, name)) for name in FIELDS
+    }
+    holed = replace(panel, **fields)
+    table = subject.signals(holed)
+    for row, symbol in enumerate(panel.symbols):
+        own = np.flatnonzero(~np.isnan(holed.close[row]))
+        alone = _of_columns(holed.select([symbol]), own)
+        expected = spread(subject.signals(alone), own, panel.sessions.size)
+        found = difference(expected, of_row(table, row), holed.select([symbol]))
+        if found:
+            yield found.finding(
+                "holes", "with sessions missing it should say what it says of the symbol's own bars"
+            )
+
+
+def too_early(subject: Subject, panel: Panel, whole: SignalTable) -> Iterator[Finding]:
+    """No signal comes before the declared warm-up is over."""
+    warmup, place = subject.warmup(), own_places(panel)[whole.row, whole.column]
+    for entry in np.flatnonzero(place < warmup)[:1]:
+        yield Finding(
+            "warm-up",
+            f"it declares {warmup} bars of warm-up and signals earlier",
+            panel.symbols[whole.row[entry]],
+            str(panel.sessions[whole.column[entry]]),
+            expected=f"at least {warmup} own bars before it",
+            found=f"{place[entry]} own bars before it",
+        )
+
+
+def too_little_warmup(subject: Subject, panel: Panel, whole: SignalTable) -> Iterator[Finding]:
+    """On the declared warm-up and the signal's bar alone, most signals are still given."""
+    warmup, place = subject.warmup(), own_places(panel)
+    fit = np.flatnonzero(place[whole.row, whole.column] >= warmup)
+    sample = fit[
+        np.unique(np.linspace(0, fit.size - 1, min(WARMUP_SAMPLES[1], fit.size)).astype(int))
+    ]
+    if sample.size < WARMUP_SAMPLES[0]:
+        return
+    short = subject.signals(_windows(panel, whole, sample, warmup + 1))
+    seen = set(short.row[short.column == warmup].tolist())
+    lost = [number for number in range(sample.size) if number not in seen]
+    if 2 * len(lost) > sample.size:
+        entry = sample[lost[0]]
+        yield Finding(
+            "warm-up",
+            f"it declares {warmup} bars of warm-up and needs more",
+            panel.symbols[whole.row[entry]],
+            str(panel.sessions[whole.column[entry]]),
+            expected=f"the signal, given {warmup} bars before it",
+            found=f"no signal ({len(lost)} of {sample.size} signals looked at are lost)",
+        )
+
+
+def _windows(panel: Panel, table: SignalTable, entries: Sequence[int], bars: int) -> Panel:
+    """One row per entry: the last `bars` own bars up to its signal bar."""
+    places = [(int(table.row[entry]), int(table.column[entry])) for entry in entries]
+    own = [np.flatnonzero(~np.isnan(panel.close[row, : end + 1]))[-bars:] for row, end in places]
+    rows = np.array([row for row, _ in places])[:, None]
+    fields = {name: getattr(panel, name)[rows, np.stack(own)] for name in FIELDS}
+    names = tuple(f"{panel.symbols[row]}@{panel.sessions[end]}" for row, end in places)
+    return Panel(names, np.datetime64("2000-01-03", "D") + np.arange(bars), **fields)
+
+
+def _of_columns(panel: Panel, columns: NDArray[np.int64]) -> Panel:
+    fields = {name: np.ascontiguousarray(getattr(panel, name)[:, columns]) for name in FIELDS}
+    return Panel(panel.symbols, panel.sessions[columns], **fields)
+
+
+def _raised(strategy: Strategy, error: Exception, panel: Panel) -> Finding:
+    """Where in the strategy's own file it happened, if it did happen there."""
+    line, trace = 0, error.__traceback__
+    while trace:
+        if trace.tb_frame.f_code.co_filename == getattr(strategy, "__file__", None):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    place = f" (line {line})" if line else ""
+    session = str(panel.sessions[-1]) if panel.sessions.size else ""
+    sentence = f"signals() raises {type(error).__name__}: {error}{place}, given {len(panel.symbols)} symbols"
+    return Finding("raises", f"{sentence} and {panel.sessions.size} bars", session=session)

@@ -1,0 +1,124 @@
+"""The strategies of a run, asked for their signals; what is wrong with one is said in a sentence.
+
+Called by every research command. A user's own strategy is looked at for look-ahead at a few cuts
+before it is believed; `kobe check-strategy` looks at every one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from services.research.data.inputs import Inputs
+from shared.domain.errors import UserError
+from shared.domain.market.bars import Panel
+from shared.domain.market.signal_table import SignalTable
+from shared.strategies import registry
+from shared.strategies.registry import Strategy
+
+CUTS = (0.5, 0.8, 0.95)
+"""Shares of the sessions after which a user's own strategy is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A strategy with its parameters."""
+
+    strategy: Strategy
+    params: Any
+
+    @property
+    def name(self) -> str:
+        return self.strategy.NAME
+
+    @property
+    def file(self) -> Path:
+        return Path(str(getattr(self.strategy, "__file__", "")))
+
+    @property
+    def ours(self) -> bool:
+        return self.file.parent == registry.ROOM
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.file.read_bytes()).hexdigest()
+
+    def warmup(self) -> int:
+        return int(self.strategy.warmup(self.params))
+
+
+def chosen(inputs: Inputs) -> tuple[Chosen, ...]:
+    """In rank order. UserError: unknown names, unknown or impossible parameters, a name given twice."""
+    if len(set(inputs.names)) < len(inputs.names):
+        raise UserError(f"A strategy is named twice: {', '.join(inputs.names)}.", exit_code=64)
+    folder = Path(inputs.folder) if inputs.folder else None
+    loaded = [(registry.load(each.name, folder), each.parameters) for each in inputs.strategies]
+    return tuple(
+        Chosen(strategy, registry.params_from(strategy, parameters))
+        for strategy, parameters in loaded
+    )
+
+
+def signals_of(panel: Panel, each: Chosen) -> SignalTable:
+    """Its signals over the whole panel. UserError if it raises, returns something else, or looks ahead."""
+    table = _asked(panel, each)
+    if not each.ours:
+        _refuse_look_ahead(panel, each, table)
+    return table
+
+
+def refuse_too_short(panel: Panel, picked: tuple[Chosen, ...], last: int) -> None:
+    """UserError when not one symbol has the bars that a strategy needs before its first signal."""
+    most = int((~np.isnan(panel.close[:, : last + 1])).sum(axis=1).max(initial=0))
+    for each in picked:
+        needed = each.warmup() + 2
+        if most < needed:
+            raise UserError(
+                f"{each.name} needs {needed} bars of a symbol (warm-up, signal, entry); "
+                f"through {panel.sessions[last]} none has more than {most}."
+            )
+
+
+def _asked(panel: Panel, each: Chosen) -> SignalTable:
+    try:
+        table = each.strategy.signals(panel, each.params)
+    except Exception as error:
+        raise UserError(
+            f"The strategy {each.name} raised {type(error).__name__}: {error}{_line(each, error)}."
+        ) from error
+    if not each.ours:
+        from services.research.strategy_check.checks import malformed
+
+        wrong = malformed(table, panel)
+        if wrong:
+            raise UserError(f"The strategy {each.name} does not answer as it must: {wrong}")
+    return table
+
+
+def _line(each: Chosen, error: Exception) -> str:
+    """Where in the strategy's own file it happened, if it did happen there."""
+    line, trace = 0, error.__traceback__
+    while trace:
+        if trace.tb_frame.f_code.co_filename == str(each.file):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f" (line {line} of {each.file.name})" if line else ""
+
+
+def _refuse_look_ahead(panel: Panel, each: Chosen, table: SignalTable) -> None:
+    from services.research.strategy_check.checks import Unfit
+    from services.research.strategy_check.proof import Subject, looks_ahead
+
+    cuts = [bars for share in CUTS if (bars := int(panel.sessions.size * share)) > 0]
+    try:
+        finding = next(looks_ahead(Subject(each.strategy, each.params), panel, table, cuts), None)
+    except Unfit as unfit:
+        finding = unfit.finding
+    if finding:
+        raise UserError(
+            f"The strategy {each.name} cannot be believed: {finding} Run `kobe check-strategy` on it."
+        )

@@ -1,0 +1,102 @@
+"""A worker of the research queue: keeps the bars open and the kernels warm, and does one task after another.
+
+Begun by `kobe worker`, as many as there are cores to give. Its heart beats while it works, so that
+the job of one that dies is taken over within seconds. It does no other work than that of trials.py,
+and refuses other bars or code.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import lru_cache
+from typing import Any
+
+from rq import Queue
+from rq.job import Job
+from rq.worker import SimpleWorker
+
+from services.research.data.dataset import open_market
+from services.research.data.inputs import Inputs
+from services.research.strategy_check.selection import chosen
+from services.research.walk_forward.queue_runner import QUEUE, SERIALIZER, connected, unreachable
+from services.research.walk_forward.tasks import Task, encoded, task_from
+from services.research.walk_forward.trials import Trials
+from services.research.walk_forward.walk_forward import code_of
+from shared.domain.errors import UserError
+from shared.runtime.config.settings import code_digest
+
+BEAT, DEAD_AFTER = 2.0, 10
+"""Seconds between heartbeats, and without one until a worker's job is given to another."""
+MARKETS = 2
+
+
+def work(url: str, *, burst: bool = False) -> None:
+    """Until told to stop by a signal; with `burst` until the queue is empty."""
+    from services.research.engine.warm_up import warm
+
+    warm()
+    connection = connected(url)
+    with unreachable():
+        connection.ping()
+        queue = Queue(QUEUE, connection=connection, serializer=SERIALIZER)
+        ResearchWorker(
+            [queue], connection=connection, serializer=SERIALIZER, maintenance_interval=DEAD_AFTER
+        ).work(burst=burst, logging_level="WARNING")
+
+
+class ResearchWorker(SimpleWorker):
+    """Works in its own process, so that bars, kernels and signals stay; a thread keeps its heart beating."""
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        return DEAD_AFTER
+
+    def perform_job(self, job: Job, queue: Queue, execution: Any) -> bool:
+        done = threading.Event()
+        beating = threading.Thread(target=self._beat, args=(job, execution, done), daemon=True)
+        beating.start()
+        try:
+            return bool(super().perform_job(job, queue, execution))
+        finally:
+            done.set()
+            beating.join()
+
+    def _beat(self, job: Job, execution: Any, done: threading.Event) -> None:
+        while not done.wait(BEAT):
+            self.maintain_heartbeats(job, execution)
+
+
+def do(text: str) -> str:
+    """One task, from JSON to JSON. UserError if the bars or the code here are not those the task was made with."""
+    task = task_from(text)
+    _refuse_other_code(task)
+    return encoded(_trials(task).do(task))
+
+
+def _trials(task: Task) -> Trials:
+    bars, symbols = task.inputs.bars, task.inputs.symbols
+    found = _opened(bars, symbols)
+    if found.market.digest != task.bars_digest:
+        _opened.cache_clear()
+        found = _opened(bars, symbols)
+    if found.market.digest != task.bars_digest:
+        raise UserError(f"The bars {bars} of this worker are not those the run was begun with.")
+    return found
+
+
+@lru_cache(maxsize=MARKETS)
+def _opened(bars: str, symbols: tuple[str, ...]) -> Trials:
+    return Trials(open_market(Inputs(strategies=(), bars=bars, symbols=symbols), os.environ))
+
+
+def _refuse_other_code(task: Task) -> None:
+    picked = chosen(task.inputs)[0]
+    if code_of(_code(), picked) != task.code:
+        raise UserError(
+            f"This worker's code or its strategy {picked.name} is not that of the run; update it."
+        )
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    return code_digest()

@@ -1,0 +1,83 @@
+"""Does a walk-forward's tasks on this machine's cores, and keeps each result in a file as soon as it is there.
+
+Called by `kobe walk-forward`. Interrupted, it is run again and goes on where it was; a file that is
+damaged is made anew. It never looks at what a result says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from services.research.walk_forward.tasks import Result, Task, encoded, key, result_from
+from services.research.walk_forward.trials import Advance, Trials
+from shared.domain.errors import UserError
+
+
+class Stopped(Exception):
+    """Another task failed, or the user has had enough."""
+
+
+class LocalRunner:
+    """Results lie in `folder` by the keys of their tasks."""
+
+    def __init__(
+        self, trials: Trials, folder: Path, advance: Advance = lambda _steps: None
+    ) -> None:
+        self._trials = trials
+        self._folder = folder
+        self._advance = advance
+        self._stop = threading.Event()
+        self.used: set[str] = set()
+        """Names of the files that belong to this run."""
+
+    def __call__(self, tasks: Sequence[Task]) -> list[Result]:
+        pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+        try:
+            return list(pool.map(self._done, tasks))
+        finally:
+            self._stop.set()
+            pool.shutdown(cancel_futures=True)
+            self._stop.clear()
+
+    def forget_others(self) -> None:
+        """Delete what earlier runs with other inputs have left."""
+        for file in self._folder.glob("*.json"):
+            if file.name not in self.used:
+                file.unlink(missing_ok=True)
+
+    def _done(self, task: Task) -> Result:
+        file = self._folder / f"{key(task)}.json"
+        self.used.add(file.name)
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            found = result_from(file.read_bytes(), task)
+            self._advance(task.steps)
+            return found
+        result = self._trials.do(task, self._step)
+        _keep(file, encoded(result))
+        return result
+
+    def _step(self, steps: int) -> None:
+        if self._stop.is_set():
+            raise Stopped
+        self._advance(steps)
+
+
+def _keep(file: Path, text: str) -> None:
+    aside = file.with_suffix(f".{os.getpid()}.{threading.get_ident()}.writing")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text)
+        aside.replace(file)
+    except OSError as error:
+        raise UserError(
+            f"The results could not be written to {file.parent}: {error.strerror}."
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,200 @@
+"""Does the tasks of a walk-forward: scores parameter sets on training windows, trades one through a test window.
+
+Called by whoever runs tasks: threads here, queue workers elsewhere. Signals and their outcomes are
+found once per parameter set on the whole history and serve every window. It chooses nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from services.research.data.dataset import Market
+from services.research.data.inputs import Inputs, StrategyInputs
+from services.research.engine import performance
+from services.research.engine.outcomes import outcomes, rank
+from services.research.engine.ranking_kernels import Candidates
+from services.research.engine.simulate import (
+    SimulationResult,
+    SimulationSettings,
+    Trades,
+    equity_of,
+    run,
+)
+from services.research.strategy_check.selection import Chosen, chosen, signals_of
+from services.research.walk_forward.folds import Fold, window
+from services.research.walk_forward.tasks import (
+    Result,
+    Score,
+    Task,
+    Tested,
+    Testing,
+    Trained,
+    Training,
+)
+
+KEPT = 32
+"""Parameter sets whose signals stay in memory: tests mostly follow the training that chose them."""
+NO_LOSS = 1e6
+"""The objective of a window without a loss, where a ratio to losses would be infinite."""
+
+Advance = Callable[[int], None]
+Floats = NDArray[np.float64]
+
+
+class Trials:
+    """One open market and what has been found on it; safe to use from several threads."""
+
+    def __init__(self, market: Market) -> None:
+        self.market = market
+        self._kept: OrderedDict[str, Candidates] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def do(self, task: Task, advance: Advance = lambda _steps: None) -> Result:
+        """`advance` is told after each step; what it raises ends the work."""
+        return (
+            self._train(task, advance) if isinstance(task, Training) else self._test(task, advance)
+        )
+
+    def candidates(self, inputs: Inputs) -> Candidates:
+        """The ranked outcomes of the inputs' one strategy."""
+        picked = chosen(inputs)[0]
+        name = f"{picked.name} {picked.params!r}"
+        with self._lock:
+            found = self._kept.get(name)
+        return self._found(picked, name) if found is None else found
+
+    def _found(self, picked: Chosen, name: str) -> Candidates:
+        panel = self.market.panel
+        ranked = rank(panel, [outcomes(panel, picked.name, signals_of(panel, picked))])
+        with self._lock:
+            self._kept[name] = ranked
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return ranked
+
+    def _train(self, task: Training, advance: Advance) -> Trained:
+        scores = []
+        for place in range(task.begin, task.end):
+            scores.append(self._score(task, place))
+            advance(1)
+        return Trained(tuple(scores))
+
+    def _score(self, task: Training, place: int) -> Score:
+        inputs = with_parameters(task.inputs, task.grid.parameters(place))
+        ranked, settings = self.candidates(inputs), inputs.settings
+        scored = [
+            self._objective(task.objective, inputs, ranked, settings, fold) for fold in task.folds
+        ]
+        returns = self._returns(
+            ranked, settings, task.folds[0].test_first, task.folds[-1].test_last
+        )
+        spread = float(returns.std(ddof=1)) if returns.size > 1 else 0.0
+        sharpe = float(returns.mean()) / spread if spread > 0 else 0.0
+        kept = returns.astype("<f8").tobytes() if place % task.keep_every == 0 else None
+        return Score(tuple(scored), sharpe, kept)
+
+    def _objective(
+        self,
+        name: str,
+        inputs: Inputs,
+        ranked: Candidates,
+        settings: SimulationSettings,
+        fold: Fold,
+    ) -> float | None:
+        if name == "profit_factor":
+            pnl = self._run(inputs, ranked, settings, fold.train_first, fold.train_last).trades.pnl
+            return _capped(performance.profit_factor(pnl)) if pnl.size else None
+        returns = self._returns(ranked, settings, fold.train_first, fold.train_last)
+        if name == "sharpe":
+            return performance.sharpe(returns)
+        return _capped(performance.return_over_drawdown(returns)) if returns.any() else None
+
+    def _test(self, task: Testing, advance: Advance) -> Tested:
+        ranked, settings = self.candidates(task.inputs), task.inputs.settings
+        first, last = task.fold.test_first, task.fold.test_last
+        result = self._run(task.inputs, ranked, settings, first, last)
+        repeated = {
+            bps: self._returns(ranked, _slipping(settings, bps), first, last).tolist()
+            for bps in task.slippages
+        }
+        advance(1)
+        return Tested(
+            metrics=performance.measure(result),
+            trades={
+                field.name: getattr(result.trades, field.name).tolist()
+                for field in dataclasses.fields(Trades)
+            },
+            equity=result.equity.tolist(),
+            cash=result.cash.tolist(),
+            gross=result.gross.tolist(),
+            skipped={str(reason): count for reason, count in result.skipped.items()},
+            returns_by_slippage=repeated,
+        )
+
+    def _run(
+        self,
+        inputs: Inputs,
+        ranked: Candidates,
+        settings: SimulationSettings,
+        first: int,
+        last: int,
+    ) -> SimulationResult:
+        panel = self.market.panel
+        return run(panel, inputs.names, ranked, settings, window(panel, first, last))
+
+    def _returns(
+        self, ranked: Candidates, settings: SimulationSettings, first: int, last: int
+    ) -> Floats:
+        panel = self.market.panel
+        equity = equity_of(panel, ranked, settings, window(panel, first, last))
+        return performance.daily_returns(equity, float(settings.cash))
+
+
+def with_parameters(inputs: Inputs, parameters: Mapping[str, Any]) -> Inputs:
+    """The same with other parameters of its one strategy."""
+    strategy = StrategyInputs(name=inputs.names[0], parameters=dict(parameters))
+    return msgspec.structs.replace(inputs, strategies=(strategy,))
+
+
+def _capped(ratio: float | None) -> float:
+    return NO_LOSS if ratio is None else min(ratio, NO_LOSS)
+
+
+def result_of(inputs: Inputs, market: Market, fold: Fold, tested: Tested) -> SimulationResult:
+    """The simulation's own result again, from what a task gave back."""
+    columns = {
+        field.name: np.array(tested.trades[field.name], _types()[field.name])
+        for field in dataclasses.fields(Trades)
+    }
+    return SimulationResult(
+        strategies=inputs.names,
+        sessions=market.panel.sessions[fold.test_first : fold.test_last + 1],
+        starting_cash=float(inputs.cash),
+        trades=Trades(**columns),
+        equity=np.array(tested.equity),
+        cash=np.array(tested.cash),
+        gross=np.array(tested.gross),
+        skipped=tested.skipped,
+    )
+
+
+def _types() -> dict[str, type[np.generic]]:
+    narrow: dict[str, type[np.generic]] = {"strategy": np.int16, "row": np.int32, "side": np.int8}
+    money = ("entry_price", "exit_price", "pnl", "costs", "fees")
+    names = [field.name for field in dataclasses.fields(Trades)]
+    return {name: narrow.get(name, np.float64 if name in money else np.int64) for name in names}
+
+
+def _slipping(settings: SimulationSettings, bps: str) -> SimulationSettings:
+    return dataclasses.replace(
+        settings, costs=dataclasses.replace(settings.costs, slippage_bps=Decimal(bps))
+    )

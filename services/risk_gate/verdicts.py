@@ -1,0 +1,167 @@
+"""Verdicts on one phase of one scan: judge, reserve, say. Pure; called by handlers.py.
+
+Exits in the order given, entries in rank order; each is judged on the book that the one before it
+left.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from services.risk_gate.intents import entry_intent, exit_intent, ranked
+from services.risk_gate.state import GateSettings, Gathering
+from shared.domain.risk.book import Attempt, Book, Reservation, attempted, reserve
+from shared.domain.risk.intents import Denial, Intent
+from shared.domain.trading import ids
+from shared.rules.judge import judge
+from shared.runtime.runner.contract import Context
+from shared.schemas.messages import OrderApproved, OrderDenied, ScanDecided
+from shared.schemas.values import Phase, Protection, Reason
+
+Verdict = OrderApproved | OrderDenied
+MAY_PASS = frozenset({Reason.NO_QUOTE, Reason.STALE_QUOTE, Reason.SPREAD, Reason.HALTED})
+"""Refused for nothing worse than a missing quote or a kill, an entry may be tried at a later slot."""
+
+
+def decide_exits(book: Book, scan: Gathering, context: Context) -> tuple[Book, list[Verdict]]:
+    quotes = {quote.symbol: quote for quote in scan.quotes}
+    verdicts: list[Verdict] = []
+    for due in scan.exits:
+        intent = exit_intent(book, scan, due, quotes.get(due.symbol), context)
+        book, verdict = _verdict(book, scan, intent, None, context)
+        verdicts.append(verdict)
+    return book, verdicts
+
+
+def decide_entries(book: Book, scan: Gathering, context: Context) -> tuple[Book, list[Verdict]]:
+    """None at all if the scan was aborted."""
+    settings: GateSettings = context.settings
+    quotes = {quote.symbol: quote for quote in scan.quotes}
+    verdicts: list[Verdict] = []
+    for signal in () if scan.aborted else ranked(scan.signals, settings.rank):
+        intent = entry_intent(book, scan, signal, quotes.get(signal.symbol), context)
+        plan = Protection(
+            stop=signal.stop, target=signal.target, time_stop_bars=signal.time_stop_bars
+        )
+        book, verdict = _verdict(book, scan, intent, plan, context)
+        verdicts.append(verdict)
+    return book, verdicts
+
+
+def decided(
+    scan: Gathering, phase: Phase, verdicts: Iterable[Verdict], *, final: bool
+) -> ScanDecided:
+    approvals = [isinstance(verdict, OrderApproved) for verdict in verdicts]
+    return ScanDecided(
+        scan_id=scan.scan.id,
+        slot=scan.scan.slot,
+        phase=phase,
+        approved=sum(approvals),
+        denied=len(approvals) - sum(approvals),
+        final=final,
+    )
+
+
+def _verdict(
+    book: Book, scan: Gathering, intent: Intent, plan: Protection | None, context: Context
+) -> tuple[Book, Verdict]:
+    """Judge one intent; approved, it is reserved in the book that is returned."""
+    settings: GateSettings = context.settings
+    tried, slot_at = book.attempts.get(intent.signal_id), scan.scan.slot_at
+    attempt = _next(tried, slot_at)
+    denials = judge(intent, book, settings.rules)
+    if denials:
+        refused = (
+            replace(tried, asked=attempt.asked)
+            if tried and intent.repeated
+            else _refused(attempt, denials)
+        )
+        return attempted(book, intent.signal_id, refused), _denied(scan, intent, attempt, denials)
+    approved = _approved(scan, intent, attempt, plan, context)
+    book = reserve(book, approved.client_order_id, _reservation(scan, approved, intent), intent.now)
+    return attempted(book, intent.signal_id, attempt), approved
+
+
+def _next(tried: Attempt | None, slot_at: dt.datetime) -> Attempt:
+    if tried is None:
+        return Attempt(number=1, first_slot_at=slot_at, slot_at=slot_at)
+    return replace(
+        tried, number=tried.number + 1, slot_at=slot_at, over=False, asked=tried.asked + 1
+    )
+
+
+def _refused(attempt: Attempt, denials: tuple[Denial, ...]) -> Attempt:
+    return replace(attempt, over=all(denial.reason in MAY_PASS for denial in denials))
+
+
+def _reservation(scan: Gathering, approved: OrderApproved, intent: Intent) -> Reservation:
+    return Reservation(
+        scan_id=scan.scan.id,
+        session=scan.scan.session,
+        signal_id=intent.signal_id,
+        symbol=intent.symbol,
+        strategy=intent.strategy,
+        direction=intent.direction,
+        side=intent.side,
+        purpose=intent.purpose,
+        qty=approved.qty,
+        limit_price=approved.limit_price,
+    )
+
+
+def _decision_id(scan: Gathering, intent: Intent, attempt: Attempt) -> str:
+    digest = ids.order_digest(intent.signal_id, attempt.number)
+    return ids.decision_id(
+        digest, session=scan.scan.session, first_slot_at=attempt.first_slot_at, symbol=intent.symbol
+    )
+
+
+def _denied(
+    scan: Gathering, intent: Intent, attempt: Attempt, denials: tuple[Denial, ...]
+) -> OrderDenied:
+    """Every reason once, in order; two rules may give the same one."""
+    details: dict[str, str] = {}
+    for denial in filter(lambda each: each.detail, denials):
+        earlier = details.get(denial.reason.value)
+        details[denial.reason.value] = f"{earlier}; {denial.detail}" if earlier else denial.detail
+    return OrderDenied(
+        scan_id=scan.scan.id,
+        slot=scan.scan.slot,
+        signal_id=intent.signal_id,
+        decision_id=_decision_id(scan, intent, attempt),
+        strategy=intent.strategy,
+        symbol=intent.symbol,
+        side=intent.side,
+        purpose=intent.purpose,
+        qty=intent.qty,
+        limit_price=intent.limit_price,
+        reasons=tuple(dict.fromkeys(denial.reason for denial in denials)),
+        details=details,
+    )
+
+
+def _approved(
+    scan: Gathering, intent: Intent, attempt: Attempt, plan: Protection | None, context: Context
+) -> OrderApproved:
+    settings: GateSettings = context.settings
+    ttl = settings.entry_ttl_seconds if intent.opens else settings.exit_ttl_seconds
+    assert intent.limit_price is not None, "the rule `quoted` refuses what has no price"
+    return OrderApproved(
+        scan_id=scan.scan.id,
+        slot=scan.scan.slot,
+        signal_id=intent.signal_id,
+        decision_id=_decision_id(scan, intent, attempt),
+        client_order_id=ids.client_order_id(ids.order_digest(intent.signal_id, attempt.number)),
+        attempt=attempt.number,
+        strategy=intent.strategy,
+        symbol=intent.symbol,
+        side=intent.side,
+        purpose=intent.purpose,
+        qty=intent.qty,
+        limit_price=intent.limit_price,
+        protection=plan,
+        expires_at=context.at + dt.timedelta(seconds=ttl),
+    )

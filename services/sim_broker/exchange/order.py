@@ -1,0 +1,150 @@
+"""Orders, requests for them and refusals of them: the values the simulated exchange works on.
+
+Only what is simulated can be said: whole shares; market, limit, stop and OCO; day, GTC and IOC.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from shared.schemas.values import Direction, OrderStatus, Side, Value
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "simulated-broker")
+OPEN_STATUSES = frozenset(
+    {OrderStatus.ACCEPTED, OrderStatus.NEW, OrderStatus.HELD, OrderStatus.PARTIALLY_FILLED}
+)
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+
+
+class TimeInForce(StrEnum):
+    DAY = "day"
+    GTC = "gtc"
+    IOC = "ioc"
+
+
+class OrderClass(StrEnum):
+    SIMPLE = ""
+    OCO = "oco"
+
+
+class TakeProfit(msgspec.Struct, frozen=True):
+    limit_price: Decimal | None = None
+
+
+class StopLoss(msgspec.Struct, frozen=True):
+    stop_price: Decimal | None = None
+    limit_price: Decimal | None = None
+
+
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /v2/orders as it comes; nothing in it is believed before `checks.ticket`."""
+
+    symbol: str | None = None
+    qty: Decimal | None = None
+    notional: Decimal | None = None
+    side: str | None = None
+    type: str | None = None
+    time_in_force: str | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    extended_hours: bool | None = None
+    client_order_id: str | None = None
+    order_class: str | None = None
+    take_profit: TakeProfit | None = None
+    stop_loss: StopLoss | None = None
+
+
+class Ticket(Value, frozen=True, kw_only=True):
+    """A request that makes sense. An OCO carries both prices: the target's limit and the stop."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    order_class: OrderClass
+    qty: int
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+
+
+class Order(Value, frozen=True, kw_only=True):
+    """One order at the exchange. Of an OCO the target is the order and the stop its leg: each knows the other."""
+
+    id: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    order_class: OrderClass
+    position_intent: str
+    qty: int
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    status: OrderStatus
+    submitted_at: dt.datetime
+    updated_at: dt.datetime
+    expires_at: dt.datetime
+    filled_at: dt.datetime | None = None
+    canceled_at: dt.datetime | None = None
+    expired_at: dt.datetime | None = None
+    filled_qty: int = 0
+    filled_notional: Decimal = Decimal(0)
+    parent_id: str = ""
+    leg_id: str = ""
+
+    @property
+    def remaining(self) -> int:
+        return self.qty - self.filled_qty
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_STATUSES
+
+    @property
+    def average_price(self) -> Decimal | None:
+        return self.filled_notional / self.filled_qty if self.filled_qty else None
+
+
+class Update(Value, frozen=True, kw_only=True):
+    """Something happened to an order; what the trade_updates stream tells. Prices only with fills."""
+
+    event: str
+    order: Order
+    at: dt.datetime
+    execution_id: str
+    price: Decimal | None = None
+    qty: int | None = None
+    position_qty: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No, as the broker says it: HTTP status, its own code, a sentence, and fields beside them."""
+
+    status: int
+    code: int
+    message: str
+    extra: dict[str, object] = field(default_factory=dict)
+
+
+def identity(*parts: object) -> str:
+    """A UUID that is the same whenever the same things are named."""
+    return str(uuid.uuid5(_NAMESPACE, "|".join(str(part) for part in parts)))
+
+
+def closed_by(side: Side) -> Direction:
+    """What an order of this side closes: sells close longs."""
+    return Direction.LONG if side is Side.SELL else Direction.SHORT

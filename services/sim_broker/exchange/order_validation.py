@@ -1,0 +1,179 @@
+"""Which requests for an order make sense by themselves, in the words of the real broker where they are known.
+
+Called by the exchange before it looks at its book; a request becomes a Ticket or a Refusal, never
+an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from decimal import Decimal
+
+from services.sim_broker.exchange.order import (
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    Refusal,
+    Ticket,
+    TimeInForce,
+)
+from shared.schemas.values import Side
+
+BAD_PARAMETER = 40010001
+UNPROCESSABLE = 42210000
+MAX_CLIENT_ID = 128
+_PRICES = {
+    OrderType.MARKET: (False, False, "market orders require no limit or stop price"),
+    OrderType.LIMIT: (True, False, "limit orders require only limit price"),
+    OrderType.STOP: (False, True, "stop orders require only stop price"),
+}
+
+
+def ticket(
+    request: OrderRequest, symbols: Collection[str], client_order_id: str
+) -> Ticket | Refusal:
+    """`client_order_id` is taken where the request brings none."""
+    for check in _CHECKS:
+        refusal = check(request)
+        if refusal:
+            return refusal
+    if request.symbol not in symbols:
+        return _bad(f'could not find asset "{request.symbol}"')
+    return _ticket(request, client_order_id)
+
+
+def _ticket(request: OrderRequest, client_order_id: str) -> Ticket:
+    limit, stop = _prices(request)
+    return Ticket(
+        client_order_id=request.client_order_id or client_order_id,
+        symbol=str(request.symbol),
+        side=Side(str(request.side)),
+        type=OrderType(str(request.type)),
+        time_in_force=TimeInForce(str(request.time_in_force)),
+        order_class=_order_class(request),
+        qty=int(request.qty or 0),
+        limit_price=limit,
+        stop_price=stop,
+    )
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal(422, BAD_PARAMETER, message)
+
+
+def _unprocessable(message: str) -> Refusal:
+    return Refusal(422, UNPROCESSABLE, message)
+
+
+def _order_class(request: OrderRequest) -> OrderClass:
+    return OrderClass.OCO if request.order_class == OrderClass.OCO else OrderClass.SIMPLE
+
+
+def _prices(request: OrderRequest) -> tuple[Decimal | None, Decimal | None]:
+    """(limit, stop), wherever the order's class puts them."""
+    if _order_class(request) is OrderClass.SIMPLE:
+        return request.limit_price, request.stop_price
+    target = request.take_profit.limit_price if request.take_profit else None
+    return (
+        target or request.limit_price,
+        request.stop_loss.stop_price if request.stop_loss else None,
+    )
+
+
+def _complete(request: OrderRequest) -> Refusal | None:
+    for name in ("symbol", "side", "type", "time_in_force"):
+        if not getattr(request, name):
+            return _bad(f"{name} is required")
+    if request.qty is None and request.notional is None:
+        return _bad("qty or notional is required")
+    return None
+
+
+def _known_words(request: OrderRequest) -> Refusal | None:
+    if request.side not in tuple(Side):
+        return _bad(f"invalid side: {request.side}")
+    if request.type not in tuple(OrderType):
+        return _unprocessable(f"{request.type} orders are not simulated")
+    if request.time_in_force not in tuple(TimeInForce):
+        return _unprocessable(f"time in force {request.time_in_force} is not simulated")
+    if request.order_class not in (None, "", "simple", "oco"):
+        return _unprocessable(f"{request.order_class} orders are not simulated")
+    return None
+
+
+def _size(request: OrderRequest) -> Refusal | None:
+    if request.notional is not None:
+        return _unprocessable("notional orders are not simulated")
+    qty = request.qty
+    if qty is None or not qty.is_finite() or qty <= 0:
+        return _bad("qty must be > 0")
+    if qty != qty.to_integral_value():
+        return _unprocessable("fractional shares are not simulated")
+    return None
+
+
+def _price_fields(request: OrderRequest) -> Refusal | None:
+    if _order_class(request) is OrderClass.OCO:
+        return _oco(request)
+    needs_limit, needs_stop, sentence = _PRICES[OrderType(str(request.type))]
+    if (request.limit_price is not None, request.stop_price is not None) != (
+        needs_limit,
+        needs_stop,
+    ):
+        return _bad(sentence)
+    return None
+
+
+def _oco(request: OrderRequest) -> Refusal | None:
+    limit, stop = _prices(request)
+    if request.type != OrderType.LIMIT:
+        return _bad("oco orders must be limit orders")
+    if limit is None or stop is None:
+        return _bad("oco orders require take_profit.limit_price and stop_loss.stop_price")
+    if request.stop_loss and request.stop_loss.limit_price is not None:
+        return _unprocessable("stop-limit legs are not simulated")
+    if (limit > stop) != (request.side == Side.SELL):
+        return _bad("oco orders require the stop on the losing side of take_profit.limit_price")
+    return None
+
+
+def _pennies(request: OrderRequest) -> Refusal | None:
+    for name, price in zip(("limit_price", "stop_price"), _prices(request), strict=True):
+        if price is None:
+            continue
+        if not price.is_finite() or price <= 0:
+            return _bad(f"{name} must be > 0")
+        if price != round(price, 2 if price >= 1 else 4):
+            sentence = "sub-penny increment does not fulfill minimum pricing criteria"
+            return _unprocessable(f"invalid {name} {price:f}. {sentence}")
+    return None
+
+
+def _time_in_force(request: OrderRequest) -> Refusal | None:
+    if request.time_in_force != TimeInForce.IOC:
+        return None
+    if request.type == OrderType.STOP or _order_class(request) is OrderClass.OCO:
+        return _unprocessable("stop and oco orders must be day or gtc orders")
+    return None
+
+
+def _hours(request: OrderRequest) -> Refusal | None:
+    return _unprocessable("extended hours are not simulated") if request.extended_hours else None
+
+
+def _client_id(request: OrderRequest) -> Refusal | None:
+    if len(request.client_order_id or "") > MAX_CLIENT_ID:
+        return _bad(f"client_order_id must be no more than {MAX_CLIENT_ID} characters")
+    return None
+
+
+_CHECKS: tuple[Callable[[OrderRequest], Refusal | None], ...] = (
+    _complete,
+    _known_words,
+    _size,
+    _price_fields,
+    _pennies,
+    _time_in_force,
+    _hours,
+    _client_id,
+)

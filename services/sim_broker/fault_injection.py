@@ -1,0 +1,117 @@
+"""Faults on order: what the broker is told to do wrong next, for test suites. Without any it costs one look.
+
+Set by POST /sim/faults (only under KOBE_TEST=1). HTTP faults are worked by door.py, the others
+where they bite.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec.structs import replace
+
+from shared.schemas.values import Value
+
+
+class FaultKind(StrEnum):
+    REFUSE = "refuse"
+    """Answer `status` and do nothing."""
+    LOSE = "lose"
+    """Do it, then answer `status`."""
+    GARBLE = "garble"
+    """Do it, then answer 200 with `body`."""
+    CUT = "cut"
+    """Do it, then drop the connection without a byte."""
+    CUT_BEFORE = "cut_before"
+    """Drop the connection and do nothing."""
+    DELAY = "delay"
+    """Wait `seconds`, then do it."""
+    DELAY_ANSWER = "delay_answer"
+    """Do it, then wait `seconds` with the answer."""
+    PARTIAL = "partial"
+    """Fill at most `shares` of the next order in `symbol` on arrival; 0 is unfilled."""
+    HIDE = "hide"
+    """Say 404 to look-ups of `client_order_id` (any, if empty)."""
+    UNQUOTED = "unquoted"
+    """Leave `symbol` (all, if empty) out of the quotes."""
+    MUTE = "mute"
+    """Swallow trade updates."""
+
+
+HTTP_KINDS = frozenset(tuple(FaultKind)[:7])
+
+
+class Fault(Value, frozen=True, kw_only=True):
+    """`on` is a method and the beginning of a path; the first `skip` occasions pass, the next `times` are hit."""
+
+    kind: FaultKind
+    on: str = "POST /v2/orders"
+    times: int = 1
+    skip: int = 0
+    status: int = 503
+    seconds: float = 0.0
+    shares: int = 0
+    symbol: str = ""
+    client_order_id: str = ""
+    body: str = ""
+    retry_after: str = ""
+
+
+class Faults:
+    def __init__(self) -> None:
+        self._waiting: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        self._waiting.append(fault)
+
+    def clear(self) -> None:
+        self._waiting.clear()
+
+    @property
+    def waiting(self) -> list[Fault]:
+        return list(self._waiting)
+
+    def http(self, method: str, path: str) -> Fault | None:
+        """The fault this request meets, if any; one at most."""
+        for fault in self.waiting:
+            if (
+                fault.kind in HTTP_KINDS
+                and f"{method} {path}".startswith(fault.on)
+                and self._hits(fault)
+            ):
+                return fault
+        return None
+
+    def shares(self, symbol: str) -> int | None:
+        fault = self._about(FaultKind.PARTIAL, symbol=symbol)
+        return fault.shares if fault else None
+
+    def hidden(self, client_order_id: str) -> bool:
+        return self._about(FaultKind.HIDE, client_order_id=client_order_id) is not None
+
+    def unquoted(self, symbol: str) -> bool:
+        return self._about(FaultKind.UNQUOTED, symbol=symbol) is not None
+
+    def muted(self) -> bool:
+        return self._about(FaultKind.MUTE) is not None
+
+    def _about(
+        self, kind: FaultKind, *, symbol: str = "", client_order_id: str = ""
+    ) -> Fault | None:
+        for fault in self.waiting:
+            named = fault.symbol in ("", symbol) and fault.client_order_id in ("", client_order_id)
+            if fault.kind is kind and named and self._hits(fault):
+                return fault
+        return None
+
+    def _hits(self, fault: Fault) -> bool:
+        """Count the occasion; whether it is one to be hit."""
+        place = next(place for place, each in enumerate(self._waiting) if each is fault)
+        if fault.skip:
+            self._waiting[place] = replace(fault, skip=fault.skip - 1)
+            return False
+        if fault.times > 1:
+            self._waiting[place] = replace(fault, times=fault.times - 1)
+        else:
+            del self._waiting[place]
+        return True

@@ -1,0 +1,107 @@
+"""The trade_updates websocket: authenticate, listen, then every update as a JSON text in a binary frame.
+
+Binary because that is what Alpaca's paper stream sends. A listener that does not read is let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from services.sim_broker.exchange.order import Update
+from services.sim_broker.http import alpaca_json as replies
+
+MAX_BEHIND = 10_000
+Authorized = Callable[[str, str], bool]
+
+
+class Feed:
+    """Everybody who listens."""
+
+    def __init__(self, authorized: Authorized) -> None:
+        self._authorized = authorized
+        self._queues: set[asyncio.Queue[bytes | None]] = set()
+
+    @property
+    def listeners(self) -> int:
+        return len(self._queues)
+
+    def tell(self, update: Update) -> None:
+        if not self._queues:
+            return
+        frame = msgspec.json.encode(replies.trade_update(update))
+        for queue in list(self._queues):
+            if queue.qsize() < MAX_BEHIND:
+                queue.put_nowait(frame)
+            else:
+                self._queues.discard(queue)
+                queue.put_nowait(None)
+
+    async def serve(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        sending = asyncio.create_task(_send(websocket, queue))
+        hearing = asyncio.create_task(self._hear(websocket, queue))
+        try:
+            await asyncio.wait({sending, hearing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._queues.discard(queue)
+            for task in (sending, hearing):
+                task.cancel()
+            await asyncio.gather(sending, hearing, return_exceptions=True)
+
+    async def _hear(self, websocket: WebSocket, queue: asyncio.Queue[bytes | None]) -> None:
+        allowed = False
+        while True:
+            message = await _received(websocket)
+            if message is None:
+                return
+            data = message.get("data") or {}
+            if message.get("action") == "authenticate":
+                allowed = self._authorized(
+                    str(data.get("key_id", "")), str(data.get("secret_key", ""))
+                )
+                queue.put_nowait(_authorization(allowed))
+            elif message.get("action") == "listen":
+                streams = [
+                    each for each in data.get("streams", []) if each == "trade_updates" and allowed
+                ]
+                if streams:
+                    self._queues.add(queue)
+                queue.put_nowait(_said("listening", {"streams": streams}))
+
+
+async def _received(websocket: WebSocket) -> dict[str, Any] | None:
+    """What the client said, an empty dict if that was no JSON object; None when it has gone."""
+    frame = await websocket.receive()
+    if frame["type"] == "websocket.disconnect":
+        return None
+    try:
+        message = msgspec.json.decode(frame.get("bytes") or frame.get("text") or b"")
+    except msgspec.DecodeError:
+        return {}
+    return (
+        message if isinstance(message, dict) and isinstance(message.get("data", {}), dict) else {}
+    )
+
+
+async def _send(websocket: WebSocket, queue: asyncio.Queue[bytes | None]) -> None:
+    try:
+        while (frame := await queue.get()) is not None:
+            await websocket.send_bytes(frame)
+        await websocket.close(code=1008)
+    except (WebSocketDisconnect, RuntimeError):
+        return
+
+
+def _said(stream: str, data: dict[str, Any]) -> bytes:
+    return msgspec.json.encode({"stream": stream, "data": data})
+
+
+def _authorization(allowed: bool) -> bytes:
+    status = "authorized" if allowed else "unauthorized"
+    return _said("authorization", {"status": status, "action": "authenticate"})

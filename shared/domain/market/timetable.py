@@ -1,0 +1,100 @@
+"""When what is due in a session: the hours of the exchange and the slots derived from them.
+
+Called by the scheduler (both clocks). It knows no calendar and asks no clock; instants are aware,
+UTC.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.schemas.values import Slot
+
+REGULAR_OPEN = dt.time(9, 30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """One session of the exchange; `previous` is the session before it."""
+
+    session: dt.date
+    previous: dt.date
+    opens_at: dt.datetime
+    closes_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timetable:
+    """Slots by New York wall time of a day that opens at 09:30; on any other they keep their distance to the open."""
+
+    open_slot: dt.time = dt.time(9, 35)
+    retry_slots: tuple[dt.time, ...] = (dt.time(10, 30),)
+    before_close: dt.timedelta = dt.timedelta(minutes=5)
+    bars_before_open: dt.timedelta = dt.timedelta(minutes=30)
+    bars_after_close: dt.timedelta = dt.timedelta(minutes=30)
+    reconcile_every: dt.timedelta = dt.timedelta(minutes=5)
+    grace: dt.timedelta = dt.timedelta(seconds=300)
+
+
+@dataclass(frozen=True, slots=True)
+class DueSlot:
+    slot: Slot
+    at: dt.datetime
+
+
+class Occasion(StrEnum):
+    """What happens once in a session besides its slots."""
+
+    BARS_BEFORE_OPEN = "bars_before_open"
+    OPENED = "opened"
+    CLOSED = "closed"
+    BARS_AFTER_CLOSE = "bars_after_close"
+
+
+def slots(hours: Hours, timetable: Timetable) -> tuple[DueSlot, ...]:
+    """The session's slots in order; on a short day those that would come after the close slot fall away."""
+    close = DueSlot(Slot.CLOSE, hours.closes_at - timetable.before_close)
+    early = [DueSlot(Slot.OPEN, _instant(hours, timetable.open_slot))]
+    early += [DueSlot(Slot.RETRY, _instant(hours, time)) for time in timetable.retry_slots]
+    return (
+        *sorted((each for each in early if each.at < close.at), key=lambda each: each.at),
+        close,
+    )
+
+
+def due(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> DueSlot | None:
+    """The one slot that may run now: the latest that has come, if that is within grace and the session is open."""
+    come = [each for each in slots(hours, timetable) if each.at <= now]
+    if not come or now >= hours.closes_at:
+        return None
+    return come[-1] if now - come[-1].at <= timetable.grace else None
+
+
+def occasions(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> tuple[Occasion, ...]:
+    """What has come of the session by now, in order; the open is not announced once the session is over."""
+    come = []
+    if now >= hours.opens_at - timetable.bars_before_open:
+        come.append(Occasion.BARS_BEFORE_OPEN)
+    if hours.opens_at <= now < hours.closes_at:
+        come.append(Occasion.OPENED)
+    if now >= hours.closes_at:
+        come.append(Occasion.CLOSED)
+    if now >= hours.closes_at + timetable.bars_after_close:
+        come.append(Occasion.BARS_AFTER_CLOSE)
+    return tuple(come)
+
+
+def upcoming(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> dt.datetime | None:
+    """The next instant of this session at which something is due; None if all has come."""
+    instants = [each.at for each in slots(hours, timetable)]
+    instants += [hours.opens_at - timetable.bars_before_open, hours.opens_at, hours.closes_at]
+    instants.append(hours.closes_at + timetable.bars_after_close)
+    return min((instant for instant in instants if instant > now), default=None)
+
+
+def _instant(hours: Hours, time: dt.time) -> dt.datetime:
+    """A wall time as its distance to the open, so that neither daylight saving nor a late open moves it apart."""
+    minutes = (time.hour - REGULAR_OPEN.hour) * 60 + time.minute - REGULAR_OPEN.minute
+    return hours.opens_at + dt.timedelta(minutes=minutes)

@@ -1,0 +1,67 @@
+"""What is judged: one wish to trade, with all that rules may look at. Made by the gate and by the policy pass."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+from shared.schemas.values import Direction, Purpose, Quote, Reason, Side, Value
+
+DEAREST = Decimal(10_000_000)
+"""No share costs more: a quote beyond it is a vendor's accident, not a price."""
+
+
+def quoted_price(quote: Quote | None, side: Side) -> Decimal | None:
+    """What an order would trade against: the ask to buy, the bid to sell; None if nobody stands there."""
+    if quote is None:
+        return None
+    price = quote.ask if side is Side.BUY else quote.bid
+    return price if 0 < price <= DEAREST else None
+
+
+class Intent(Value, frozen=True, kw_only=True):
+    """One wish, sized and priced. `limit_price` and `quote` are None where nobody quotes the symbol.
+
+    `session` is the one to trade in, `signal_session` the one whose close gave the signal, `now`
+    business time (the slot's in a replay). `halted` says why nothing may be sent; `repeated`: it
+    was tried and may not be again.
+    """
+
+    signal_id: str
+    symbol: str
+    strategy: str
+    direction: Direction
+    side: Side
+    purpose: Purpose
+    qty: int
+    limit_price: Decimal | None
+    quote: Quote | None
+    stop: Decimal | None = None
+    target: Decimal | None = None
+    last_close: Decimal | None = None
+    session: dt.date
+    signal_session: dt.date
+    last_completed: dt.date
+    now: dt.datetime
+    closes_at: dt.datetime
+    halted: tuple[str, ...] = ()
+    same_pin: bool = True
+    repeated: bool = False
+
+    @property
+    def opens(self) -> bool:
+        """Whether it would take new exposure."""
+        return self.purpose is Purpose.ENTRY
+
+    @property
+    def notional(self) -> Decimal:
+        return self.qty * self.limit_price if self.limit_price is not None else Decimal(0)
+
+    @property
+    def quoted_price(self) -> Decimal | None:
+        return quoted_price(self.quote, self.side)
+
+
+class Denial(Value, frozen=True, kw_only=True):
+    reason: Reason
+    detail: str = ""

@@ -1,0 +1,77 @@
+"""What we hold and what it brought: lots first in, first out; one position a symbol. Pure.
+
+Called by the executor's handlers for every fill and adjustment. It books what happened, wished for
+or not: a sale of more than is held leaves a short position, which its caller must notice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from shared.domain.errors import InvariantBroken
+from shared.schemas.values import Protection, Value
+
+
+class Lot(Value, frozen=True, kw_only=True):
+    """Shares of one fill still held; qty is negative for a short."""
+
+    qty: int
+    price: Decimal
+    session: dt.date
+
+
+class Position(Value, frozen=True, kw_only=True):
+    """One symbol held, for the strategy that opened it.
+
+    `parent` is the entry whose approval signed `protection`; `protections` counts those placed so
+    far, `refusals` those the broker refused in a row; `mark` is the broker's last closing price.
+    """
+
+    symbol: str
+    strategy: str
+    lots: tuple[Lot, ...]
+    parent: str
+    decision_id: str
+    correlation_id: str
+    protection: Protection | None
+    protections: int = 0
+    refusals: int = 0
+    mark: Decimal | None = None
+
+    @property
+    def qty(self) -> int:
+        return sum(lot.qty for lot in self.lots)
+
+    @property
+    def cost(self) -> Decimal:
+        return sum((lot.qty * lot.price for lot in self.lots), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """`realised` is the profit of what was closed, in dollars; `closed` how many shares that were."""
+
+    lots: tuple[Lot, ...]
+    realised: Decimal
+    closed: int
+
+
+def book(lots: tuple[Lot, ...], *, qty: int, price: Decimal, session: dt.date) -> Booked:
+    """`qty` shares bought (positive) or sold (negative) at `price`: opposite lots are closed, oldest first."""
+    if qty == 0 or price < 0:
+        raise InvariantBroken(f"{qty} shares at {price} cannot be booked")
+    kept, left, realised = list(lots), qty, Decimal(0)
+    while left and kept and kept[0].qty * left < 0:
+        lot = kept.pop(0)
+        closing = min(abs(lot.qty), abs(left)) * (1 if lot.qty > 0 else -1)
+        realised += closing * (price - lot.price)
+        left += closing
+        if lot.qty != closing:
+            kept.insert(0, replace(lot, qty=lot.qty - closing))
+    if left:
+        kept.append(Lot(qty=left, price=price, session=session))
+    return Booked(tuple(kept), realised, abs(qty) - abs(left))

@@ -1,0 +1,22 @@
+"""Limit prices of our own orders: how far an immediate order may follow the quote.
+
+Called by the risk-gate (which approves this price as the ceiling) and by the backtest's budget
+sizing. It never looks at the market. A whole cent is a valid tick at every price.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from shared.schemas.values import Side
+
+CENT = Decimal("0.01")
+BUY_FACTOR = Decimal("1.001")
+SELL_FACTOR = Decimal("0.999")
+
+
+def limit_price(ask: Decimal, bid: Decimal, side: Side) -> Decimal:
+    """A tenth of a percent beyond the quote, to the cent away from it: ask up for a buy, bid down for a sell."""
+    if side is Side.BUY:
+        return (ask * BUY_FACTOR).quantize(CENT, ROUND_CEILING)
+    return (bid * SELL_FACTOR).quantize(CENT, ROUND_FLOOR)

@@ -1,0 +1,291 @@
+"""The life of one order as a pure state machine: received, sent, in flight or unknown, ended; fills only grow.
+
+Called by the executor's handlers with what the broker says (OrderView). It never guesses: a status
+it does not know is `unknown`, an order the broker has not shown is looked for, and what contradicts
+the picture is an `anomaly`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from shared.schemas.values import Ending, OrderStatus, Phase, Protection, Purpose, Side, Slot, Value
+
+ENDINGS: dict[OrderStatus, Ending] = {
+    OrderStatus.FILLED: Ending.FILLED,
+    OrderStatus.CANCELED: Ending.CANCELED,
+    OrderStatus.EXPIRED: Ending.EXPIRED,
+    OrderStatus.REPLACED: Ending.CANCELED,
+    OrderStatus.REJECTED: Ending.REJECTED,
+}
+OURS = frozenset(
+    {OrderStatus.RECEIVED, OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.ABANDONED}
+)
+MISSES, MISSING_SECONDS, YOUNG_SECONDS = 3, 10.0, 15.0
+FIRST_LOOK, LONGEST_LOOK = 0.5, 8.0
+PRICE_STEP = Decimal("0.000000001")
+
+
+class OrderView(Value, frozen=True, kw_only=True):
+    """An order as the broker shows it. Of an OCO: both halves as one, filled by either.
+
+    `reported` is the broker's own status word where `status` is `unknown`.
+    """
+
+    client_order_id: str
+    broker_order_id: str
+    symbol: str
+    side: Side
+    qty: int
+    status: OrderStatus
+    filled_qty: int = 0
+    average_price: Decimal | None = None
+    filled_at: dt.datetime | None = None
+    submitted_at: dt.datetime | None = None
+    reported: str = ""
+
+
+class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
+    """One order of ours. Approved by the gate, or (`protect`) derived from an approved entry, its `parent`.
+
+    `number` is its place in the stream of orders; `refusal` says why it may not be sent, found when
+    it was heard. `look_at` is when to ask the broker again; None: nobody need ask. Instants are
+    wall clock, UTC.
+    """
+
+    client_order_id: str
+    decision_id: str
+    strategy: str
+    symbol: str
+    side: Side
+    purpose: Purpose
+    qty: int
+    session: dt.date
+    number: int = 0
+    limit_price: Decimal | None = None
+    protection: Protection | None = None
+    scan_id: str = ""
+    slot: Slot | None = None
+    correlation_id: str = ""
+    causation_id: str = ""
+    expires_at: dt.datetime | None = None
+    parent: str = ""
+    counter: int = 0
+    refusal: str = ""
+    status: OrderStatus = OrderStatus.RECEIVED
+    broker_order_id: str = ""
+    filled_qty: int = 0
+    filled_value: Decimal = Decimal(0)
+    ending: Ending | None = None
+    tries: int = 0
+    not_before: dt.datetime | None = None
+    sent_at: dt.datetime | None = None
+    unknown_at: dt.datetime | None = None
+    alarmed: bool = False
+    look_at: dt.datetime | None = None
+    looks: int = 0
+    misses: int = 0
+    missed_at: dt.datetime | None = None
+    cancel_at: dt.datetime | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Not sent yet, and not refused."""
+        return self.status is OrderStatus.RECEIVED and self.ending is None
+
+    @property
+    def live(self) -> bool:
+        return self.ending is None
+
+    @property
+    def sent(self) -> bool:
+        return self.status is not OrderStatus.RECEIVED
+
+    @property
+    def rests(self) -> bool:
+        """The broker has shown it in flight."""
+        return self.live and self.sent and self.status not in OURS
+
+    @property
+    def journal_key(self) -> str:
+        """One decision is one order; an entry's protections are numbered after it."""
+        return f"{self.decision_id}/{self.counter}" if self.parent else self.decision_id
+
+    @property
+    def average_price(self) -> Decimal | None:
+        return (
+            (self.filled_value / self.filled_qty).quantize(PRICE_STEP).normalize()
+            if self.filled_qty
+            else None
+        )
+
+    @property
+    def phase(self) -> Phase:
+        return Phase.ENTRIES if self.purpose is Purpose.ENTRY else Phase.EXITS
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """`qty` more shares at `price`, so that all fills together cost what the broker says."""
+
+    qty: int
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """`anomaly`: what can never be true, in a sentence; the order still holds what the broker says."""
+
+    order: Order
+    fill: Fill | None = None
+    ended: bool = False
+    anomaly: str = ""
+
+
+def status_of(word: str) -> OrderStatus:
+    """Total: a word the broker has never used before, or one of our own, is `unknown`."""
+    try:
+        status = OrderStatus(word)
+    except ValueError:
+        return OrderStatus.UNKNOWN
+    return OrderStatus.UNKNOWN if status in OURS else status
+
+
+def difference(order: Order, view: OrderView) -> str:
+    """Why the broker's order is not ours, "" if it is. What only reduces may have been sent for fewer shares."""
+    fewer = (
+        order.purpose is not Purpose.ENTRY
+        and not order.broker_order_id
+        and 0 < view.qty <= order.qty
+    )
+    pairs = (
+        ("client_order_id", order.client_order_id, view.client_order_id),
+        ("symbol", order.symbol, view.symbol),
+        ("side", order.side.value, view.side.value),
+        ("qty", order.qty, order.qty if fewer else view.qty),
+        ("id", order.broker_order_id or view.broker_order_id, view.broker_order_id),
+    )
+    return "; ".join(
+        f"{name} is {theirs}, not {ours}" for name, ours, theirs in pairs if ours != theirs
+    )
+
+
+def apply(order: Order, view: OrderView, *, at: dt.datetime) -> Applied:
+    """What the broker shows, taken in. An ended order stays ended, but a late fill is still booked."""
+    if view.filled_qty < order.filled_qty:
+        return Applied(
+            order,
+            anomaly=f"{order.client_order_id} had {order.filled_qty} filled, now {view.filled_qty}",
+        )
+    fill = _fill(order, view)
+    seen = replace(
+        order,
+        broker_order_id=view.broker_order_id,
+        qty=view.qty,
+        filled_qty=view.filled_qty,
+        filled_value=order.filled_value + (fill.qty * fill.price if fill else 0),
+        sent_at=order.sent_at or at,
+        unknown_at=(order.unknown_at or at) if view.status is OrderStatus.UNKNOWN else None,
+        misses=0,
+        missed_at=None,
+    )
+    overfill = (
+        f"{order.client_order_id} filled {view.filled_qty} of {view.qty}"
+        if view.filled_qty > view.qty
+        else ""
+    )
+    if not order.live:
+        return Applied(seen, fill, anomaly=overfill)
+    ending = ENDINGS.get(view.status)
+    if ending is None:
+        return Applied(_in_flight(seen, view.status, at), fill, anomaly=overfill)
+    return Applied(
+        replace(seen, status=view.status, ending=ending, look_at=None), fill, True, overfill
+    )
+
+
+def _fill(order: Order, view: OrderView) -> Fill | None:
+    qty = view.filled_qty - order.filled_qty
+    if qty <= 0 or view.average_price is None:
+        return None
+    value = view.filled_qty * view.average_price - order.filled_value
+    return Fill(qty, (value / qty).quantize(PRICE_STEP).normalize())
+
+
+def _in_flight(order: Order, status: OrderStatus, at: dt.datetime) -> Order:
+    """What rests until its day comes is not polled: the stream and the reconciliations tell."""
+    settled = (
+        order.purpose is Purpose.PROTECT
+        and order.cancel_at is None
+        and status is not OrderStatus.UNKNOWN
+    )
+    return _looked(replace(order, status=status, look_at=None if settled else at), at)
+
+
+def _looked(order: Order, at: dt.datetime) -> Order:
+    if order.look_at is None:
+        return order
+    first = FIRST_LOOK if order.status is OrderStatus.UNKNOWN else FIRST_LOOK / 5
+    delay = min(LONGEST_LOOK, first * 2.0**order.looks)
+    return replace(order, looks=order.looks + 1, look_at=at + dt.timedelta(seconds=delay))
+
+
+def unclear(order: Order, *, at: dt.datetime) -> Order:
+    """Sent, and nobody knows whether the broker took it."""
+    unknown = replace(
+        order,
+        status=OrderStatus.UNKNOWN,
+        sent_at=order.sent_at or at,
+        unknown_at=order.unknown_at or at,
+        look_at=at,
+        looks=0,
+    )
+    return _looked(unknown, at)
+
+
+def unseen(order: Order, *, at: dt.datetime) -> Order:
+    """A look-up that brought no answer: ask again, later each time."""
+    return _looked(replace(order, look_at=at), at)
+
+
+def doubted(order: Order, *, at: dt.datetime) -> Order:
+    """Something is strange about it: look it up now, if nobody does already."""
+    return order if order.look_at else replace(order, look_at=at)
+
+
+def missed(order: Order, *, at: dt.datetime) -> Order:
+    """The broker says there is no such order; final only after three times over ten seconds at the age of fifteen."""
+    known = order if order.status is OrderStatus.UNKNOWN else unclear(order, at=at)
+    missing = replace(known, misses=known.misses + 1, missed_at=known.missed_at or at)
+    if _surely_missing(missing, at):
+        return replace(missing, status=OrderStatus.ABANDONED, ending=Ending.ABANDONED, look_at=None)
+    return unseen(missing, at=at) if known is order else missing
+
+
+def _surely_missing(order: Order, at: dt.datetime) -> bool:
+    since, sent = order.missed_at or at, order.sent_at or at
+    return (
+        order.misses >= MISSES
+        and (at - since).total_seconds() >= MISSING_SECONDS
+        and (at - sent).total_seconds() > YOUNG_SECONDS
+    )
+
+
+def refused(order: Order, ending: Ending) -> Order:
+    """Ended without ever having been at the broker."""
+    status = OrderStatus.REJECTED if ending is Ending.REJECTED else order.status
+    return replace(order, ending=ending, status=status, look_at=None)
+
+
+def delayed(order: Order, *, until: dt.datetime, counted: bool) -> Order:
+    """Surely not taken; the same id may be sent again."""
+    return replace(order, not_before=until, tries=order.tries + counted)
+
+
+def canceling(order: Order, *, at: dt.datetime) -> Order:
+    """We have asked the broker to cancel it; it is followed until it has ended."""
+    return replace(order, cancel_at=at, looks=0)

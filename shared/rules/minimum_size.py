@@ -1,0 +1,20 @@
+"""Refuses a wish that is worth less than one share; it is never rounded up."""
+
+from __future__ import annotations
+
+from shared.domain.risk.book import Book
+from shared.domain.risk.intents import Denial, Intent
+from shared.schemas.values import Reason, Value
+
+REASON = Reason.SIZE_ZERO
+JUDGES_EXITS = False
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    """None to set."""
+
+
+def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
+    if intent.qty != 0 or intent.quoted_price is None:
+        return None
+    return Denial(reason=REASON, detail=f"not one share at {intent.limit_price}")

@@ -1,0 +1,18 @@
+"""Refuses a second position in a symbol, whatever the strategy."""
+
+from __future__ import annotations
+
+from shared.domain.risk.book import Book
+from shared.domain.risk.intents import Denial, Intent
+from shared.schemas.values import Reason, Value
+
+REASON = Reason.SYMBOL_HELD
+JUDGES_EXITS = False
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    """None to set."""
+
+
+def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
+    return Denial(reason=REASON) if book.has(intent.symbol) else None

@@ -1,0 +1,18 @@
+"""Refuses to trade a symbol that nobody quotes on the side we need."""
+
+from __future__ import annotations
+
+from shared.domain.risk.book import Book
+from shared.domain.risk.intents import Denial, Intent
+from shared.schemas.values import Reason, Value
+
+REASON = Reason.NO_QUOTE
+JUDGES_EXITS = True
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    """None to set."""
+
+
+def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
+    return Denial(reason=REASON) if intent.quoted_price is None else None

@@ -1,0 +1,78 @@
+"""A stack's two one-shot jobs: `python -m shared.runtime.provisioning secrets FOLDER` before Redis, `streams` after.
+
+Both may run at every start. They end with one sentence and an exit code when something is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from shared.domain.errors import InvariantBroken, TransientError, UserError
+from shared.runtime.bus.redis_connection import Address, RedisConnection
+from shared.runtime.config.environment import read_environment
+from shared.runtime.provisioning.redis_acl import INIT
+from shared.runtime.provisioning.redis_preflight import refuse_unfit
+from shared.runtime.provisioning.secret_files import init_secrets, read_keys
+from shared.runtime.provisioning.streams import init_streams
+
+MARKER = "kill_genesis"
+UNAVAILABLE, USAGE = 69, 64
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """The exit code."""
+    try:
+        chosen = _parser().parse_args(arguments)
+        if chosen.job == "secrets":
+            init_secrets(chosen.folder, read_keys(chosen.keys) if chosen.keys else None)
+        else:
+            print(_streams(environ))
+    except UserError as error:
+        print(f"kobe: {error}", file=sys.stderr)
+        return error.exit_code
+    except (TransientError, InvariantBroken) as error:
+        print(f"kobe: {error}", file=sys.stderr)
+        return UNAVAILABLE
+    except SystemExit as error:
+        return USAGE if error.code else 0
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="provision", description="The one-shot jobs that prepare a stack."
+    )
+    jobs = parser.add_subparsers(dest="job", required=True)
+    secrets = jobs.add_parser(
+        "secrets", help="passwords, signing keys and the Redis ACL file; keeps what exists"
+    )
+    secrets.add_argument("folder", type=Path, help="one folder a service is made in it")
+    secrets.add_argument(
+        "--keys", type=Path, help="NAME=value lines with the broker's and vendors' keys"
+    )
+    jobs.add_parser("streams", help="check Redis, then make streams, groups and the kill's genesis")
+    return parser
+
+
+def _streams(environ: Mapping[str, str]) -> str:
+    environment = read_environment(environ)
+    address = Address.parse(
+        environment.redis_url,
+        username=environment.redis_user or INIT,
+        password=environment.redis_password.reveal(),
+    )
+    with closing(RedisConnection(address)) as connection:
+        refuse_unfit(connection, environment.mode)
+        written = init_streams(connection, environment.state_dir / MARKER)
+    return "Streams and groups stand; " + (
+        "the kill's genesis was written." if written else "nothing else to do."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,330 @@
+"""The loop every service runs: take the lease, recover, then read - decide - commit, and work at recorded wishes.
+
+Start-up is recovery: after any failure the loop begins again at the lease with the state read anew.
+It never decides anything itself; handlers do, and it never touches the world; work does.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any, Protocol
+
+from prometheus_client import Histogram
+
+from shared.domain.errors import InvalidMessage, TransientError
+from shared.runtime.bus.protocol import (
+    Bus,
+    Conflict,
+    DeadLetter,
+    Entry,
+    Fenced,
+    KillView,
+    StateRecord,
+    Step,
+)
+from shared.runtime.clock import Clock
+from shared.runtime.observability.health_server import Health
+from shared.runtime.observability.samples import Sample
+from shared.runtime.observability.telemetry import Metrics, brief, event_name
+from shared.runtime.runner.contract import Cause, Context, Outcome, Said, Service
+from shared.runtime.runner.sealer import Sealer
+from shared.runtime.runner.state_codec import changes, state_from
+from shared.schemas.envelope import Malformed, from_fields, to_fields
+from shared.schemas.messages import Message
+from shared.schemas.streams import WRITER
+
+BATCH = 256
+MAX_BLOCK_MS = 500
+MAX_DELIVERIES = 3
+RENEW_SECONDS = 3.0
+TRIM_SECONDS = 60.0
+STANDBY_SECONDS = 1.0
+LONGEST_BACKOFF = 5.0
+RETRIES = 10
+
+
+class Latch(Protocol):
+    """The kill as a service sees it (shared/runtime/kill/latch.py)."""
+
+    def reasons(self) -> tuple[str, ...]: ...
+
+    def view(self) -> KillView: ...
+
+    def refresh(self) -> None: ...
+
+    def halt(self, why: str) -> None: ...
+
+
+@dataclass
+class _Draft:
+    """A step being decided: the state so far and what is to be said with it.
+
+    `kill` is the latch as it stood before the first decision: a kill that comes later overtakes the
+    step."""
+
+    state: Any
+    kill: KillView
+    said: list[tuple[Message | Said, Cause]] = field(default_factory=list)
+    acks: list[Entry] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    failure: Exception | None = None
+
+
+class Runner:
+    """Runs one Service on one Bus. `turn` is one round, so that a replay can drive many runners in one thread."""
+
+    def __init__(
+        self,
+        service: Service[Any],
+        *,
+        bus: Bus,
+        latch: Latch,
+        seal: Sealer,
+        clock: Clock,
+        metrics: Metrics,
+        health: Health,
+        log: Any,
+        keep_seconds: float = 7 * 86_400.0,
+    ) -> None:
+        self.service = service
+        self.state = service.initial
+        self._bus, self._latch, self._seal = bus, latch, seal
+        self._clock, self._metrics, self._health, self._log = clock, metrics, health, log
+        self._version = self._fence = self._seq = 0
+        self._renewed = self._trimmed = 0.0
+        self._failures = 0
+        self._keep = dt.timedelta(seconds=keep_seconds)
+        registry = metrics.registry
+        self._step_seconds = Histogram(
+            "kobe_step_seconds", "Time to decide and commit a step", registry=registry
+        )
+        self._age = Histogram(
+            "kobe_message_age_seconds", "Age of a message when handled", registry=registry
+        )
+        metrics.watch(lambda: service.gauges(self.state))
+        metrics.watch(self._own_gauges)
+
+    # --- the life of a service --------------------------------------------------------------------
+
+    def run(self, stop: Event) -> None:
+        """Until `stop` is set. Raises InvariantBroken, and whatever a handler could not foresee."""
+        while not stop.is_set():
+            try:
+                if not self.start():
+                    stop.wait(STANDBY_SECONDS)
+                    continue
+                while not stop.is_set():
+                    self.turn(MAX_BLOCK_MS)
+                    self._failures = 0
+                self._bus.release()
+            except TransientError as error:
+                stop.wait(self._backoff(error))
+            except Fenced:
+                self._health.not_ready("lease", "standby: another instance took the lease")
+                self._log.warning("lease_lost")
+
+    def start(self) -> bool:
+        """Win the lease, read the state, recover; False while another instance is active."""
+        self._health.beat()
+        record = self._bus.acquire()
+        if record is None:
+            self._health.not_ready("lease", "standby: another instance holds the lease")
+            self._health.ready("starting")
+            return False
+        self._adopt(record)
+        self._renewed = self._clock.monotonic()
+        if self.service.work:
+            self.service.work.recover(self.state)
+        for topic in ("starting", "lease", "transient"):
+            self._health.ready(topic)
+        self._log.info("runner_start", fence=self._fence, version=self._version)
+        return True
+
+    def turn(self, block_ms: int) -> bool:
+        """Handle what was heard, then work until no wish is due; True if anything was done."""
+        self._health.beat()
+        self._renew()
+        self._trim()
+        entries = self._bus.read(count=BATCH, block_ms=self._block(block_ms))
+        if entries:
+            self._take(entries)
+        worked = self._work()
+        return bool(entries) or worked
+
+    def _backoff(self, error: TransientError) -> float:
+        self._failures += 1
+        self._health.not_ready("transient", str(error))
+        self._log.warning("transient_error", error=str(error), failures=self._failures)
+        ceiling = min(LONGEST_BACKOFF, 0.1 * 2**self._failures)
+        return error.retry_after or random.uniform(ceiling / 2, ceiling)
+
+    def _renew(self) -> None:
+        if self._clock.monotonic() - self._renewed >= RENEW_SECONDS:
+            self._bus.renew()
+            self._renewed = self._clock.monotonic()
+
+    def _trim(self) -> None:
+        """Drop what is old from this service's own streams; the bus keeps whatever the auditor has not read yet."""
+        if self._clock.monotonic() - self._trimmed < TRIM_SECONDS:
+            return
+        self._trimmed = self._clock.monotonic()
+        before = int((self._clock.now() - self._keep).timestamp() * 1000)
+        for stream in (stream for stream, writer in WRITER.items() if writer is self.service.name):
+            self._bus.trim(stream, f"{before}-0")
+
+    def _block(self, block_ms: int) -> int:
+        if self.service.work is None:
+            return block_ms
+        return max(0, min(block_ms, int(self.service.work.wait(self.state) * 1000)))
+
+    def _adopt(self, record: StateRecord) -> None:
+        self.state = state_from(self.service.initial, record.fields)
+        self._version, self._fence = record.version, record.fence
+        self._seq = int(record.fields.get("seq", 0))
+
+    # --- decide and commit ------------------------------------------------------------------------
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        """Fold a batch into one step; a handler that fails leaves what came before it committed."""
+        with self._step_seconds.time():
+            for _ in range(RETRIES):
+                draft = self._fold(entries)
+                if self._commit(draft):
+                    break
+            else:
+                raise TransientError("the step was overtaken ten times in a row")
+        if draft.failure is not None:
+            raise draft.failure
+
+    def _fold(self, entries: Sequence[Entry]) -> _Draft:
+        draft = _Draft(self.state, self._latch.view())
+        for index, entry in enumerate(entries):
+            try:
+                # What stood before a crash was committed, so the culprit is the first of those
+                # delivered again.
+                if index == 0 and entry.deliveries > MAX_DELIVERIES:
+                    raise InvalidMessage(f"its handling failed {entry.deliveries - 1} times")
+                self._hear(entry, draft)
+            except (Malformed, InvalidMessage) as error:
+                draft.dead.append(DeadLetter(entry, str(error)))
+            except Exception as error:
+                draft.failure = error
+                return draft
+        return draft
+
+    def _hear(self, entry: Entry, draft: _Draft) -> None:
+        envelope, message = from_fields(entry.fields)
+        if WRITER[envelope.stream] is not envelope.writer or envelope.stream is not entry.stream:
+            raise InvalidMessage(
+                f"{envelope.type} from {envelope.writer} does not belong on {entry.stream}"
+            )
+        if self.service.verify:
+            self.service.verify(envelope)
+        cause = Cause(envelope.id, envelope.at, envelope.session, envelope.correlation_id, envelope)
+        self._decide(message, cause, draft)
+        draft.acks.append(entry)
+        self._age.observe(max(0.0, (self._clock.now() - envelope.at).total_seconds()))
+
+    def _decide(self, message: Any, cause: Cause, draft: _Draft) -> None:
+        handler = self.service.handlers.get(type(message))
+        if handler is None:
+            return
+        context = Context(self.service.settings, cause, self._latch.reasons())
+        draft.state, said = handler(draft.state, message, context)
+        draft.said += [(message, cause) for message in said]
+
+    def _commit(self, draft: _Draft) -> bool:
+        """One MULTI; False if the ground moved and the decision must be taken anew."""
+        envelopes = [
+            self._seal(said, cause, seq=self._seq + number, fence=self._fence)
+            for number, (said, cause) in enumerate(draft.said, start=1)
+        ]
+        changed, removed = changes(self.state, draft.state)
+        if envelopes:
+            changed["seq"] = str(self._seq + len(envelopes))
+        if not (changed or removed or draft.acks or draft.dead):
+            return True
+        step = Step(
+            version=self._version,
+            changed=changed,
+            removed=removed,
+            outputs=[(stream, to_fields(envelope)) for stream, envelope in envelopes],
+            acks=draft.acks,
+            dead=draft.dead,
+            kill=draft.kill if self.service.kill_fenced else None,
+        )
+        try:
+            self._bus.commit(step)
+        except Conflict as conflict:
+            self._log.info("step_overtaken", why=str(conflict))
+            self._adopt(self._bus.load())
+            self._latch.refresh()
+            return False
+        self.state = draft.state
+        self._version += 1
+        self._seq += len(envelopes)
+        self._tell(draft)
+        return True
+
+    def _work(self) -> bool:
+        """Ask work for outcomes until it has none; each is handled and committed before the next is asked for."""
+        if self.service.work is None:
+            return False
+        worked = False
+        for _ in range(BATCH):
+            self._renew()
+            outcome = self.service.work.act(self.state)
+            if outcome is None:
+                break
+            self._settle(outcome)
+            worked = True
+        return worked
+
+    def _settle(self, outcome: Outcome) -> None:
+        cause = Cause(outcome.causation_id, outcome.at, outcome.session, outcome.correlation_id)
+        for _ in range(RETRIES):
+            draft = _Draft(self.state, self._latch.view())
+            self._decide(outcome.value, cause, draft)
+            if self._commit(draft):
+                return
+        raise TransientError("the step was overtaken ten times in a row")
+
+    # --- what people see --------------------------------------------------------------------------
+
+    def _tell(self, draft: _Draft) -> None:
+        for said, _ in draft.said:
+            message = said.message if isinstance(said, Said) else said
+            kind = type(message)
+            self._metrics.count("kobe_messages", type=kind.__name__)
+            for sample in self.service.counts(message):
+                self._metrics.count(sample.name, sample.value, **sample.labels)
+            event = self.service.events.get(kind, event_name(kind))
+            self._log.info(event(message) if callable(event) else event, **brief(message))
+        for letter in draft.dead:
+            self._metrics.count("kobe_dead_letters", stream=letter.entry.stream.value)
+            self._log.error("dead_letter", stream=letter.entry.stream.value, reason=letter.reason)
+
+    def _own_gauges(self) -> list[Sample]:
+        return [
+            Sample("kobe_ready", float(not self._health.reasons), help="1 when ready to serve"),
+            Sample(
+                "kobe_halted",
+                float(bool(self._latch.reasons())),
+                help="1 while the kill latch holds",
+            ),
+            Sample(
+                "kobe_heartbeat_timestamp_seconds",
+                self._clock.now().timestamp(),
+                help="Time of this scrape",
+            ),
+            Sample(
+                "kobe_lease_fence", float(self._fence), help="Grows with every holder of the lease"
+            ),
+            Sample(
+                "kobe_written_seq", float(self._seq), help="Number of the last envelope written"
+            ),
+        ]

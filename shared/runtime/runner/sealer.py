@@ -1,0 +1,67 @@
+"""Puts a message into its envelope: numbered, caused, pinned and, where the service signs, signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared.domain.errors import InvariantBroken
+from shared.runtime.clock import Clock
+from shared.runtime.runner.contract import Cause, Said
+from shared.schemas.envelope import MAX_BYTES, Envelope, canonical, envelope_id
+from shared.schemas.messages import Message
+from shared.schemas.streams import STREAM_OF, WRITER, ServiceName, Stream
+from shared.schemas.values import Mode
+
+ENVELOPE_MARGIN = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What stands in every envelope this process writes."""
+
+    mode: Mode
+    account: str
+    config_pin: str
+    code_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sealer:
+    """Seals for one writer; refuses a stream that is not its own and data no reader would accept."""
+
+    writer: ServiceName
+    identity: Identity
+    clock: Clock
+    sign: Callable[[Envelope], Envelope] | None = None
+
+    def __call__(
+        self, said: Message | Said, cause: Cause, *, seq: int, fence: int
+    ) -> tuple[Stream, Envelope]:
+        own = said if isinstance(said, Said) else Said(said, cause.session, cause.correlation_id)
+        kind = type(own.message)
+        stream = STREAM_OF[kind]
+        if WRITER[stream] is not self.writer:
+            raise InvariantBroken(f"{self.writer} may not write {kind.__name__} to {stream}")
+        data = canonical(own.message).decode()
+        if len(data) > MAX_BYTES - ENVELOPE_MARGIN:
+            raise InvariantBroken(
+                f"{kind.__name__} of {len(data)} bytes is too large for an envelope"
+            )
+        envelope = Envelope(
+            type=kind.__name__,
+            id=envelope_id(self.writer, stream, seq),
+            writer=self.writer,
+            seq=seq,
+            at=self.clock.now(),
+            session=own.session,
+            correlation_id=own.correlation_id,
+            causation_id=cause.id,
+            mode=self.identity.mode,
+            account=self.identity.account,
+            config_pin=self.identity.config_pin,
+            code_digest=self.identity.code_digest,
+            fence=fence,
+            data=data,
+        )
+        return stream, self.sign(envelope) if self.sign else envelope

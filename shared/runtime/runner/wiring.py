@@ -1,0 +1,159 @@
+"""Wires one service's process: settings, logs, probes, bus, kill latch, runner. Called by each `__main__`.
+
+Here concrete classes are chosen; all else sees protocols. Every failure ends in one sentence and an
+exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+from typing import Any, NoReturn
+
+from shared.domain.errors import InvariantBroken, TransientError, UserError
+from shared.runtime.bus.protocol import Bus
+from shared.runtime.bus.redis_bus import RedisBus
+from shared.runtime.bus.redis_connection import Address, RedisConnection
+from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.config.settings import Settings, load_settings
+from shared.runtime.kill.channel import RedisKillLine
+from shared.runtime.kill.latch import KillLatch
+from shared.runtime.observability.health_server import Health, Server, probes
+from shared.runtime.observability.telemetry import Metrics, configure_logging, logger
+from shared.runtime.provisioning.redis_preflight import refuse_unfit_by_info
+from shared.runtime.runner.contract import Service
+from shared.runtime.runner.instance import instance_id
+from shared.runtime.runner.runner import Latch, Runner
+from shared.runtime.runner.sealer import Identity, Sealer
+from shared.schemas.streams import ServiceName
+
+INVARIANT_EXIT = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What a service is built from. The latch listens already; `stop` is set by SIGTERM."""
+
+    settings: Settings
+    identity: Identity
+    clock: Clock
+    bus: Bus
+    latch: Latch
+    metrics: Metrics
+    health: Health
+    log: Any
+    stop: Event
+
+    def lease_left(self) -> float:
+        """Seconds for which side effects are surely ours."""
+        return self.bus.lease_left()
+
+
+Build = Callable[[Wiring], Service[Any]]
+
+
+def run_service(name: ServiceName, build: Build) -> NoReturn:
+    """Run a service of handlers and work until SIGTERM; the process's exit code says how it ended."""
+    run_process(name, lambda wiring: _loop(wiring, build(wiring)))
+
+
+def run_process(name: ServiceName, run: Callable[[Wiring], None]) -> NoReturn:
+    """The same for a service with a loop of its own (the auditor)."""
+    sys.exit(guarded(lambda: _wired(name, run)))
+
+
+def guarded(run: Callable[[], None]) -> int:
+    """A person reads one sentence, never a traceback; a broken invariant has an exit code of its own."""
+    try:
+        run()
+    except UserError as error:
+        print(f"kobe: {error}", file=sys.stderr)
+        return error.exit_code
+    except InvariantBroken as error:
+        logger().critical("invariant_broken", reason=str(error))
+        return INVARIANT_EXIT
+    except Exception as error:
+        logger().critical("unforeseen", error=repr(error), exc_info=True)
+        return 1
+    return 0
+
+
+def stop_on_signal() -> Event:
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _await_redis(connection: RedisConnection, health: Health, stop: Event, log: Any) -> None:
+    """Wait, unready, until Redis answers; UserError if it is not set up to hold orders."""
+    while not stop.is_set():
+        try:
+            refuse_unfit_by_info(connection)
+            health.ready("redis")
+            break
+        except TransientError as error:
+            health.beat()
+            health.not_ready("redis", str(error))
+            log.warning("redis_awaited", error=str(error))
+            stop.wait(error.retry_after or 1.0)
+    connection.close()
+
+
+def _loop(wiring: Wiring, service: Service[Any]) -> None:
+    Runner(
+        service,
+        bus=wiring.bus,
+        latch=wiring.latch,
+        seal=Sealer(service.name, wiring.identity, wiring.clock, service.sign),
+        clock=wiring.clock,
+        metrics=wiring.metrics,
+        health=wiring.health,
+        log=wiring.log,
+        keep_seconds=_keep_seconds(wiring.settings),
+    ).run(wiring.stop)
+
+
+def _keep_seconds(settings: Settings) -> float:
+    """How long a stream keeps what is in the chain; a replay says in an hour what a market says in months."""
+    return 3_600.0 if settings.steering.timetable.clock == "replay" else 7 * 86_400.0
+
+
+def _wired(name: ServiceName, run: Callable[[Wiring], None]) -> None:
+    stop = stop_on_signal()
+    settings = load_settings(os.environ)
+    configure_logging(settings, name.value)
+    environment, clock, metrics = settings.environment, SystemClock(), Metrics(name.value)
+    health, log = Health(clock), logger()
+    server = Server(
+        probes(health, metrics.registry), environment.http_host, environment.http_port
+    ).start()
+    address = Address.parse(
+        environment.redis_url,
+        username=environment.redis_user,
+        password=environment.redis_password.reveal(),
+    )
+    identity = Identity(
+        settings.mode, environment.account, settings.config_pin, settings.code_digest
+    )
+    with instance_id(environment.state_dir, name) as instance:
+        bus = RedisBus(RedisConnection(address), name, instance)
+        latch = KillLatch(
+            RedisKillLine(address),
+            name,
+            mode=settings.mode,
+            state_dir=environment.state_dir,
+            kill_file=environment.kill_file,
+        )
+        latch.start()
+        try:
+            _await_redis(RedisConnection(address), health, stop, log)
+            run(Wiring(settings, identity, clock, bus, latch, metrics, health, log, stop))
+        finally:
+            latch.stop()
+            server.stop()
+            log.info("runner_stop")

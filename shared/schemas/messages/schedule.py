@@ -1,0 +1,35 @@
+"""What the scheduler says: sessions opening and closing, and what is due."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from shared.schemas.values import Message, ScanRef, Stage
+
+
+class SessionOpened(Message, frozen=True, kw_only=True):
+    session: dt.date
+    previous: dt.date | None
+    opens_at: dt.datetime
+    closes_at: dt.datetime
+
+
+class BarsDue(Message, frozen=True, kw_only=True):
+    """The archive should hold every session up to `through`."""
+
+    through: dt.date
+
+
+class ScanDue(Message, frozen=True, kw_only=True):
+    scan: ScanRef
+
+
+class ReconcileDue(Message, frozen=True, kw_only=True):
+    """Compare with the broker and say what was seen; `stage` tells which part of the session has passed."""
+
+    session: dt.date
+    stage: Stage
+
+
+class SessionClosed(Message, frozen=True, kw_only=True):
+    session: dt.date

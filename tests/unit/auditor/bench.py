@@ -1,0 +1,91 @@
+"""An auditor on a bus in memory, with a clock that moves when told; it can be stopped and made again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from services.auditor.chain.day_files import whole_lines
+from services.auditor.chain.journal import Journal
+from services.auditor.chain.record import open_line
+from services.auditor.recorder import Recorder
+from shared.runtime.bus.memory_bus import MemoryBus
+from shared.runtime.bus.memory_server import MemoryServer
+from shared.runtime.clock import ManualClock
+from shared.runtime.observability.health_server import Health
+from shared.runtime.observability.telemetry import Metrics
+from shared.runtime.runner.sealer import Identity, Sealer
+from shared.runtime.signing import Signer
+from shared.schemas.envelope import from_fields, to_fields
+from shared.schemas.messages import Message
+from shared.schemas.streams import ServiceName, Stream
+from shared.schemas.values import Mode
+from tests.builders import NOON, approval, envelope
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = ManualClock(NOON)
+        self.server = MemoryServer(self.clock)
+        self.signer = Signer.generate()
+        self.metrics = Metrics("auditor")
+        self.recorder = self.make()
+
+    def make(
+        self, *, instance: str = "one", folder: Path | None = None, signer: Signer | None = None
+    ) -> Recorder:
+        return Recorder(
+            bus=MemoryBus(self.server, ServiceName.AUDITOR, instance),
+            journal=Journal(folder or self.folder),
+            signer=signer or self.signer,
+            seal=Sealer(ServiceName.AUDITOR, Identity(Mode.SIM, "sim", "pin", "code"), self.clock),
+            clock=self.clock,
+            metrics=self.metrics,
+            health=Health(self.clock),
+            log=structlog.get_logger(),
+        )
+
+    def start(self) -> Bench:
+        assert self.recorder.start()
+        return self
+
+    def stop(self) -> None:
+        self.recorder.journal.close()
+
+    def again(self) -> None:
+        """As after a crash: nothing is kept that was not on disk or in the bus."""
+        self.stop()
+        self.recorder = self.make()
+        self.start()
+
+    def pass_time(self, seconds: float) -> None:
+        """Longer than the lease lasts: it is taken anew, as the loop does."""
+        self.clock.advance(seconds)
+        self.start()
+
+    def orders(self, *numbers: int) -> None:
+        for number in numbers:
+            self.server.append(Stream.ORDERS.key, to_fields(envelope(approval(), seq=number)))
+
+    def said(self, kind: type[Message]) -> list[Message]:
+        entries = self.server.stream(Stream.AUDIT.key).entries
+        return [
+            message for _, fields in entries if isinstance(message := from_fields(fields)[1], kind)
+        ]
+
+    def payloads(self) -> Iterator[dict[str, object]]:
+        head = None
+        for line in whole_lines(self.folder):
+            payload, head = open_line(line, head)
+            yield payload
+
+    def recorded(self, stream: str) -> list[str]:
+        """The entry ids of a stream as they stand in the chain."""
+        return [
+            str(payload["entry_id"])
+            for payload in self.payloads()
+            if payload.get("stream") == stream
+        ]

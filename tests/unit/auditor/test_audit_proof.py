@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from services.auditor.chain.checkpoints import read_notes
+from services.auditor.evidence.inclusion_proof import Bundle, anchor, check, prove
+from services.auditor.evidence.verify import verify_folder
+from shared.domain.errors import UserError
+from shared.runtime.signing import Signer
+from shared.schemas.envelope import canonical
+from tests.unit.auditor.chains import chain
+
+
+@pytest.fixture
+def signer() -> Signer:
+    return Signer.generate()
+
+
+@pytest.mark.parametrize("index", range(20))
+def test_every_sealed_record_is_proved_without_the_chain(
+    tmp_path: Path, signer: Signer, index: int
+) -> None:
+    file = chain(tmp_path, signer, records=22)
+    bundle = prove(tmp_path, index)
+    assert bundle.record.encode() == file.read_bytes().splitlines()[index]
+    verdict = check(canonical(bundle), public_key=signer.public)
+    assert verdict.valid
+    assert verdict.height == (index // 5 + 1) * 5
+
+
+@pytest.mark.parametrize("index", [20, 21, 99])
+def test_what_no_checkpoint_covers_cannot_be_proved_yet(
+    tmp_path: Path, signer: Signer, index: int
+) -> None:
+    chain(tmp_path, signer, records=22)
+    with pytest.raises(UserError, match="No checkpoint covers"):
+        prove(tmp_path, index)
+
+
+def changed(bundle: Bundle, **changes: object) -> bytes:
+    return canonical(msgspec.structs.replace(bundle, **changes))
+
+
+def test_a_bundle_that_was_touched_proves_nothing(tmp_path: Path, signer: Signer) -> None:
+    chain(tmp_path, signer)
+    bundle, other = prove(tmp_path, 7), prove(tmp_path, 8)
+    assert check(changed(bundle, record=bundle.record.replace("AAPL", "MSFT"))).exit_code == 3
+    assert check(changed(bundle, record=other.record)).exit_code == 5
+    assert check(changed(bundle, index=8)).exit_code == 5
+    assert check(changed(bundle, index=-1)).exit_code == 5
+    assert check(changed(bundle, proof=bundle.proof[:-1])).exit_code == 5
+    assert check(changed(bundle, proof=())).exit_code == 5
+    assert check(changed(bundle, note=bundle.note.replace("\n10\n", "\n11\n"))).exit_code == 6
+    assert check(changed(bundle, record="{}")).exit_code == 7
+    assert check(changed(bundle, record="[]")).exit_code == 7
+
+
+def test_a_bundle_signed_by_another_key_is_refused(tmp_path: Path, signer: Signer) -> None:
+    chain(tmp_path, signer)
+    assert check(canonical(prove(tmp_path, 7)), public_key=Signer.generate().public).exit_code == 6
+
+
+def test_what_is_no_bundle_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a proof"):
+        check(b"{}")
+    with pytest.raises(UserError, match="no audit chain"):
+        prove(tmp_path, 1)
+
+
+def test_the_newest_checkpoint_is_added_to_the_anchor_once(tmp_path: Path, signer: Signer) -> None:
+    folder, file = tmp_path / "chain", tmp_path / "anchor.notes"
+    chain(folder, signer)
+    assert anchor(folder, file).size == 20
+    anchor(folder, file)
+    assert [note.size for note in read_notes(file)] == [20]
+    assert verify_folder(folder, anchors=[file]).checkpoints == 5
+
+
+def test_an_anchor_is_never_added_to_another_file(tmp_path: Path, signer: Signer) -> None:
+    chain(tmp_path / "chain", signer)
+    (tmp_path / "diary").write_text("dear diary\n\n")
+    with pytest.raises(UserError, match="does not hold checkpoints"):
+        anchor(tmp_path / "chain", tmp_path / "diary")

@@ -1,0 +1,192 @@
+"""A broker in memory that keeps the contract: immediate orders meet a price, protections rest until they are hit."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from services.executor.brokers.protocol import (
+    AccountView,
+    Answer,
+    BrokerClock,
+    Fate,
+    Kind,
+    OrderList,
+    OrderRequest,
+    PositionView,
+)
+from shared.domain.errors import TransientError
+from shared.domain.trading.ids import is_ours
+from shared.domain.trading.orders import ENDINGS, OrderView
+from shared.runtime.clock import Clock
+from shared.schemas.values import OrderStatus, Side
+
+PRICE = Decimal("180.10")
+
+
+class FakeBroker:
+    """`script` answers the next submits instead of the broker (after taking the order, if `takes`)."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.number = "SIM1"
+        self.cash = Decimal("100000")
+        self.blocked = False
+        self.away = False
+        self.stubborn = False
+        self.price: dict[str, Decimal] = {}
+        self.shares: dict[str, int] = {}
+        self.script: list[tuple[Answer, bool]] = []
+        self.hidden: set[str] = set()
+        self.posts: list[OrderRequest] = []
+        self.orders: dict[str, OrderView] = {}
+        self.requests: dict[str, OrderRequest] = {}
+        self.held_shares: dict[str, tuple[int, Decimal]] = {}
+        self.before_answer: Callable[[], None] = lambda: None
+
+    # --- what tests do to it ----------------------------------------------------------------------
+
+    def fill(self, client_order_id: str, price: Decimal, qty: int | None = None) -> None:
+        order = self.orders[client_order_id]
+        more = order.qty - order.filled_qty if qty is None else qty
+        before = order.filled_qty * (order.average_price or 0)
+        filled = order.filled_qty + more
+        status = OrderStatus.FILLED if filled >= order.qty else OrderStatus.PARTIALLY_FILLED
+        self.orders[client_order_id] = replace(
+            order,
+            filled_qty=filled,
+            average_price=(before + more * price) / filled,
+            status=status,
+            filled_at=self._clock.now(),
+        )
+        self._move(order.symbol, more if order.side is Side.BUY else -more, price)
+
+    def end(self, client_order_id: str, status: OrderStatus) -> None:
+        self.orders[client_order_id] = replace(
+            self.orders[client_order_id], status=status, reported=status.value
+        )
+
+    def add(self, order: OrderView) -> None:
+        self.orders[order.client_order_id] = order
+
+    def _move(self, symbol: str, qty: int, price: Decimal) -> None:
+        held, average = self.held_shares.get(symbol, (0, price))
+        self.cash -= qty * price
+        self.held_shares[symbol] = (held + qty, price if held == 0 else average)
+        if self.held_shares[symbol][0] == 0:
+            del self.held_shares[symbol]
+
+    # --- the contract -----------------------------------------------------------------------------
+
+    def submit(self, request: OrderRequest) -> Answer:
+        self.posts.append(request)
+        answer, takes = self.script.pop(0) if self.script else (None, True)
+        if request.client_order_id in self.orders:
+            return Answer(Fate.EXISTS, "client_order_id must be unique")
+        if takes:
+            self._take(request)
+        self.before_answer()
+        return answer or Answer(Fate.ACCEPTED, order=self.orders[request.client_order_id])
+
+    def _take(self, request: OrderRequest) -> None:
+        name = request.client_order_id
+        self.requests[name] = request
+        self.orders[name] = OrderView(
+            client_order_id=name,
+            broker_order_id=f"b-{len(self.orders) + 1}",
+            symbol=request.symbol,
+            side=request.side,
+            qty=request.qty,
+            status=OrderStatus.NEW,
+            submitted_at=self._clock.now(),
+        )
+        if request.kind is Kind.IMMEDIATE and not self.stubborn:
+            self._meet(name, request)
+
+    def _meet(self, name: str, request: OrderRequest) -> None:
+        price, limit = self.price.get(request.symbol, PRICE), request.limit_price or PRICE
+        reached = limit >= price if request.side is Side.BUY else limit <= price
+        shares = min(self.shares.get(request.symbol, request.qty), request.qty)
+        if reached and shares:
+            self.fill(name, price, shares)
+        if self.orders[name].status is not OrderStatus.FILLED:
+            self.end(name, OrderStatus.CANCELED)
+
+    def _ask(self) -> None:
+        if self.away:
+            raise TransientError("the broker is away")
+
+    def cancel(self, broker_order_id: str) -> None:
+        self._ask()
+        for name, order in self.orders.items():
+            if (
+                order.broker_order_id == broker_order_id
+                and order.status not in ENDINGS
+                and not self.stubborn
+            ):
+                self.end(name, OrderStatus.CANCELED)
+
+    def order_by_client_id(self, client_order_id: str) -> OrderView | None:
+        self._ask()
+        return None if client_order_id in self.hidden else self.orders.get(client_order_id)
+
+    def order(self, broker_order_id: str) -> OrderView | None:
+        self._ask()
+        return next(
+            (each for each in self.orders.values() if each.broker_order_id == broker_order_id), None
+        )
+
+    def open_orders(self) -> OrderList:
+        self._ask()
+        return self._listed([each for each in self.orders.values() if each.status not in ENDINGS])
+
+    def orders_since(self, after: dt.datetime | None) -> OrderList:
+        self._ask()
+        return self._listed(
+            [
+                each
+                for each in self.orders.values()
+                if after is None or (each.submitted_at and each.submitted_at > after)
+            ]
+        )
+
+    def _listed(self, found: list[OrderView]) -> OrderList:
+        shown = [each for each in found if each.client_order_id not in self.hidden]
+        ours = tuple(each for each in shown if is_ours(each.client_order_id))
+        return OrderList(ours=ours, foreign=len(shown) - len(ours))
+
+    def positions(self) -> tuple[PositionView, ...]:
+        self._ask()
+        return tuple(
+            PositionView(
+                symbol=symbol,
+                qty=Decimal(qty),
+                average_price=average,
+                mark=self.price.get(symbol, PRICE),
+            )
+            for symbol, (qty, average) in self.held_shares.items()
+        )
+
+    def held(self, symbol: str) -> Decimal:
+        self._ask()
+        return Decimal(self.held_shares.get(symbol, (0, PRICE))[0])
+
+    def account(self) -> AccountView:
+        self._ask()
+        worth = sum(
+            qty * self.price.get(symbol, PRICE) for symbol, (qty, _) in self.held_shares.items()
+        )
+        return AccountView(
+            number=self.number,
+            cash=self.cash,
+            equity=self.cash + worth,
+            buying_power=self.cash,
+            blocked=self.blocked,
+        )
+
+    def clock(self) -> BrokerClock:
+        self._ask()
+        return BrokerClock(at=self._clock.now(), is_open=True)

@@ -1,0 +1,112 @@
+"""A kill: nothing is opened after it, what rests and could open is canceled, protection goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.executor.brokers.protocol import Answer, Fate, Kind
+from services.executor.orders.state import unprotected
+from shared.schemas.messages import OrderEnded, ProtectionPlaced
+from shared.schemas.values import Ending, OrderStatus, Purpose
+from tests.unit.executor.floor import Floor
+
+
+def test_after_a_kill_an_approved_entry_ends_halted_and_unsent(floor: Floor) -> None:
+    floor.approve()
+    floor.latch.halt("enough")
+    floor.run()
+    assert floor.broker.posts == []
+    assert [said.ending for said in floor.said(OrderEnded)] == [Ending.HALTED]
+    assert "kill_switch_active" in floor.log.events
+
+
+def test_a_kill_between_journal_and_post_is_still_in_time(floor: Floor) -> None:
+    claim = floor.journal.claim
+
+    def killed(*args: object, **kwargs: object) -> bool:
+        floor.latch.halt("now")
+        return claim(*args, **kwargs)  # type: ignore[arg-type]
+
+    floor.journal.claim = killed  # type: ignore[method-assign]
+    floor.approve()
+    floor.run()
+    assert floor.broker.posts == []
+    assert [said.ending for said in floor.said(OrderEnded)] == [Ending.HALTED]
+
+
+def test_a_kill_takes_back_a_resting_entry(floor: Floor) -> None:
+    floor.broker.stubborn = True
+    order = floor.entered()
+    floor.broker.stubborn = False
+    floor.latch.halt("enough")
+    floor.run()
+    assert floor.broker.orders[order.client_order_id].status is OrderStatus.CANCELED
+    assert [said.ending for said in floor.said(OrderEnded)] == [Ending.CANCELED]
+
+
+def test_after_a_kill_what_was_filled_is_still_protected(floor: Floor) -> None:
+    floor.broker.before_answer = lambda: floor.latch.halt("while the order was under way")
+    floor.approve()
+    floor.run()
+    assert [request.kind for request in floor.broker.posts] == [
+        Kind.IMMEDIATE,
+        Kind.STOP_AND_TARGET,
+    ]
+    assert unprotected(floor.state) == []
+
+
+def test_protections_stay_through_a_kill(floor: Floor) -> None:
+    floor.entered()
+    floor.latch.halt("enough")
+    floor.run(seconds=5)
+    assert (
+        floor.broker.orders[floor.said(ProtectionPlaced)[0].client_order_id].status
+        is OrderStatus.NEW
+    )
+
+
+def test_a_time_exit_waits_for_resume_and_its_protection_stays(floor: Floor) -> None:
+    floor.entered()
+    floor.latch.halt("enough")
+    floor.approve_exit(qty=3)
+    floor.run(seconds=2)
+    assert floor.said(OrderEnded)[-1].ending is Ending.HALTED
+    assert unprotected(floor.state) == []
+    assert floor.broker.held_shares["AAPL"][0] == 3
+
+
+def test_a_kill_after_the_protection_was_canceled_brings_it_back(floor: Floor) -> None:
+    floor.entered()
+    cancel = floor.broker.cancel
+
+    def killed(broker_order_id: str) -> None:
+        cancel(broker_order_id)
+        floor.latch.halt("now")
+
+    floor.broker.cancel = killed  # type: ignore[method-assign]
+    floor.approve_exit(qty=3)
+    floor.run()
+    assert [placed.counter for placed in floor.said(ProtectionPlaced)] == [1, 2]
+    assert floor.said(OrderEnded)[-1].ending is Ending.HALTED
+    assert floor.broker.held_shares["AAPL"][0] == 3
+
+
+@pytest.mark.parametrize(("configured", "held"), [(True, 0), (False, 3)])
+def test_flattening_passes_a_kill_only_where_it_is_configured(
+    tmp_path: object, configured: bool, held: int
+) -> None:
+    floor = Floor(tmp_path, flatten_on_kill=configured).open()  # type: ignore[arg-type]
+    floor.entered()
+    floor.latch.halt("enough")
+    floor.approve_exit(qty=3, purpose=Purpose.FLATTEN)
+    floor.run()
+    assert floor.broker.held_shares.get("AAPL", (0,))[0] == held
+
+
+def test_an_unknown_order_is_still_looked_up_during_a_kill(floor: Floor) -> None:
+    floor.broker.script = [(Answer(Fate.UNKNOWN, "lost"), True)]
+    floor.broker.before_answer = lambda: floor.latch.halt("in flight")
+    floor.approve()
+    floor.run(seconds=2)
+    assert floor.said(OrderEnded)[0].ending is Ending.FILLED
+    assert unprotected(floor.state) == []

@@ -1,0 +1,75 @@
+"""Bars behind a URL: used where they lie on this machine, copied once from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+
+from services.research.data.dataset import Market, open_market
+from services.research.data.inputs import Inputs
+from shared.domain.errors import UserError
+from shared.runtime.archive import writer
+from shared.runtime.archive.archive import BarArchive
+from shared.runtime.archive.bar_files import read_bars
+from tests.oracles.made_bars import cent_walks
+from tests.unit.research.walks import csv_bars
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> BarArchive:
+    bars = read_bars(csv_bars(tmp_path / "bars.csv", cent_walks(5, symbols=3, bars=30)))
+    return writer.create(tmp_path / "archive", bars, basis="split", source="made")
+
+
+def opened(url: str, tmp_path: Path) -> Market:
+    return open_market(Inputs(strategies=(), bars=url), {"KOBE_STATE_DIR": str(tmp_path / "state")})
+
+
+def put(root: str, folder: Path) -> None:
+    files = fsspec.filesystem("memory")
+    for file in folder.rglob("*"):
+        if file.is_file():
+            files.pipe_file(f"{root}/{file.relative_to(folder)}", file.read_bytes())
+
+
+def test_an_archive_elsewhere_is_the_archive_here(archive: BarArchive, tmp_path: Path) -> None:
+    put("/one", archive.folder)
+    market = opened("memory://one", tmp_path)
+    assert market.digest == archive.digest()
+    assert np.array_equal(market.panel.close, archive.panel().close)
+    assert market.panel.symbols == archive.symbols
+
+
+def test_it_is_copied_once_per_state(archive: BarArchive, tmp_path: Path) -> None:
+    put("/two", archive.folder)
+    opened("memory://two", tmp_path)
+    first = sorted((tmp_path / "state" / "bars").iterdir())
+    fsspec.filesystem("memory").rm("/two/arrays", recursive=True)
+    assert opened("memory://two", tmp_path).digest == archive.digest()
+    assert sorted((tmp_path / "state" / "bars").iterdir()) == first
+
+
+def test_what_is_on_this_machine_is_not_copied(archive: BarArchive, tmp_path: Path) -> None:
+    market = opened(f"file://{archive.folder}", tmp_path)
+    assert market.digest == archive.digest()
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_file_of_bars_may_lie_elsewhere_too(tmp_path: Path) -> None:
+    file = csv_bars(tmp_path / "bars.csv", cent_walks(6, symbols=2, bars=30))
+    fsspec.filesystem("memory").pipe_file("/three/bars.csv", file.read_bytes())
+    there, here = opened("memory://three/bars.csv", tmp_path), opened(str(file), tmp_path)
+    assert there.digest == here.digest
+    assert np.array_equal(there.panel.close, here.panel.close)
+
+
+@pytest.mark.parametrize(
+    "url", ["memory://nothing/here", "nosuchkind://bars", "file:///no/such/bars.parquet"]
+)
+def test_a_url_that_leads_nowhere_is_one_sentence(url: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        opened(url, tmp_path)
+    assert not list((tmp_path / "state").glob("bars/*"))

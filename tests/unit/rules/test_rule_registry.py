@@ -1,0 +1,80 @@
+import pytest
+
+from shared.domain.errors import UserError
+from shared.rules import registry
+from shared.rules.judge import breached, judge
+from shared.runtime.config.settings import DEFAULT_FILE, read_document, resolve
+from shared.schemas.values import Mode, Reason
+from tests.unit.rules.cases import D, book, intent, quote
+
+
+def test_the_tables_of_every_mode_load() -> None:
+    document = read_document(DEFAULT_FILE)
+    per_order = {}
+    for mode in Mode:
+        rules = {rule.name: rule.limits for rule in registry.load(resolve(document, mode)["rules"])}
+        per_order[mode] = (rules["notional_per_order"].maximum, rules["daily_notional"].maximum)
+    assert per_order == {
+        Mode.SIM: (D(1000), D(13000)),
+        Mode.PAPER: (D(75), D(1000)),
+        Mode.LIVE: (D(75), D(1000)),
+    }
+
+
+def test_a_rule_left_out_of_the_tables_still_judges_with_its_default_limits() -> None:
+    assert [rule.name for rule in registry.load({})] == [
+        rule.name for rule in registry.load({"spread": {"maximum_fraction": "0.5"}})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tables", "sentence"),
+    [
+        ({"spred": {}}, "[rules.spred]: there is no such rule; the nearest known one is 'spread'."),
+        ({"cash": {"limit": "1"}}, "[rules.cash]: unknown limit 'limit'; it has none."),
+        (
+            {"daily_notional": {"maximun": "1"}},
+            "[rules.daily_notional]: unknown limit 'maximun'; the nearest known one is 'maximum'.",
+        ),
+        ({"daily_notional": {"maximum": True}}, "[rules.daily_notional]: "),
+        ({"daily_notional": {"maximum": "NaN"}}, "[rules.daily_notional]: "),
+        ({"max_positions": {"maximum": "ten"}}, "[rules.max_positions]: "),
+    ],
+)
+def test_a_table_that_makes_no_sense_stops_the_start_with_one_sentence(
+    tables: dict[str, dict[str, object]], sentence: str
+) -> None:
+    with pytest.raises(UserError) as refusal:
+        registry.load(tables)
+    assert str(refusal.value).startswith(sentence)
+    assert refusal.value.exit_code == 3
+
+
+def test_all_reasons_are_told_in_the_fixed_order() -> None:
+    everything_wrong = intent(
+        qty=1000,
+        limit_price=D(2000),
+        quote=quote(bid=D(1), ask=D(5)),
+        halted=("killed",),
+        same_pin=False,
+    )
+    reasons = [
+        denial.reason for denial in judge(everything_wrong, book(cash=D(0)), registry.load({}))
+    ]
+    assert reasons == [
+        Reason.PRICE_OUT_OF_BOUNDS,
+        Reason.EXCEEDS_PER_ORDER_BUDGET,
+        Reason.EXCEEDS_DAILY_BUDGET,
+        Reason.INVALIDATED_AT_OPEN,
+        Reason.COLLAR,
+        Reason.SPREAD,
+        Reason.MAX_EXPOSURE,
+        Reason.INSUFFICIENT_CASH,
+        Reason.HALTED,
+        Reason.CONFIG_PIN,
+    ]
+    assert reasons == sorted(reasons, key=list(Reason).index)
+
+
+def test_a_calm_book_trips_no_breaker() -> None:
+    assert breached(book(), registry.load({})) == ""

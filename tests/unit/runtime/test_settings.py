@@ -1,0 +1,108 @@
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from shared.domain.errors import UserError
+from shared.runtime.config.settings import DEFAULT_FILE, load_settings, overridden, read_document
+
+
+def pin_of(environ: dict[str, str]) -> str:
+    return load_settings(environ).config_pin
+
+
+def with_changes(folder: Path, changes: dict[str, Any]) -> dict[str, str]:
+    file = folder / "kobe.json"
+    file.write_bytes(msgspec.json.encode(overridden(read_document(DEFAULT_FILE), changes)))
+    return {"KOBE_CONFIG": str(file)}
+
+
+def test_every_mode_of_the_shipped_file_loads_and_has_a_pin_of_its_own() -> None:
+    assert len({pin_of({"KOBE_MODE": mode}) for mode in ("sim", "paper", "live")}) == 3
+
+
+def test_live_is_smaller_than_paper_is_smaller_than_the_universe() -> None:
+    sizes = [
+        load_settings({"KOBE_MODE": mode}).steering.universe.maximum
+        for mode in ("live", "paper", "sim")
+    ]
+    assert sizes == [10, 50, 900]
+
+
+def test_the_same_numbers_in_another_file_have_the_same_pin_and_a_changed_one_has_not(
+    tmp_path: Path,
+) -> None:
+    assert pin_of(with_changes(tmp_path, {})) == pin_of({})
+    assert pin_of(with_changes(tmp_path, {"sizing.fraction": "0.008"})) != pin_of({})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"sizing.per_ordr": "3"},
+            r"unknown key 'per_ordr' in \[sizing\]; the nearest known one is 'per_order'",
+        ),
+        (
+            {"sizzing": {}},
+            "unknown key 'sizzing' in the top level; the nearest known one is 'sizing'",
+        ),
+        ({"sim.timetable.clock": "sundial"}, "sundial.*timetable.clock"),
+        ({"sizing.fraction": "much"}, "sizing.fraction"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words) as refused:
+        load_settings(with_changes(tmp_path, changes))
+    assert refused.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"paper.bars.vendor": "sample"}, "cannot trade on the sample bars"),
+        ({"paper.timetable.clock": "replay"}, "a replayed clock is for sim alone"),
+    ],
+)
+def test_nothing_made_up_steers_a_brokers_orders(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        load_settings({**with_changes(tmp_path, changes), "KOBE_MODE": "paper"})
+
+
+def test_a_file_that_is_absent_or_no_toml_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        load_settings({"KOBE_CONFIG": str(tmp_path / "none.toml")})
+    (tmp_path / "bad.toml").write_text("[a")
+    with pytest.raises(UserError, match="not valid"):
+        load_settings({"KOBE_CONFIG": str(tmp_path / "bad.toml")})
+
+
+def test_a_demanded_pin_that_differs_is_refused() -> None:
+    assert load_settings({"KOBE_CONFIG_PIN": pin_of({})}).config_pin
+    with pytest.raises(UserError, match="KOBE_CONFIG_PIN demands") as refused:
+        load_settings({"KOBE_CONFIG_PIN": "0" * 64})
+    assert refused.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"KOBE_REDIS_ULR": "x"}, "nearest known one is KOBE_REDIS_URL"),
+        ({"KOBE_MODE": "demo"}, "must be sim, paper or live"),
+        ({"KOBE_HTTP_PORT": "http"}, "must be a port number"),
+        ({"KOBE_REDIS_PASSWORD_FILE": "/nowhere/at/all"}, "cannot be read"),
+    ],
+)
+def test_a_wrong_variable_is_named(environ: dict[str, str], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        load_settings(environ)
+
+
+def test_a_secret_does_not_print_itself(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("AKSECRET\n")
+    environment = load_settings({"ALPACA_API_KEY_ID_FILE": str(tmp_path / "key")}).environment
+    assert environment.broker_key_id.reveal() == "AKSECRET"
+    assert "AKSECRET" not in repr(environment)

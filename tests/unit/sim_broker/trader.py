@@ -1,0 +1,81 @@
+"""A trader at the exchange, for tests: says what it wants in one line and sees what it got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from services.sim_broker.exchange.exchange import Exchange
+from services.sim_broker.exchange.order import Order, OrderRequest, Refusal, StopLoss, TakeProfit
+from shared.schemas.values import Bar, Stage
+from tests.unit.sim_broker.bar_table import DAYS, BarTable
+
+CASH = Decimal(100_000)
+
+
+class Trader:
+    def __init__(
+        self, days: Mapping[int, Bar | None] | None = None, *, shorting: bool = False
+    ) -> None:
+        self.exchange = Exchange(BarTable(days), cash=CASH, shorting=shorting)
+
+    @property
+    def cash(self) -> Decimal:
+        return self.exchange.book.account.cash
+
+    def to(self, day: int, stage: Stage) -> Trader:
+        assert self.exchange.advance(DAYS[day - 1], stage) is None
+        return self
+
+    def ask(
+        self,
+        side: str,
+        qty: int = 6,
+        *,
+        limit: str | None = None,
+        stop: str | None = None,
+        tif: str = "ioc",
+        symbol: str = "AAPL",
+        client_id: str | None = None,
+        at_most: int | None = None,
+    ) -> Order | Refusal:
+        """As it stands in the book after the exchange has taken it."""
+        oco = limit is not None and stop is not None
+        request = OrderRequest(
+            symbol=symbol,
+            qty=Decimal(qty),
+            side=side,
+            type="limit" if limit else "stop" if stop else "market",
+            time_in_force=tif,
+            limit_price=Decimal(limit) if limit and not oco else None,
+            stop_price=Decimal(stop) if stop and not oco else None,
+            client_order_id=client_id,
+            order_class="oco" if oco else None,
+            take_profit=TakeProfit(Decimal(limit)) if limit and oco else None,
+            stop_loss=StopLoss(Decimal(stop)) if stop and oco else None,
+        )
+        taken = self.exchange.submit(request, at_most=at_most)
+        return taken if isinstance(taken, Refusal) else self.now(taken)
+
+    def order(self, side: str, qty: int = 6, **how: str) -> Order:
+        taken = self.ask(side, qty, **how)  # type: ignore[arg-type]
+        assert isinstance(taken, Order), taken
+        return taken
+
+    def refusal(self, side: str, qty: int = 6, **how: str) -> Refusal:
+        refused = self.ask(side, qty, **how)  # type: ignore[arg-type]
+        assert isinstance(refused, Refusal), refused
+        return refused
+
+    def now(self, order: Order) -> Order:
+        return self.exchange.book.orders[order.id]
+
+    def leg(self, order: Order) -> Order:
+        leg = self.exchange.book.leg(self.now(order))
+        assert leg
+        return leg
+
+    def enter(self, qty: int = 6) -> Order:
+        """Day 2's open, the entry of the worked examples: 6 shares at 100.05."""
+        self.to(2, Stage.OPEN)
+        return self.order("buy", qty, limit="100.10")

@@ -1,0 +1,126 @@
+"""The compose files and the monitoring rules, without starting anything."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+MONITORING = ROOT / "compose" / "monitoring"
+OURS = (
+    "scheduler",
+    "data-fetcher",
+    "signal-engine",
+    "risk-gate",
+    "executor",
+    "auditor",
+    "sim-broker",
+)
+
+
+def compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return document
+
+
+def needs(tool: str) -> str:
+    found = shutil.which(tool)
+    if found is None:
+        pytest.skip(f"{tool} is not on this machine")
+    return found
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_service_sees_its_own_secrets_and_no_others(name: str) -> None:
+    volumes = compose()["services"][name]["volumes"]
+    assert [volume for volume in volumes if volume.startswith("secrets-")] == [
+        f"secrets-{name}:/run/kobe/secrets:ro"
+    ]
+
+
+def test_every_volume_has_one_writer() -> None:
+    writers: dict[str, list[str]] = {}
+    for name, service in compose()["services"].items():
+        for volume in service.get("volumes", []):
+            source, _, rest = volume.partition(":")
+            if not rest.endswith(":ro") and not source.startswith("."):
+                writers.setdefault(source, []).append(name)
+    shared = {volume: names for volume, names in writers.items() if len(names) > 1}
+    assert not shared
+
+
+def test_ports_are_published_on_loopback_only() -> None:
+    ports = [
+        port for service in compose()["services"].values() for port in service.get("ports", [])
+    ]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_only_the_data_fetcher_and_the_executor_reach_the_outside_for_their_vendor() -> None:
+    document = compose()
+    egress = {
+        name: set(service["networks"]) & {"data-egress", "broker-egress"}
+        for name, service in document["services"].items()
+        if "networks" in service
+    }
+    assert egress["risk-gate"] == egress["signal-engine"] == egress["auditor"] == set()
+    assert document["networks"]["bus"]["internal"] is True
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_the_overlays_render(mode: str) -> None:
+    docker = needs("docker")
+    if subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("docker compose is not on this machine")
+    command = [
+        docker,
+        "compose",
+        "-f",
+        "docker-compose.yml",
+        "-f",
+        f"compose/{mode}.yml",
+        "config",
+        "--format",
+        "json",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    services = json.loads(done.stdout)["services"]
+    assert services["executor"]["environment"]["KOBE_MODE"] == mode
+    assert "sim-broker" not in services["executor"]["environment"].get("KOBE_BROKER_URL", "")
+    assert "sim-broker" not in services
+
+
+def test_the_alert_rules_hold_what_their_tests_say() -> None:
+    promtool = needs("promtool")
+    for command in (["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]):
+        done = subprocess.run(
+            [promtool, *command], cwd=MONITORING, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_has_a_test() -> None:
+    rules = yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"][0]["rules"]
+    tested = {
+        case["alertname"]
+        for test in yaml.safe_load((MONITORING / "alerts_test.yml").read_text())["tests"]
+        for case in test["alert_rule_test"]
+    }
+    assert {rule["alert"] for rule in rules} == tested
+
+
+def test_the_dashboard_asks_the_provisioned_source() -> None:
+    dashboard = json.loads((MONITORING / "grafana/dashboards/kobe.json").read_text())
+    source = yaml.safe_load(
+        (MONITORING / "grafana/provisioning/datasources/prometheus.yml").read_text()
+    )
+    uid = source["datasources"][0]["uid"]
+    assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {uid}
