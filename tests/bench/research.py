@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.bench import panel
 from tests.bench.bench_page import page
-from tests.conftest import SHARED
+from tests.requirements import REFERENCE_DATA
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / ".bench-venv" / "bin" / "python"
@@ -131,7 +131,7 @@ def commands(bars: str, folder: Path) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    bars = SHARED / "data" / "sp500_daily.parquet"
+    bars = REFERENCE_DATA / "data" / "sp500_daily.parquet"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # in a process of its own: a child's peak memory begins with that of whoever starts it

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.bus_world import World, memory_world, redis_world
-from tests.servers import any_redis, docker_answers, redis_server, valkey_binary
+from tests.requirements import Requirement, require
+from tests.servers import any_redis, docker_answers, redis_binary, redis_server, valkey_binary
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +22,10 @@ def server_urls() -> Iterator[Callable[[str], str]]:
         def url(kind: str) -> str:
             if kind not in started:
                 if kind == "container":
-                    if not docker_answers():
-                        pytest.skip("no Docker engine with the image answers")
+                    require(Requirement.DOCKER, found=docker_answers())
                     started[kind] = stack.enter_context(any_redis())
                 else:
-                    binary = valkey_binary() if kind == "valkey" else None
+                    binary = valkey_binary() if kind == "valkey" else redis_binary()
                     started[kind] = stack.enter_context(redis_server(binary)).url
             return started[kind]
 

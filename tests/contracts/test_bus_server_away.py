@@ -15,13 +15,13 @@ from shared.runtime.provisioning.streams import init_streams
 from shared.schemas.envelope import Malformed, from_fields
 from shared.schemas.streams import DEAD, Stream
 from tests.contracts.bus_world import GATE, all_of, read, texts
-from tests.servers import redis_server, valkey_binary
+from tests.servers import redis_binary, redis_server, valkey_binary
 
 
 @pytest.mark.parametrize("kind", ["redis-server", "valkey"])
 def test_after_kill_9_of_the_server_all_state_is_found_again(kind: str, tmp_path: Path) -> None:
     with (
-        redis_server(valkey_binary() if kind == "valkey" else None) as server,
+        redis_server(valkey_binary() if kind == "valkey" else redis_binary()) as server,
         closing(server.connection()) as admin,
     ):
         init_streams(admin, tmp_path / "genesis")

@@ -20,7 +20,7 @@ from tests.contracts.kill_world import (
     memory_world,
     redis_world,
 )
-from tests.servers import Server, redis_server, valkey_binary
+from tests.servers import Server, redis_binary, redis_server, valkey_binary
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def servers() -> Iterator[Callable[[str], Server]]:
         def server(kind: str) -> Server:
             if kind not in running:
                 running[kind] = stack.enter_context(
-                    redis_server(valkey_binary() if kind == "valkey" else None)
+                    redis_server(valkey_binary() if kind == "valkey" else redis_binary())
                 )
             return running[kind]
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.requirements import Requirement, require
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "kobe-e2e"
 SERVICES = (
@@ -94,8 +96,7 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 120) -> No
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    if not docker_answers():
-        pytest.skip("no Docker engine answers")
+    require(Requirement.DOCKER, found=docker_answers())
     stack = Stack()
     stack.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
     try:

@@ -4,14 +4,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.requirements import Requirement, require
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_without_python_311_make_says_what_is_needed(tmp_path: Path) -> None:
-    if shutil.which("make") is None:
-        pytest.skip("make is not on this machine")
+    require(Requirement.MAKE)
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     shutil.copytree(ROOT / "locks", tmp_path / "locks")

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.requirements import Requirement, require
+
 ROOT = Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "compose" / "monitoring"
 OURS = (
@@ -29,11 +31,12 @@ def compose() -> dict[str, Any]:
     return document
 
 
-def needs(tool: str) -> str:
-    found = shutil.which(tool)
-    if found is None:
-        pytest.skip(f"{tool} is not on this machine")
-    return found
+def compose_answers() -> bool:
+    """Report whether the docker command is there with its compose plug-in."""
+    if shutil.which("docker") is None:
+        return False
+    command = ["docker", "compose", "version"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -76,11 +79,9 @@ def test_only_the_data_fetcher_and_the_executor_reach_the_outside_for_their_vend
 
 @pytest.mark.parametrize("mode", ["paper", "live"])
 def test_the_overlays_render(mode: str) -> None:
-    docker = needs("docker")
-    if subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
-        pytest.skip("docker compose is not on this machine")
+    require(Requirement.COMPOSE, found=compose_answers())
     command = [
-        docker,
+        "docker",
         "compose",
         "-f",
         "docker-compose.yml",
@@ -99,10 +100,10 @@ def test_the_overlays_render(mode: str) -> None:
 
 
 def test_the_alert_rules_hold_what_their_tests_say() -> None:
-    promtool = needs("promtool")
+    require(Requirement.PROMTOOL)
     for command in (["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]):
         done = subprocess.run(
-            [promtool, *command], cwd=MONITORING, capture_output=True, text=True, check=False
+            ["promtool", *command], cwd=MONITORING, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -24,6 +24,7 @@ from shared.runtime.kill.resume import resume
 from shared.schemas.messages import OrderFilled
 from shared.schemas.streams import Stream
 from shared.schemas.values import Purpose
+from tests.requirements import Requirement, require
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -144,9 +145,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def test_a_publish_from_redis_cli_stops_new_exposure_until_resume(running: Running) -> None:
-    cli = shutil.which("redis-cli")
-    if cli is None:
-        pytest.skip("redis-cli is not on this machine")
+    require(Requirement.REDIS_CLI)
+    cli = str(shutil.which("redis-cli"))
     url = f"redis://kill:kill@127.0.0.1:{running.stack.redis_port}"
     said = subprocess.run(
         [cli, "-u", url, "PUBLISH", "kobe:kill", "why"], capture_output=True, text=True, check=True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,11 +14,8 @@ from services.research.backtest.html_report import heat_map, render
 from services.research.backtest.run import Run, backtest
 from services.research.data.inputs import Inputs, StrategyInputs
 from services.research.reports.svg_charts import Series, chart, money
+from tests.requirements import Requirement, require
 from tests.unit.research.written_bars import SECOND_DAY, write_bars, write_strategy
-
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +99,8 @@ def test_a_peak_is_never_thinned_away() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_in_a_browser_the_list_and_the_chart_are_drawn(sample: Run, tmp_path: Path) -> None:
+    require(Requirement.CHROMIUM)
     (tmp_path / "report.html").write_text(render(sample))
     options = [
         "--headless",
@@ -118,7 +114,7 @@ def test_in_a_browser_the_list_and_the_chart_are_drawn(sample: Run, tmp_path: Pa
         "--disable-sync",
         f"--user-data-dir={tmp_path / 'profile'}",
     ]
-    command = [str(CHROMIUM), *options, "--dump-dom", f"file://{tmp_path / 'report.html'}"]
+    command = ["chromium", *options, "--dump-dom", f"file://{tmp_path / 'report.html'}"]
     page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     listed = re.search(r'<table id="list">.*?</table>', page, re.S)
     assert listed

@@ -19,7 +19,7 @@ from services.sim_broker.simulator import Desk
 from shared.domain.errors import UserError
 from shared.schemas.values import OrderStatus, Stage
 from tests.unit.sim_broker.bar_table import DAYS, BarTable, bar
-from tests.unit.sim_broker.conftest import Wire
+from tests.unit.sim_broker.broker_server import Wire
 from tests.unit.sim_broker.trader import CASH
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.sim_broker.conftest import KEY, SECRET, Wire
+from tests.unit.sim_broker.broker_server import KEY, SECRET, Wire
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

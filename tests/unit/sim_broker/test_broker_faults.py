@@ -12,7 +12,7 @@ from services.sim_broker.http.app import create_app
 from services.sim_broker.simulator import Desk
 from shared.runtime.observability.health_server import Server
 from tests.unit.sim_broker.bar_table import BarTable
-from tests.unit.sim_broker.conftest import Wire
+from tests.unit.sim_broker.broker_server import Wire
 from tests.unit.sim_broker.trader import CASH
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.unit.sim_broker.conftest import Wire
+from tests.unit.sim_broker.broker_server import Wire
 
 
 @cache
