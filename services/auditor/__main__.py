@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.auditor.chain.journal import Journal
+from services.auditor.chain.journal import ChainJournal
 from services.auditor.recorder import Cadence, Recorder
 from shared.runtime.runner.sealer import Sealer
 from shared.runtime.runner.wiring import Wiring, run_process
@@ -13,7 +13,7 @@ from shared.schemas.streams import ServiceName
 def run(wiring: Wiring) -> None:
     environment, audit = wiring.settings.environment, wiring.settings.steering.audit
     signer = Signer.load(environment.signing_key_file)
-    journal = Journal(environment.audit_dir)
+    journal = ChainJournal(environment.audit_dir)
     try:
         Recorder(
             bus=wiring.bus,

@@ -1,4 +1,4 @@
-"""What the auditor says, and the state it shows: heights, heads, and how far it has read each stream.
+"""Publishes the auditor's messages and its state: heights, heads, and its position in each stream.
 
 Called by the recorder after everything is synced. At the start it holds the chain against what was
 last said of it, so a chain put back to an older copy is noticed. It trims its own stream and no
@@ -21,43 +21,49 @@ from shared.schemas.envelope import canonical, to_fields
 from shared.schemas.messages import Message
 from shared.schemas.streams import Stream
 
+# Long enough for a console that was away over lunch; checkpoints and records stay on disk.
 KEPT = dt.timedelta(hours=1)
+# Trimming is a round trip; once a minute keeps the stream within 2 % of its bound.
 TRIM_SECONDS = 60.0
 
 
-class Announcer:
+class AuditPublisher:
     """Envelopes of one writer, numbered; each commit carries messages and state together."""
 
     def __init__(self, bus: Bus, seal: Sealer, clock: Clock) -> None:
         self._bus, self._seal, self._clock = bus, seal, clock
         self.fence = self._version = self._seq = 0
-        self._said_at = self._trimmed_at = clock.monotonic()
+        self._published_at = self._trimmed_at = clock.monotonic()
 
     def adopt(self, record: StateRecord, *, height: int, head: str | None) -> None:
-        """Go on from the state as it stands. Raises InvariantBroken if it knows more of the chain than is here."""
+        """Go on from the state as it is.
+
+        Raises InvariantBroken if it knows more of the chain than is on disk.
+        """
         self._require_same_chain(record.fields, height, head)
         self.fence, self._version = record.fence, record.version
         self._seq = int(record.fields.get("seq", 0))
 
-    def _require_same_chain(self, said: Fields, height: int, head: str | None) -> None:
-        known = json.loads(said.get("height", "0"))
+    def _require_same_chain(self, published: Fields, height: int, head: str | None) -> None:
+        known = json.loads(published.get("height", "0"))
         if known > height or (
-            known == height and known and json.loads(said.get("head", '""')) not in ("", head)
+            known == height and known and json.loads(published.get("head", '""')) not in ("", head)
         ):
             raise InvariantBroken(
-                f"The chain has {height} records (head {head}), but {known} were said to be on disk: "
-                "it was cut, rewritten, or an older copy was put back. Restore the newest backup of the folder; "
-                "if it is lost for good, begin anew with an empty folder and a Redis without `kobe:state:auditor`."
+                f"The chain has {height} records (head {head}), but {known} were said to be on "
+                "disk: it was cut, rewritten, or an older copy was put back. Restore the newest "
+                "backup of the folder; if it is lost for good, begin anew with an empty folder "
+                "and a Redis without `kobe:state:auditor`."
             )
 
-    def silent_for(self) -> float:
+    def idle_seconds(self) -> float:
         """Seconds since the state was last written."""
-        return self._clock.monotonic() - self._said_at
+        return self._clock.monotonic() - self._published_at
 
-    def say(self, messages: Sequence[Message], facts: Mapping[str, Any]) -> None:
+    def publish(self, messages: Sequence[Message], facts: Mapping[str, Any]) -> None:
         """One atomic commit. Raises TransientError (begin again at the lease) or Fenced."""
         outputs = [
-            self._sealed(message, self._seq + number)
+            self._envelope(message, self._seq + number)
             for number, message in enumerate(messages, start=1)
         ]
         seq = self._seq + len(messages)
@@ -70,24 +76,24 @@ class Announcer:
             raise TransientError(f"the auditor's state moved under it: {error}") from error
         self._version += 1
         self._seq = seq
-        self._said_at = self._clock.monotonic()
+        self._published_at = self._clock.monotonic()
         self._trim()
 
-    def _sealed(self, message: Message, seq: int) -> tuple[Stream, Fields]:
+    def _envelope(self, message: Message, seq: int) -> tuple[Stream, Fields]:
         now = self._clock.now()
         stream, envelope = self._seal(
             message, Cause("", now, now.date(), ""), seq=seq, fence=self.fence
         )
         return stream, to_fields(envelope)
 
-    def _kept_after(self) -> str:
+    def _oldest_kept_id(self) -> str:
         return f"{int((self._clock.now() - KEPT).timestamp() * 1000)}-0"
 
     def _trimmable(self) -> dict[str, str]:
-        """Its own stream is not recorded: an hour of it is kept, the checkpoints for good stand on disk."""
-        return {f"position:{Stream.AUDIT.value}": canonical(self._kept_after()).decode()}
+        """Its own stream is not recorded: an hour of it is kept; the checkpoints stay on disk."""
+        return {f"position:{Stream.AUDIT.value}": canonical(self._oldest_kept_id()).decode()}
 
     def _trim(self) -> None:
         if self._clock.monotonic() - self._trimmed_at >= TRIM_SECONDS:
-            self._bus.trim(Stream.AUDIT, self._kept_after())
+            self._bus.trim(Stream.AUDIT, self._oldest_kept_id())
             self._trimmed_at = self._clock.monotonic()

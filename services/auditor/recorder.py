@@ -1,4 +1,4 @@
-"""The auditor's loop: read every stream by position, write all of it down, sync, then say so. Decides nothing.
+"""The auditor's loop: read every stream by position, record, sync, publish. Decides nothing.
 
 One sweep at most every tenth of a second (unless there is a backlog), so that syncs and blocks come
 in batches.
@@ -13,12 +13,18 @@ from threading import Event
 from typing import Any
 
 from services.auditor.chain.chain_state import GENESIS
-from services.auditor.chain.checkpoints import FILE, append_note, last_note, mend_notes, write_note
-from services.auditor.chain.journal import Journal
+from services.auditor.chain.checkpoints import (
+    FILE,
+    append_note,
+    cut_torn_note,
+    last_note,
+    write_note,
+)
+from services.auditor.chain.journal import ChainJournal
 from services.auditor.chain.record import chain_id
 from services.auditor.chain.sequence_gaps import Gap
-from services.auditor.publisher import Announcer
-from services.auditor.stream_sweep import Found, sweep
+from services.auditor.publisher import AuditPublisher
+from services.auditor.stream_sweep import StreamEntry, sweep
 from shared.domain.errors import TransientError, UserError
 from shared.runtime.bus.protocol import Bus, Fenced
 from shared.runtime.clock import Clock
@@ -36,10 +42,14 @@ from shared.schemas.messages import (
 )
 from shared.schemas.streams import KILL_LOG
 
+# Syncs come in batches: at most ten a second when there is little to record.
 IDLE_SECONDS = 0.1
+# A fifth of the lease's 15 s: four renewals may fail before it is lost.
 RENEW_SECONDS = 3.0
 STANDBY_SECONDS = 1.0
+# Others measure the auditor's lag by its state; live stops at 30 s.
 HEARTBEAT_SECONDS = 5.0
+# What a person may want to prove tomorrow is under a signature today.
 SEALED_AT_ONCE = {SessionClosed.__name__, KillCleared.__name__}
 
 
@@ -56,7 +66,7 @@ class Recorder:
     """One chain. `turn` is one sweep over all streams; `run` sweeps until told to stop."""
 
     bus: Bus
-    journal: Journal
+    journal: ChainJournal
     signer: Signer
     seal: Sealer
     clock: Clock
@@ -72,15 +82,18 @@ class Recorder:
     _backlog: bool = False
 
     def __post_init__(self) -> None:
-        self._announcer = Announcer(self.bus, self.seal, self.clock)
+        self._publisher = AuditPublisher(self.bus, self.seal, self.clock)
         self._notes = self.journal.folder / FILE
-        mend_notes(self._notes)
+        cut_torn_note(self._notes)
         last = last_note(self._notes)
         self._sealed_size = last.size if last else 0
         self.metrics.watch(self.gauges)
 
     def run(self, stop: Event) -> None:
-        """Until `stop` is set. Raises InvariantBroken when what is on disk, or what was said, cannot be true."""
+        """Record until `stop` is set.
+
+        Raises InvariantBroken if the disk and what was published of it contradict each other.
+        """
         while not stop.is_set():
             try:
                 if not self.start():
@@ -108,7 +121,7 @@ class Recorder:
             self.health.ready("starting")
             return False
         self._renewed = self.clock.monotonic()
-        self._announcer.adopt(record, height=self.journal.height, head=self.journal.standing.head)
+        self._publisher.adopt(record, height=self.journal.height, head=self.journal.state.head)
         self._begin()
         for topic in ("starting", "lease", "transient"):
             self.health.ready(topic)
@@ -120,23 +133,23 @@ class Recorder:
         self.health.beat()
         self._renew()
         began = self.clock.now()
-        seen = sweep(self.bus, self.journal.standing.streams)
+        seen = sweep(self.bus, self.journal.state.streams)
         grown = self._record([each.payload() for each in seen.found])
         if seen.complete:
-            grown += self._note(self.journal.standing.numbers.overdue())
+            grown += self._note(self.journal.state.numbers.overdue_gaps())
             self._complete_at = began
         self._backlog = not seen.complete
-        said = [self._block(grown)] if grown else []
+        messages = [self._block(grown)] if grown else []
         if self._checkpoint_due(seen.found):
-            said.append(self._checkpoint())
-        if said or self._announcer.silent_for() >= HEARTBEAT_SECONDS:
-            self._announcer.say(said, self._facts())
+            messages.append(self._checkpoint())
+        if messages or self._publisher.idle_seconds() >= HEARTBEAT_SECONDS:
+            self._publisher.publish(messages, self._facts())
 
     def finish(self) -> None:
         """What is there is written and sealed, then the lease is given back."""
         self.turn()
         if self.journal.height > self._sealed_size:
-            self._announcer.say([self._checkpoint()], self._facts())
+            self._publisher.publish([self._checkpoint()], self._facts())
         self.bus.release()
 
     # --- writing ----------------------------------------------------------------------------------
@@ -166,13 +179,14 @@ class Recorder:
         for part in ("auditor_key", "mode", "account"):
             if begun.get(part) != ours[part]:
                 raise UserError(
-                    f"The chain in {self.journal.folder} was begun with {part} {begun.get(part)}, not {ours[part]}; "
-                    "give this auditor a folder of its own, or the key and account the chain was begun with.",
+                    f"The chain in {self.journal.folder} was begun with {part} {begun.get(part)}, "
+                    f"not {ours[part]}; give this auditor a folder of its own, or the key and "
+                    "account the chain was begun with.",
                     exit_code=2,
                 )
-        if self.journal.cut:
-            self._record([self.journal.cut.payload(self._now())])
-            self.journal.cut = None
+        if self.journal.torn_tail:
+            self._record([self.journal.torn_tail.payload(self._now())])
+            self.journal.torn_tail = None
 
     def _genesis(self) -> dict[str, Any]:
         identity = self.seal.identity
@@ -187,7 +201,7 @@ class Recorder:
 
     # --- sealing ----------------------------------------------------------------------------------
 
-    def _checkpoint_due(self, found: Sequence[Found]) -> bool:
+    def _checkpoint_due(self, found: Sequence[StreamEntry]) -> bool:
         grown = self.journal.height - self._sealed_size
         if grown == 0:
             return False
@@ -201,7 +215,7 @@ class Recorder:
         )
 
     def _checkpoint(self) -> Message:
-        size, root = self.journal.height, self.journal.standing.tree.root()
+        size, root = self.journal.height, self.journal.state.tree.root()
         note = write_note(
             self.signer, chain_id=chain_id(self.journal.genesis or {}), size=size, root=root
         )
@@ -209,29 +223,29 @@ class Recorder:
         self.journal.keep_position()
         self._sealed_at, self._sealed_size = self.clock.monotonic(), size
         return CheckpointSigned(
-            size=size, root=root.hex(), head=self.journal.standing.head or "", note=note
+            size=size, root=root.hex(), head=self.journal.state.head or "", note=note
         )
 
     def _block(self, grown: int) -> Message:
         return BlockAppended(
-            height=self.journal.height, head=self.journal.standing.head or "", records=grown
+            height=self.journal.height, head=self.journal.state.head or "", records=grown
         )
 
-    # --- standing ---------------------------------------------------------------------------------
+    # --- state ---------------------------------------------------------------------------------
 
     def _facts(self) -> dict[str, Any]:
-        """What `kobe:state:auditor` shows; writers trim behind `position:<stream>`, nobody else may."""
-        streams = self.journal.standing.streams
+        """What `kobe:state:auditor` shows; writers trim behind `position:<stream>`, nobody else."""
+        streams = self.journal.state.streams
         positions = {
             f"position:{name.removeprefix('kobe:')}": entry_id for name, entry_id in streams.items()
         }
-        standing = {
+        state = {
             "height": self.journal.height,
-            "head": self.journal.standing.head,
+            "head": self.journal.state.head,
             "sealed": self._sealed_size,
         }
         complete = {"complete_at": self._complete_at} if self._complete_at else {}
-        return {**positions, **standing, **complete}
+        return {**positions, **state, **complete}
 
     def _renew(self) -> None:
         if self.clock.monotonic() - self._renewed >= RENEW_SECONDS:
@@ -268,7 +282,7 @@ class Recorder:
             Sample("kobe_ready", float(not self.health.reasons), help="1 when ready to serve"),
             Sample(
                 "kobe_lease_fence",
-                float(self._announcer.fence),
+                float(self._publisher.fence),
                 help="Grows with every holder of the lease",
             ),
         ]

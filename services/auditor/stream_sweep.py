@@ -1,4 +1,4 @@
-"""Every stream read by position, oldest first, and the record made of each entry: exactly what was said.
+"""Reads every stream by position, oldest first, and makes a record of each entry.
 
 XRANGE and not a group, so no other reader can acknowledge an entry away from the auditor. Its own
 stream is not read (recording that something was recorded would never end). Called by the recorder.
@@ -16,13 +16,15 @@ from shared.schemas.streams import DEAD, KILL_LOG, WRITER, Stream
 
 READ = tuple(stream for stream in Stream if stream is not Stream.AUDIT)
 NAMES = (*(stream.key for stream in READ), KILL_LOG, DEAD)
+# Entries read of one stream in one sweep; a sweep stays below a few MiB.
 BATCH = 128
 _OWNER = {stream.key: WRITER[stream].value for stream in READ}
+# Digits; beyond it a JSON reader with doubles would round the number.
 _LONGEST_SEQ = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StreamEntry:
     """One stream entry on its way into the chain."""
 
     stream: str
@@ -34,7 +36,7 @@ class Found:
         return entry_order(self.entry_id), self.stream
 
     def payload(self) -> dict[str, Any]:
-        """Writer, number, type and time beside the message, letter by letter; hex where it is not UTF-8."""
+        """Writer, number, type and time beside the message itself; hex where it is not UTF-8."""
         place: dict[str, Any] = {"stream": self.stream, "entry_id": self.entry_id}
         try:
             "".join(chain.from_iterable(self.fields.items())).encode()
@@ -66,7 +68,7 @@ def _hex(text: str) -> str:
 class Sweep:
     """One reading of all streams; `complete`: there was nothing more when it began."""
 
-    found: list[Found]
+    found: list[StreamEntry]
     complete: bool
 
 
@@ -76,11 +78,11 @@ def sweep(bus: Bus, positions: Mapping[str, str]) -> Sweep:
     Where a stream has more than a batch, what came later elsewhere waits: the chain keeps the order
     of events.
     """
-    found: list[Found] = []
+    found: list[StreamEntry] = []
     ends: list[int] = []
     for name in NAMES:
         entries = list(bus.stream_after(name, positions.get(name, "0"), BATCH))
-        found += [Found(name, entry_id, fields) for entry_id, fields in entries]
+        found += [StreamEntry(name, entry_id, fields) for entry_id, fields in entries]
         if len(entries) == BATCH:
             ends.append(entry_order(entries[-1][0])[0])
     if ends:

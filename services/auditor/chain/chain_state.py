@@ -1,6 +1,6 @@
-"""How far a chain has come, counted record by record: the same count when writing, recovering, verifying.
+"""How far a chain has come, counted record by record: alike when writing, recovering, verifying.
 
-`Standing` is a function of the records alone, so what a crash or a lost position file took can be
+`ChainState` is a function of the records alone, so what a crash or a lost position file took can be
 counted again.
 """
 
@@ -12,32 +12,32 @@ from typing import Any
 
 from services.auditor.chain.merkle import Frontier, leaf_hash
 from services.auditor.chain.record import NotCanonical
-from services.auditor.chain.sequence_gaps import Gap, Numbers
+from services.auditor.chain.sequence_gaps import Gap, WriterSequences
 
 GENESIS = "Genesis"
 
 
 @dataclass(slots=True)
-class Standing:
+class ChainState:
     """Grows in place. `streams`: the last entry read of each."""
 
     tree: Frontier = field(default_factory=Frontier.empty)
     head: str | None = None
     streams: dict[str, str] = field(default_factory=dict)
-    numbers: Numbers = field(default_factory=Numbers)
+    numbers: WriterSequences = field(default_factory=WriterSequences)
 
     @property
     def height(self) -> int:
         return self.tree.size
 
-    def take(self, payload: Mapping[str, Any], line: bytes, this_hash: str) -> Gap | None:
+    def add(self, payload: Mapping[str, Any], line: bytes, this_hash: str) -> Gap | None:
         """Count one more record, given as its payload, its line without newline, and its hash.
 
         The gap is a number that came a second time. Raises NotCanonical for a record without its
         parts.
         """
         try:
-            repeated = self.numbers.take(payload)
+            repeated = self.numbers.add(payload)
             if "stream" in payload:
                 self.streams[payload["stream"]] = payload["entry_id"]
         except (KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Signed notes over the chain: so many records have this Merkle root. Appended to a file of their own, published.
+"""Signed notes over the chain: so many records have this Merkle root. Kept in one file, published.
 
 A note is three lines and a signature line; what is signed is the three lines. Notes are parted by
 an empty line. Used by the recorder, the witness and by verify.
@@ -22,6 +22,7 @@ from shared.runtime.signing import Keyring, Signer
 FILE = "checkpoints.notes"
 ORIGIN = "kobe81/audit"
 _END = b"\n\n"
+# A note is below 300 bytes; a longer block is none and is not read into memory.
 _LONGEST = 4096
 
 
@@ -74,7 +75,7 @@ def is_signed(note: Note, keys: Mapping[str, bytes]) -> bool:
     return True
 
 
-def pinned_keys(file: Path) -> dict[str, bytes]:
+def load_public_keys(file: Path) -> dict[str, bytes]:
     """owner -> raw public key, as pinned in a `public_keys.json`. Raises UserError."""
     keyring = Keyring.load(file)
     return {
@@ -82,15 +83,18 @@ def pinned_keys(file: Path) -> dict[str, bytes]:
     }
 
 
-def pinned_key(file: Path, owner: str) -> bytes:
+def load_public_key(file: Path, owner: str) -> bytes:
     """Raises UserError if the file names none for it."""
-    if key := pinned_keys(file).get(owner):
+    if key := load_public_keys(file).get(owner):
         return key
     raise UserError(f"{file} names no key of the {owner}.")
 
 
 def append_note(file: Path, note: str) -> None:
-    """On disk and synced when this returns. Raises TransientError, and then has left nothing, if the disk is full."""
+    """Append and sync one note.
+
+    Raises TransientError if the disk is full; the file is then as it was.
+    """
     with file.open("ab", buffering=0) as handle:
         before = handle.tell()
         try:
@@ -105,7 +109,7 @@ def append_note(file: Path, note: str) -> None:
 
 
 def read_notes(file: Path) -> Iterator[Note]:
-    """The whole notes of a file as it is at the call, one by one; a last one torn by power loss is passed over.
+    """The whole notes of a file as it is at the call; a last one torn by power loss is skipped.
 
     Raises ValueError for what is no note.
     """
@@ -131,7 +135,7 @@ def last_note(file: Path) -> Note | None:
     return read_note(end.removesuffix(b"\n").rpartition(_END)[2].decode()) if end else None
 
 
-def mend_notes(file: Path) -> None:
+def cut_torn_note(file: Path) -> None:
     """Cut a last note torn by power loss, so that the next one stands by itself."""
     if not file.exists():
         return

@@ -1,4 +1,4 @@
-"""The chain's files as anybody may read them: one file a day, one record a line, in the order of their names."""
+"""The chain's files, for any reader: one file a day, one record a line, sorted by name."""
 
 from __future__ import annotations
 

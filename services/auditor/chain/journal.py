@@ -17,7 +17,7 @@ from typing import IO, Any
 import msgspec
 
 from services.auditor.chain.record import seal
-from services.auditor.chain.recovery import POSITION, Position, read_genesis, recover
+from services.auditor.chain.recovery import POSITION, ChainPosition, read_genesis, recover
 from services.auditor.chain.sequence_gaps import Gap
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 
@@ -25,12 +25,12 @@ LOCK = "lock"
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
-class Journal:
+class ChainJournal:
     """Append whole batches; `close` when done. Raises UserError if another process writes here."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = _locked(folder)
+        self._lock = _lock_folder(folder)
         self._descriptor = -1
         self._open_name = ""
         try:
@@ -39,12 +39,12 @@ class Journal:
         except BaseException:
             self.close()
             raise
-        self.standing, self.cut = found.standing, found.cut
+        self.state, self.torn_tail = found.state, found.torn_tail
         self._name, self._offset = found.file, found.offset
 
     @property
     def height(self) -> int:
-        return self.standing.height
+        return self.state.height
 
     def append(self, payloads: Iterable[Mapping[str, Any]], *, day: dt.date) -> list[Gap]:
         """One write, one sync; the numbers that came a second time.
@@ -52,13 +52,13 @@ class Journal:
         Nothing counts before all of it is on disk. Raises TransientError when the disk will not
         take it (nothing was written then), InvariantBroken when it is unknown what the disk holds.
         """
-        head, sealed = self.standing.head, []
+        head, sealed = self.state.head, []
         for payload in payloads:
             line, head = seal(payload, head)
             sealed.append((payload, line, head))
         self._open(max(f"{day:%Y%m%d}.jsonl", self._name))
         self._write(b"".join(line + b"\n" for _, line, _ in sealed))
-        repeated = [gap for record in sealed if (gap := self.standing.take(*record))]
+        repeated = [gap for record in sealed if (gap := self.state.add(*record))]
         self.genesis = self.genesis or sealed[0][0]
         return repeated
 
@@ -90,7 +90,7 @@ class Journal:
         ) from error
 
     def _open(self, name: str) -> None:
-        """The day's file; a file just made is in its folder for good before anything is written into it."""
+        """Open the day's file; a new one is synced into its folder before anything is written."""
         if self._open_name == name:
             return
         self._close_file()
@@ -106,16 +106,16 @@ class Journal:
             self._name, self._offset = name, 0
 
     def keep_position(self) -> None:
-        """Not synced: what it lacks after a power loss is counted again from the files."""
-        standing = self.standing
-        position = Position(
-            height=standing.height,
-            head=standing.head,
+        """Save the position, unsynced: what a power loss takes is counted again from the files."""
+        state = self.state
+        position = ChainPosition(
+            height=state.height,
+            head=state.head,
             file=self._name,
             offset=self._offset,
-            peaks=tuple(peak.hex() for peak in standing.tree.peaks),
-            streams=standing.streams,
-            writers=standing.numbers.saved(),
+            peaks=tuple(peak.hex() for peak in state.tree.peaks),
+            streams=state.streams,
+            writers=state.numbers.to_lists(),
         )
         aside = self.folder / f".{POSITION}"
         try:
@@ -132,7 +132,7 @@ class Journal:
         self._descriptor, self._open_name = -1, ""
 
     def close(self) -> None:
-        """Whoever stops in good order keeps the position first; after a crash nobody does, and nothing is lost."""
+        """Release the folder. A position not saved before is counted again; nothing is lost."""
         self._close_file()
         self._lock.close()
 
@@ -145,7 +145,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _locked(folder: Path) -> IO[str]:
+def _lock_folder(folder: Path) -> IO[str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("w")

@@ -1,4 +1,4 @@
-"""RFC 6962 Merkle trees: the root over a growing list, proofs that an entry is in it and that it only grew. Pure.
+"""RFC 6962 Merkle trees: the root of a growing list, proofs of inclusion and of growth. Pure.
 
 Leaves and nodes are hashed with different prefixes, so that neither can pass for the other.
 `Frontier` needs memory for the logarithm of the list only. Called by the auditor and by whoever
@@ -28,7 +28,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 @dataclass(slots=True)
 class Frontier:
-    """The roots of the complete subtrees of the first `size` leaves, largest first; grows in place."""
+    """The roots of the full subtrees of the first `size` leaves, largest first; grows in place."""
 
     size: int
     peaks: list[bytes]
@@ -75,7 +75,10 @@ def _split(size: int) -> int:
 
 
 def inclusion_ranges(index: int, size: int) -> list[Range]:
-    """The leaves under each sibling on the way from leaf `index` up to the root of `size` leaves."""
+    """The leaves under each sibling on the way from leaf `index` to the root of `size` leaves.
+
+    Raises IndexError if there is no such leaf.
+    """
     if not 0 <= index < size:
         raise IndexError(f"there is no leaf {index} among {size}")
     return _siblings(index, 0, size)
@@ -91,7 +94,10 @@ def _siblings(index: int, start: int, stop: int) -> list[Range]:
 
 
 def consistency_ranges(old: int, size: int) -> list[Range]:
-    """The leaves under each node that ties the root of the first `old` leaves to that of `size` (RFC 6962, 2.1.2)."""
+    """The leaves under each node that ties the root of `old` leaves to that of `size`.
+
+    RFC 6962, 2.1.2. Raises IndexError if `old` is not within 1 and `size`.
+    """
     if not 0 < old <= size:
         raise IndexError(f"{old} leaves are no beginning of {size}")
     return _ties(old, 0, size, whole=True)
@@ -107,7 +113,10 @@ def _ties(old: int, start: int, stop: int, *, whole: bool) -> list[Range]:
 
 
 def roots_of(ranges: Sequence[Range], leaves: Iterable[bytes]) -> list[bytes]:
-    """The root of each of the disjoint ranges, in one pass; raises IndexError if the leaves end too soon."""
+    """The root of each of the disjoint ranges, in one pass.
+
+    Raises IndexError if the leaves end too soon.
+    """
     roots: dict[Range, bytes] = {}
     numbered, reached = iter(leaves), 0
     for start, stop in sorted(ranges):
@@ -132,7 +141,10 @@ def consistency_proof(leaves: Sequence[bytes], old: int) -> list[bytes]:
 
 
 def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | None:
-    """The root that the proof leads to (RFC 9162, 2.1.3.2); None if it does not fit the index and size."""
+    """The root that the proof leads to; None if it does not fit index and size.
+
+    RFC 9162, 2.1.3.2.
+    """
     if not 0 <= index < size:
         return None
     node, last, root = index, size - 1, leaf

@@ -1,4 +1,4 @@
-"""The audit chain's record: canonical JSON, linked by hash to the one before. Pure; used to write and to verify.
+"""The audit chain's record: canonical JSON, linked by hash to the one before. Pure.
 
 A line is `{"payload":…,"prev_hash":…,"this_hash":"…"}`; this_hash is the sha256 of the same without
 this_hash.
@@ -43,7 +43,10 @@ def seal(payload: Mapping[str, Any], prev_hash: str | None) -> tuple[bytes, str]
 
 
 def open_line(line: bytes, prev_hash: str | None) -> tuple[dict[str, Any], str]:
-    """(payload, this_hash) of a line that follows `prev_hash`; raises NotCanonical or BrokenLink."""
+    """(payload, this_hash) of a line without its newline.
+
+    Raises BrokenLink if it does not follow `prev_hash`, NotCanonical if it is not our byte form.
+    """
     link = _link(prev_hash)
     body, tail = line[:-_TAIL], line[-_TAIL:]
     if not (line.startswith(_HEAD) and tail.startswith(_THIS) and tail.endswith(_END)):
@@ -57,7 +60,7 @@ def open_line(line: bytes, prev_hash: str | None) -> tuple[dict[str, Any], str]:
 
 
 def _payload(text: bytes) -> dict[str, Any]:
-    """What was decoded must encode to the same bytes: no spaces, no second key, no other order hides anything."""
+    """Decode; encoding again must give the same bytes, so no space, order or second key hides."""
     try:
         payload = msgspec.json.decode(text)
         if isinstance(payload, dict) and canonical(payload) == text:
@@ -68,7 +71,7 @@ def _payload(text: bytes) -> dict[str, Any]:
 
 
 def chain_id(genesis: Mapping[str, Any]) -> str:
-    """A chain is named by how it began: 16 hex digits of the digest of its genesis payload."""
+    """The chain's name: 16 hex digits of the digest of its genesis payload."""
     return hashlib.sha256(canonical(genesis)).hexdigest()[:16]
 
 
@@ -81,7 +84,7 @@ def legacy_hash(payload: Any, prev_hash: str | None) -> str:
 
 
 def first_broken_legacy(lines: Iterable[bytes]) -> int | None:
-    """The index of the first record of the predecessor's format that does not follow; None if all do."""
+    """The index of the first record of the predecessor's format that breaks off; None if none."""
     prev_hash: str | None = None
     for index, line in enumerate(lines):
         try:

@@ -1,4 +1,4 @@
-"""What stands on disk when the auditor starts: everything synced is counted, a torn end is cut and kept aside.
+"""Counts what is on disk when the auditor starts; a torn end is cut and kept aside.
 
 Called by the journal, before the first write. A chain that lacks what its own position or a
 checkpoint covers was tampered with: it refuses, changes nothing, and says so.
@@ -15,22 +15,23 @@ from typing import Any
 
 import msgspec
 
-from services.auditor.chain.chain_state import Standing
+from services.auditor.chain.chain_state import ChainState
 from services.auditor.chain.checkpoints import FILE, Note, read_notes
 from services.auditor.chain.day_files import day_files
 from services.auditor.chain.merkle import Frontier
 from services.auditor.chain.record import BrokenLink, NotCanonical, open_line
-from services.auditor.chain.sequence_gaps import Numbers
+from services.auditor.chain.sequence_gaps import WriterSequences
 from shared.domain.errors import InvariantBroken
 
 POSITION = "position.json"
 REPAIR = "Restore the folder from a backup; `kobe audit verify` says what is wrong with it."
+# An envelope is at most 256 KiB; escaped once more it stays below this.
 _LONGEST_LINE = 1 << 20
 _PIECE = 1 << 16
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """What is surely on disk: `offset` bytes of `file`. It may lag behind the files; they are the truth."""
+class ChainPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """What is surely on disk: `offset` bytes of `file`. May lag; the files are the truth."""
 
     height: int = 0
     head: str | None = None
@@ -40,13 +41,13 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     streams: dict[str, str] = {}
     writers: dict[str, list[int]] = {}
 
-    def standing(self) -> Standing:
+    def chain_state(self) -> ChainState:
         tree = Frontier(self.height, [bytes.fromhex(peak) for peak in self.peaks])
-        return Standing(tree, self.head, dict(self.streams), Numbers(self.writers))
+        return ChainState(tree, self.head, dict(self.streams), WriterSequences(self.writers))
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class TornTail:
     """A torn end: where it was, what it was, and where it is kept."""
 
     file: str
@@ -66,16 +67,19 @@ class Cut:
 
 
 @dataclass(slots=True)
-class Recovered:
-    standing: Standing
+class Recovery:
+    state: ChainState
     file: str
     offset: int
     torn: bool = False
-    cut: Cut | None = None
+    torn_tail: TornTail | None = None
 
 
 def read_genesis(folder: Path) -> Mapping[str, Any] | None:
-    """The payload of the first record; None for an empty chain. Raises InvariantBroken if it is not one."""
+    """The payload of the first record; None for an empty chain.
+
+    Raises InvariantBroken if it is not a genesis.
+    """
     for file in day_files(folder)[:1]:
         with file.open("rb") as handle:
             line = handle.readline(_LONGEST_LINE)
@@ -89,31 +93,34 @@ def read_genesis(folder: Path) -> Mapping[str, Any] | None:
     return None
 
 
-def recover(folder: Path) -> Recovered:
-    """Count what the files hold; cut a torn end. Raises InvariantBroken if anything covered is not there."""
+def recover(folder: Path) -> Recovery:
+    """Count what the files hold; cut a torn end.
+
+    Raises InvariantBroken if anything that a checkpoint or the position covers is not there.
+    """
     position = _read_position(folder)
-    found = Recovered(position.standing(), position.file, position.offset)
-    _refuse_shortened(folder, position)
-    notes = _Notes(folder / FILE, found.standing)
+    found = Recovery(position.chain_state(), position.file, position.offset)
+    _refuse_cut_file(folder, position)
+    notes = _Notes(folder / FILE, found.state)
     notes.check()
     for file in day_files(folder):
         if file.name >= position.file:
             _count(file, position.offset if file.name == position.file else 0, found, notes)
     notes.require_all()
     if found.torn:
-        found.cut = _cut(folder / found.file, found.offset)
+        found.torn_tail = _set_tail_aside(folder / found.file, found.offset)
     return found
 
 
-def _read_position(folder: Path) -> Position:
-    """None is needed: without one, or with one that makes no sense, the files are counted from the beginning."""
+def _read_position(folder: Path) -> ChainPosition:
+    """The saved position; without a readable one the files are counted from the beginning."""
     try:
-        return msgspec.json.decode((folder / POSITION).read_bytes(), type=Position)
+        return msgspec.json.decode((folder / POSITION).read_bytes(), type=ChainPosition)
     except (FileNotFoundError, msgspec.MsgspecError):
-        return Position()
+        return ChainPosition()
 
 
-def _refuse_shortened(folder: Path, position: Position) -> None:
+def _refuse_cut_file(folder: Path, position: ChainPosition) -> None:
     """The file is as long as it was, and its last counted record is the one that was counted."""
     if not position.file:
         return
@@ -137,7 +144,7 @@ def _line_before(file: Path, offset: int) -> bytes:
         return handle.read(offset - handle.tell()).rstrip(b"\n").rpartition(b"\n")[2]
 
 
-def _count(file: Path, start: int, found: Recovered, notes: _Notes) -> None:
+def _count(file: Path, start: int, found: Recovery, notes: _Notes) -> None:
     if found.torn:
         raise InvariantBroken(f"{found.file} breaks off before {file.name} begins. {REPAIR}")
     found.file, found.offset = file.name, start
@@ -146,17 +153,17 @@ def _count(file: Path, start: int, found: Recovered, notes: _Notes) -> None:
         for line in handle:
             try:
                 payload, this_hash = open_line(
-                    line[:-1] if line.endswith(b"\n") else b"", found.standing.head
+                    line[:-1] if line.endswith(b"\n") else b"", found.state.head
                 )
             except (NotCanonical, BrokenLink):
                 found.torn = True
                 return
-            found.standing.take(payload, line[:-1], this_hash)
+            found.state.add(payload, line[:-1], this_hash)
             found.offset += len(line)
             notes.check()
 
 
-def _cut(file: Path, offset: int) -> Cut:
+def _set_tail_aside(file: Path, offset: int) -> TornTail:
     aside = file.with_name(f"{file.stem}.torn-{offset}")
     digest = hashlib.sha256()
     with file.open("r+b") as handle, aside.open("wb") as kept:
@@ -169,17 +176,17 @@ def _cut(file: Path, offset: int) -> Cut:
         size = kept.tell()
         handle.truncate(offset)
         os.fsync(handle.fileno())
-    return Cut(file.name, offset, size, digest.hexdigest(), aside.name)
+    return TornTail(file.name, offset, size, digest.hexdigest(), aside.name)
 
 
 class _Notes:
     """The folder's own checkpoints, held against the count as it grows."""
 
-    def __init__(self, file: Path, standing: Standing) -> None:
-        self._file, self._standing = file, standing
+    def __init__(self, file: Path, state: ChainState) -> None:
+        self._file, self._state = file, state
         self._left = read_notes(file)
         self._next = self._following()
-        while self._next and self._next.size < standing.height:
+        while self._next and self._next.size < state.height:
             self._next = self._following()
 
     def _following(self) -> Note | None:
@@ -189,8 +196,8 @@ class _Notes:
             raise InvariantBroken(f"{self._file} cannot be read: {error}. {REPAIR}") from error
 
     def check(self) -> None:
-        while self._next and self._next.size == self._standing.height:
-            if self._next.root != self._standing.tree.root().hex():
+        while self._next and self._next.size == self._state.height:
+            if self._next.root != self._state.tree.root().hex():
                 raise InvariantBroken(
                     f"the first {self._next.size} records are not those sealed. {REPAIR}"
                 )
@@ -198,5 +205,8 @@ class _Notes:
 
     def require_all(self) -> None:
         if self._next:
-            lost = f"a checkpoint covers {self._next.size} records, but only {self._standing.height} are there"
+            lost = (
+                f"a checkpoint covers {self._next.size} records, "
+                f"but only {self._state.height} are there"
+            )
             raise InvariantBroken(f"{lost}: the chain was cut. {REPAIR}")

@@ -1,4 +1,4 @@
-"""Whether every writer's numbers run without a gap. Pure; counted alike when recording, recovering and verifying.
+"""Whether every writer's numbers run without a gap. Pure; the same count whoever counts.
 
 Two streams of one writer may be read a little out of turn: a number that is ahead waits for those
 before it.
@@ -17,7 +17,7 @@ GAP = "WriterGap"
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Numbers that never came (`missing`), or came again (`repeated`)."""
+    """WriterSequences that never came (`missing`), or came again (`repeated`)."""
 
     writer: str
     kind: str
@@ -30,7 +30,7 @@ class Gap:
         return {"type": GAP, "at": at, **facts}
 
 
-def gap_in(payload: Mapping[str, Any]) -> Gap:
+def read_gap(payload: Mapping[str, Any]) -> Gap:
     """What such a record notes; raises NotCanonical if it does not say."""
     try:
         return Gap(payload["subject"], payload["kind"], payload["first"], payload["last"])
@@ -39,14 +39,14 @@ def gap_in(payload: Mapping[str, Any]) -> Gap:
 
 
 @dataclass(slots=True)
-class Sequence:
-    """One writer: every number up to `last` has come or was noted as missing; `ahead` came before their turn."""
+class WriterSequence:
+    """One writer: all up to `last` came or are noted as missing; `ahead` came before their turn."""
 
     last: int = 0
     ahead: set[int] = field(default_factory=set)
     awaited: int = 0
 
-    def take(self, seq: int) -> bool:
+    def add(self, seq: int) -> bool:
         """Count one number; False for one that was there before."""
         if seq == self.last + 1 and not self.ahead:
             self.last = seq
@@ -71,29 +71,31 @@ class Sequence:
         self.catch_up()
 
 
-class Numbers:
+class WriterSequences:
     """All writers, by name. Grows in place."""
 
     def __init__(self, saved: Mapping[str, Iterable[int]] | None = None) -> None:
-        self._writers: dict[str, Sequence] = {}
+        self._writers: dict[str, WriterSequence] = {}
         for writer, (last, *ahead) in (saved or {}).items():
-            self._writers[writer] = Sequence(last, set(ahead))
+            self._writers[writer] = WriterSequence(last, set(ahead))
 
-    def saved(self) -> dict[str, list[int]]:
+    def to_lists(self) -> dict[str, list[int]]:
         """writer -> its last number, then those ahead of their turn."""
         return {writer: [each.last, *sorted(each.ahead)] for writer, each in self._writers.items()}
 
-    def take(self, payload: Mapping[str, Any]) -> Gap | None:
-        """Count a record's number, if it has one; a number that was there before is a gap of its own kind."""
+    def add(self, payload: Mapping[str, Any]) -> Gap | None:
+        """Count a record's number, if it has one; a gap if the number was there before."""
         if "seq" in payload:
             writer, seq = payload["writer"], payload["seq"]
-            sequence = self._writers.get(writer) or self._writers.setdefault(writer, Sequence())
-            return None if sequence.take(seq) else Gap(writer, "repeated", seq, seq)
+            sequence = self._writers.get(writer) or self._writers.setdefault(
+                writer, WriterSequence()
+            )
+            return None if sequence.add(seq) else Gap(writer, "repeated", seq, seq)
         if payload.get("type") == GAP and payload["kind"] == "missing":
-            self._writers.setdefault(payload["subject"], Sequence()).skip_to(payload["last"])
+            self._writers.setdefault(payload["subject"], WriterSequence()).skip_to(payload["last"])
         return None
 
-    def missing(self) -> list[Gap]:
+    def missing_gaps(self) -> list[Gap]:
         """What lies between the numbers that came, as it stands."""
         return [
             Gap(writer, "missing", *first)
@@ -101,13 +103,15 @@ class Numbers:
             if (first := sequence.next_missing())
         ]
 
-    def overdue(self) -> list[Gap]:
-        """Call after each complete reading of all streams: the numbers missing since the call before.
+    def overdue_gaps(self) -> list[Gap]:
+        """Numbers missing since the call before; call after each complete reading of all streams.
 
         A writer's numbers appear in order, so what one whole reading after a later number does not
         show was never said, or is gone.
         """
-        found = [gap for gap in self.missing() if gap.first <= self._writers[gap.writer].awaited]
+        found = [
+            gap for gap in self.missing_gaps() if gap.first <= self._writers[gap.writer].awaited
+        ]
         for sequence in self._writers.values():
             sequence.awaited = max(sequence.ahead, default=0)
         return found

@@ -1,4 +1,4 @@
-"""Everything the chain holds about one decision: bars, signal, quote, verdict, order, fills, digests; in order.
+"""Everything the chain holds about one decision, in order: bars, signal, quote, verdict, fills.
 
 Called by `kobe audit explain`. Reads the chain twice, keeps only what concerns the decision, judges
 nothing.
@@ -29,8 +29,8 @@ OF_THE_SCAN = {kind.__name__ for kind in (BarsReady, ScanCompleted, QuotesSeen, 
 _LISTS = ("signals", "exits", "quotes", "unquoted")
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One record: where it stands in the chain, who said it when under which digests, and what it says of this."""
+class StoryStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One record: its place in the chain, its writer and digests, what it says of the decision."""
 
     index: int
     at: str
@@ -46,15 +46,15 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
     scan_id: str
     approved: bool
-    steps: tuple[Step, ...]
+    steps: tuple[StoryStep, ...]
 
 
 def explain(folder: Path, decision_id: str) -> Explanation:
     """`decision_id` as the gate gave it. Raises UserError if the chain holds no such decision."""
     decision = _decision(folder, decision_id)
-    said = _said(decision)
-    symbol, scan_id = said["symbol"], said["scan_id"]
-    names = [name for name in (decision_id, said.get("client_order_id", "")) if name]
+    data = _data(decision)
+    symbol, scan_id = data["symbol"], data["scan_id"]
+    names = [name for name in (decision_id, data.get("client_order_id", "")) if name]
     return Explanation(
         decision_id=decision_id,
         symbol=symbol,
@@ -66,24 +66,24 @@ def explain(folder: Path, decision_id: str) -> Explanation:
 
 def _decision(folder: Path, decision_id: str) -> Mapping[str, Any]:
     for _, message in _messages(folder, [decision_id.encode()]):
-        if message.get("type") in DECISIONS and _said(message).get("decision_id") == decision_id:
+        if message.get("type") in DECISIONS and _data(message).get("decision_id") == decision_id:
             return message
     raise UserError(
         f"The chain in {folder} holds no decision {decision_id!r}; `kobe orders` lists them."
     )
 
 
-def _steps(folder: Path, names: list[str], symbol: str, scan_id: str) -> Iterator[Step]:
+def _steps(folder: Path, names: list[str], symbol: str, scan_id: str) -> Iterator[StoryStep]:
     for index, message in _messages(folder, [name.encode() for name in (*names, scan_id)]):
         if message.get("type") in OF_THE_SCAN:
             if message.get("correlation_id") != scan_id:
                 continue
-            facts = _cut_to(symbol, _said(message))
+            facts = _cut_to(symbol, _data(message))
         else:
-            facts = _said(message)
+            facts = _data(message)
             if not any(name in facts.values() for name in names):
                 continue
-        yield Step(
+        yield StoryStep(
             index=index,
             at=message["at"],
             writer=message["writer"],
@@ -108,19 +108,19 @@ def _messages(folder: Path, wanted: list[bytes]) -> Iterator[tuple[int, Mapping[
                 yield index, message
 
 
-def _said(message: Mapping[str, Any]) -> dict[str, Any]:
-    said = msgspec.json.decode(message["data"])
-    return said if isinstance(said, dict) else {}
+def _data(message: Mapping[str, Any]) -> dict[str, Any]:
+    data = msgspec.json.decode(message["data"])
+    return data if isinstance(data, dict) else {}
 
 
-def _cut_to(symbol: str, said: dict[str, Any]) -> dict[str, Any]:
+def _cut_to(symbol: str, data: dict[str, Any]) -> dict[str, Any]:
     of_symbol = {
         name: [
             item
-            for item in said[name]
+            for item in data[name]
             if item == symbol or (isinstance(item, dict) and item["symbol"] == symbol)
         ]
         for name in _LISTS
-        if name in said
+        if name in data
     }
-    return {**said, **of_symbol}
+    return {**data, **of_symbol}

@@ -1,4 +1,4 @@
-"""One record proved to be in the chain, offline: the record, its path to a signed root, and the signature.
+"""Proves offline that one record is in the chain: the record, its path to a root, the signature.
 
 Called by `kobe audit prove`, `check` and `anchor`. Who checks needs the bundle and the auditor's
 public key, nothing else; the other records stay private.
@@ -22,13 +22,13 @@ from services.auditor.chain.checkpoints import (
 from services.auditor.chain.day_files import require_chain, whole_lines
 from services.auditor.chain.merkle import inclusion_ranges, leaf_hash, root_from_inclusion, roots_of
 from services.auditor.chain.record import BrokenLink, NotCanonical, open_line
-from services.auditor.evidence.verify import Bad, Finding, Verdict
+from services.auditor.evidence.verify import ChainFault, ChainFinding, Verdict
 from shared.domain.errors import UserError
 from shared.runtime.signing import key_id_of
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
-    """`index` counts from 0; `proof` is hex, leaf to root; `public` is the key that the chain itself names (hex)."""
+    """`index` counts from 0; `proof` is hex, leaf to root; `public` is the chain's own key."""
 
     index: int
     record: str
@@ -77,7 +77,7 @@ def _covering(folder: Path, index: int) -> Note:
 
 
 def check(data: bytes, *, public_key: bytes | None = None) -> Verdict:
-    """Whether the bundle proves what it says. Without a pinned key its own is taken, which proves less."""
+    """Judge a bundle. Without a pinned key its own is taken, which proves less."""
     try:
         bundle = msgspec.json.decode(data, type=Bundle)
         note, key = read_note(bundle.note), public_key or bytes.fromhex(bundle.public)
@@ -86,12 +86,12 @@ def check(data: bytes, *, public_key: bytes | None = None) -> Verdict:
         raise UserError(f"This is not a proof made by `kobe audit prove`: {error}.") from error
     try:
         this_hash = _judge(bundle, note, proof, key)
-    except Bad as bad:
+    except ChainFault as bad:
         return _verdict(bundle, note, bad.finding, str(bad), None)
     sentence = (
         f"record {bundle.index} is among the first {note.size} of chain {note.chain_id}, as signed"
     )
-    return _verdict(bundle, note, Finding.OK, sentence, this_hash)
+    return _verdict(bundle, note, ChainFinding.OK, sentence, this_hash)
 
 
 def _judge(bundle: Bundle, note: Note, proof: list[bytes], key: bytes) -> str:
@@ -99,22 +99,28 @@ def _judge(bundle: Bundle, note: Note, proof: list[bytes], key: bytes) -> str:
     try:
         _, this_hash = open_line(line, msgspec.json.decode(line)["prev_hash"])
     except BrokenLink as error:
-        raise Bad(Finding.BROKEN_LINK, f"the record does not hold: {error}") from error
+        raise ChainFault(ChainFinding.BROKEN_LINK, f"the record does not hold: {error}") from error
     except (NotCanonical, msgspec.MsgspecError, KeyError, TypeError, AttributeError) as error:
-        raise Bad(Finding.NOT_CANONICAL, f"the record is not one of a chain: {error}") from error
+        raise ChainFault(
+            ChainFinding.NOT_CANONICAL, f"the record is not one of a chain: {error}"
+        ) from error
     if not is_signed(note, {key_id_of(key): key}):
-        raise Bad(Finding.BAD_SIGNATURE, "the checkpoint is not signed by the auditor's key")
+        raise ChainFault(
+            ChainFinding.BAD_SIGNATURE, "the checkpoint is not signed by the auditor's key"
+        )
     root = root_from_inclusion(leaf_hash(line), bundle.index, note.size, proof)
     if root is None or root.hex() != note.root:
-        raise Bad(Finding.REWRITTEN, "the path does not lead from the record to the signed root")
+        raise ChainFault(
+            ChainFinding.REWRITTEN, "the path does not lead from the record to the signed root"
+        )
     return this_hash
 
 
 def _verdict(
-    bundle: Bundle, note: Note, finding: Finding, sentence: str, head: str | None
+    bundle: Bundle, note: Note, finding: ChainFinding, sentence: str, head: str | None
 ) -> Verdict:
-    index = None if finding is Finding.OK else bundle.index
-    checked = int(finding is Finding.OK)
+    index = None if finding is ChainFinding.OK else bundle.index
+    checked = int(finding is ChainFinding.OK)
     return Verdict(
         exit_code=int(finding),
         sentence=sentence,
@@ -126,7 +132,10 @@ def _verdict(
 
 
 def anchor(folder: Path, file: Path) -> Note:
-    """Add the newest checkpoint to a file that the stack cannot rewrite; returns it. Raises UserError."""
+    """Add the newest checkpoint to a file that the stack cannot rewrite; returns it.
+
+    Raises UserError if there is none, or the file holds anything but checkpoints.
+    """
     require_chain(folder)
     try:
         newest = last_note(folder / FILE)

@@ -1,4 +1,4 @@
-"""Checks a chain from its files alone, as an outsider would: links, form, numbers, signed checkpoints.
+"""Checks a chain from its files alone: links, form, numbers, signed checkpoints.
 
 Called by `kobe audit verify` and the demo. Streams through any length in the memory of one record;
 changes nothing.
@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from services.auditor.chain.chain_state import GENESIS, Standing
+from services.auditor.chain.chain_state import GENESIS, ChainState
 from services.auditor.chain.checkpoints import FILE, Note, is_signed, read_notes
 from services.auditor.chain.day_files import require_chain
 from services.auditor.chain.record import (
@@ -24,12 +24,12 @@ from services.auditor.chain.record import (
     first_broken_legacy,
     open_line,
 )
-from services.auditor.chain.sequence_gaps import GAP, Gap, gap_in
+from services.auditor.chain.sequence_gaps import GAP, Gap, read_gap
 from shared.domain.errors import UserError
 from shared.runtime.signing import key_id_of
 
 
-class Finding(IntEnum):
+class ChainFinding(IntEnum):
     """The exit codes of `kobe audit verify`."""
 
     OK = 0
@@ -58,11 +58,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def valid(self) -> bool:
-        return self.exit_code == Finding.OK
+        return self.exit_code == ChainFinding.OK
 
 
-class Bad(Exception):
-    def __init__(self, finding: Finding, sentence: str, index: int | None = None) -> None:
+class ChainFault(Exception):
+    def __init__(self, finding: ChainFinding, sentence: str, index: int | None = None) -> None:
         super().__init__(sentence)
         self.finding, self.index = finding, index
 
@@ -74,7 +74,7 @@ def verify_folder(
     anchors: Sequence[Path] = (),
     witness_key: bytes | None = None,
 ) -> Verdict:
-    """The chain in `folder`, held against its own checkpoints and those in `anchors` (files kept elsewhere).
+    """Check the chain in `folder` against its own checkpoints and those in `anchors`.
 
     Without a pinned public key the genesis record's own is taken, which proves less. `witness_key`
     is what anchors may be signed with instead. Raises UserError if there is nothing to check.
@@ -82,7 +82,7 @@ def verify_folder(
     examination = _Examination(folder, public_key, anchors, witness_key)
     try:
         examination.run()
-    except Bad as bad:
+    except ChainFault as bad:
         return examination.verdict(bad.finding, str(bad), bad.index)
     return examination.conclusion()
 
@@ -109,27 +109,31 @@ class _Examination:
         self._pinned = public_key is not None
         self._next: Note | None = None
         self._chain_id = ""
-        self._standing = Standing()
+        self._state = ChainState()
         self._checked = self._sealed = 0
         self._torn = False
-        self._gap: Bad | None = None
+        self._gap: ChainFault | None = None
 
     def run(self) -> None:
-        standing, take = self._standing, self._standing.take
+        state, add = self._state, self._state.add
         for index, line in enumerate(self._lines()):
             try:
-                payload, this_hash = open_line(line, standing.head)
+                payload, this_hash = open_line(line, state.head)
                 if index == 0:
                     self._begin(payload)
                 elif payload.get("type") == GAP:
-                    self._note_gap(gap_in(payload), index)
-                if repeated := take(payload, line, this_hash):
+                    self._note_gap(read_gap(payload), index)
+                if repeated := add(payload, line, this_hash):
                     self._note_gap(repeated, index)
             except BrokenLink as error:
-                raise Bad(Finding.BROKEN_LINK, f"record {index}: {error}", index) from error
+                raise ChainFault(
+                    ChainFinding.BROKEN_LINK, f"record {index}: {error}", index
+                ) from error
             except NotCanonical as error:
-                raise Bad(Finding.NOT_CANONICAL, f"record {index}: {error}", index) from error
-            if self._next and self._next.size <= standing.tree.size:
+                raise ChainFault(
+                    ChainFinding.NOT_CANONICAL, f"record {index}: {error}", index
+                ) from error
+            if self._next and self._next.size <= state.tree.size:
                 self._check_notes()
         self._end()
 
@@ -142,9 +146,9 @@ class _Examination:
                     elif file == self._files[-1]:
                         self._torn = True
                     else:
-                        index = self._standing.height
-                        raise Bad(
-                            Finding.BROKEN_LINK,
+                        index = self._state.height
+                        raise ChainFault(
+                            ChainFinding.BROKEN_LINK,
                             f"{file.name} ends in the middle of record {index}",
                             index,
                         )
@@ -153,15 +157,15 @@ class _Examination:
 
     def _begin(self, payload: Mapping[str, Any]) -> None:
         if payload.get("type") != GENESIS:
-            raise Bad(
-                Finding.TRUNCATED,
+            raise ChainFault(
+                ChainFinding.TRUNCATED,
                 "the first record is not the genesis: the chain's beginning is missing",
                 0,
             )
         key = _genesis_key(payload)
         if self._pinned and key_id_of(key) not in self._keys:
-            raise Bad(
-                Finding.BAD_SIGNATURE,
+            raise ChainFault(
+                ChainFinding.BAD_SIGNATURE,
                 "the chain was begun with another key than the one it is checked by",
                 0,
             )
@@ -170,17 +174,19 @@ class _Examination:
         self._advance()
 
     def _end(self) -> None:
-        height = self._standing.height
+        height = self._state.height
         if self._next:
-            self._require_signed(self._next)
+            self._check_signature(self._next)
             sentence = f"a checkpoint covers {self._next.size} records, but only {height} are here"
-            raise Bad(Finding.TRUNCATED, f"{sentence}: the end is missing", height)
-        for gap in self._standing.numbers.missing():
+            raise ChainFault(ChainFinding.TRUNCATED, f"{sentence}: the end is missing", height)
+        for gap in self._state.numbers.missing_gaps():
             self._note_gap(gap, None)
         if self._gap:
             raise self._gap
         if height == 0 and not self._torn:
-            raise Bad(Finding.TRUNCATED, "there is no record: not even the genesis is left", 0)
+            raise ChainFault(
+                ChainFinding.TRUNCATED, "there is no record: not even the genesis is left", 0
+            )
 
     # --- checkpoints ------------------------------------------------------------------------------
 
@@ -188,34 +194,39 @@ class _Examination:
         try:
             self._next = next(self._notes, None)
         except ValueError as error:
-            raise Bad(Finding.BAD_SIGNATURE, f"a checkpoint cannot be read: {error}") from error
+            raise ChainFault(
+                ChainFinding.BAD_SIGNATURE, f"a checkpoint cannot be read: {error}"
+            ) from error
 
     def _check_notes(self) -> None:
-        while self._next and self._next.size <= self._standing.height:
+        while self._next and self._next.size <= self._state.height:
             self._check(self._next)
             self._checked += 1
             self._sealed = max(self._sealed, self._next.size)
             self._advance()
 
     def _check(self, note: Note) -> None:
-        self._require_signed(note)
-        if note.size < self._standing.height:
-            raise Bad(
-                Finding.REWRITTEN,
+        self._check_signature(note)
+        if note.size < self._state.height:
+            raise ChainFault(
+                ChainFinding.REWRITTEN,
                 f"the checkpoint over {note.size} records is out of order",
                 note.size - 1,
             )
-        if note.root != self._standing.tree.root().hex():
-            sentence = f"the first {note.size} records are not those that were signed: the chain was rewritten"
-            raise Bad(Finding.REWRITTEN, sentence, note.size - 1)
+        if note.root != self._state.tree.root().hex():
+            sentence = (
+                f"the first {note.size} records are not those that were signed: "
+                "the chain was rewritten"
+            )
+            raise ChainFault(ChainFinding.REWRITTEN, sentence, note.size - 1)
 
-    def _require_signed(self, note: Note) -> None:
+    def _check_signature(self, note: Note) -> None:
         if not is_signed(note, self._keys):
             sentence = f"the checkpoint over {note.size} records is not signed by the auditor's key"
-            raise Bad(Finding.BAD_SIGNATURE, sentence, note.size - 1)
+            raise ChainFault(ChainFinding.BAD_SIGNATURE, sentence, note.size - 1)
         if note.chain_id != self._chain_id:
             sentence = f"the checkpoint over {note.size} records is of another chain"
-            raise Bad(Finding.REWRITTEN, sentence, note.size - 1)
+            raise ChainFault(ChainFinding.REWRITTEN, sentence, note.size - 1)
 
     # --- numbers ----------------------------------------------------------------------------------
 
@@ -223,8 +234,8 @@ class _Examination:
         """The first one is told, unless something worse is found."""
         numbers = f"{gap.first}" if gap.first == gap.last else f"{gap.first} to {gap.last}"
         fate = "are not in the chain" if gap.kind == "missing" else "came twice"
-        self._gap = self._gap or Bad(
-            Finding.WRITER_GAP, f"of {gap.writer}'s numbers, {numbers} {fate}", index
+        self._gap = self._gap or ChainFault(
+            ChainFinding.WRITER_GAP, f"of {gap.writer}'s numbers, {numbers} {fate}", index
         )
 
     # --- the verdict ------------------------------------------------------------------------------
@@ -232,18 +243,20 @@ class _Examination:
     def conclusion(self) -> Verdict:
         if self._torn:
             return self.verdict(
-                Finding.TORN_TAIL, "the last line is torn; every whole record verifies", None
+                ChainFinding.TORN_TAIL, "the last line is torn; every whole record verifies", None
             )
-        rest = self._standing.height - self._sealed
+        rest = self._state.height - self._sealed
         tail = f"; the last {rest} are under no checkpoint yet" if rest else ""
-        return self.verdict(Finding.OK, f"every record and every checkpoint verifies{tail}", None)
+        return self.verdict(
+            ChainFinding.OK, f"every record and every checkpoint verifies{tail}", None
+        )
 
-    def verdict(self, finding: Finding, sentence: str, index: int | None) -> Verdict:
+    def verdict(self, finding: ChainFinding, sentence: str, index: int | None) -> Verdict:
         return Verdict(
             exit_code=int(finding),
             sentence=sentence,
-            height=self._standing.height,
-            head=self._standing.head,
+            height=self._state.height,
+            head=self._state.head,
             checkpoints=self._checked,
             index=index,
             sealed=self._sealed,
@@ -254,14 +267,16 @@ def _genesis_key(payload: Mapping[str, Any]) -> bytes:
     try:
         return bytes.fromhex(payload["auditor_key"]["public"])
     except (KeyError, TypeError, ValueError) as error:
-        raise Bad(Finding.NOT_CANONICAL, "the genesis names no key of the auditor", 0) from error
+        raise ChainFault(
+            ChainFinding.NOT_CANONICAL, "the genesis names no key of the auditor", 0
+        ) from error
 
 
 def verify_legacy(file: Path) -> Verdict:
     """A file of this system's predecessor: one JSON record a line."""
     count = 0
 
-    def counted(lines: Iterator[bytes]) -> Iterator[bytes]:
+    def count_lines(lines: Iterator[bytes]) -> Iterator[bytes]:
         nonlocal count
         for line in lines:
             yield line
@@ -269,12 +284,12 @@ def verify_legacy(file: Path) -> Verdict:
 
     try:
         with file.open("rb") as handle:
-            broken = first_broken_legacy(counted(handle))
+            broken = first_broken_legacy(count_lines(handle))
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}.") from error
     ok = broken is None
     return Verdict(
-        exit_code=int(Finding.OK if ok else Finding.BROKEN_LINK),
+        exit_code=int(ChainFinding.OK if ok else ChainFinding.BROKEN_LINK),
         sentence="every record follows from the one before"
         if ok
         else f"record {broken} does not follow",

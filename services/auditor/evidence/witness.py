@@ -1,4 +1,4 @@
-"""A second pair of eyes with a key and a volume of its own: countersigns a checkpoint only if the chain merely grew.
+"""A second pair of eyes: countersigns a checkpoint only if the chain merely grew.
 
 Run beside the auditor (`python -m services.auditor.evidence.witness`) with the chain mounted
 read-only. It keeps the tree it has seen and recounts every record since; who holds the auditor's
@@ -20,16 +20,16 @@ from services.auditor.chain.checkpoints import (
     FILE,
     Note,
     append_note,
+    cut_torn_note,
     is_signed,
-    mend_notes,
-    pinned_key,
+    load_public_key,
     read_notes,
     write_note,
 )
 from services.auditor.chain.day_files import day_files
 from services.auditor.chain.merkle import leaf_hash
 from services.auditor.chain.record import BrokenLink, NotCanonical, open_line
-from services.auditor.chain.recovery import POSITION, Position
+from services.auditor.chain.recovery import POSITION, ChainPosition
 from shared.domain.errors import InvariantBroken, TransientError
 from shared.runtime.config.settings import load_settings
 from shared.runtime.observability.telemetry import configure_logging, logger
@@ -38,12 +38,13 @@ from shared.runtime.signing import Signer, key_id_of
 from shared.schemas.streams import ServiceName
 
 WITNESSED = "witnessed.notes"
+# Checkpoints come at least every 60 s; the window for a rewrite grows by no more than this.
 LOOK_SECONDS = 10.0
 
 
 @dataclass
 class Witness:
-    """`chain` is the auditor's folder, `folder` the witness's own; `auditor_key` is never the chain's own word."""
+    """`chain` is the auditor's folder, `folder` its own; `auditor_key` is the pinned key."""
 
     chain: Path
     folder: Path
@@ -51,7 +52,7 @@ class Witness:
     auditor_key: bytes
 
     def __post_init__(self) -> None:
-        mend_notes(self.folder / WITNESSED)
+        cut_torn_note(self.folder / WITNESSED)
         self._position = self._read_position()
 
     @property
@@ -60,7 +61,10 @@ class Witness:
         return self._position.height
 
     def look(self) -> int:
-        """Countersign what is new; the number of checkpoints. Raises InvariantBroken, signing nothing, on a fork."""
+        """Countersign what is new; the number of checkpoints.
+
+        Raises InvariantBroken on a fork, and signs nothing then.
+        """
         signed = 0
         try:
             for note in read_notes(self.chain / FILE):
@@ -76,8 +80,8 @@ class Witness:
             raise InvariantBroken(
                 f"the checkpoint over {note.size} records is not signed by the auditor"
             )
-        grown = self._grown_to(note.size)
-        root = grown.standing().tree.root()
+        grown = self._extend_to(note.size)
+        root = grown.chain_state().tree.root()
         if root.hex() != note.root:
             raise InvariantBroken(
                 f"the first {note.size} records are not the ones seen before and since: a fork"
@@ -89,24 +93,24 @@ class Witness:
         aside.replace(self.folder / POSITION)
         self._position = grown
 
-    def _grown_to(self, size: int) -> Position:
-        standing = self._position.standing()
+    def _extend_to(self, size: int) -> ChainPosition:
+        state = self._position.chain_state()
         for file, offset, line in self._lines_since():
             try:
-                _, this_hash = open_line(line, standing.head)
+                _, this_hash = open_line(line, state.head)
             except (NotCanonical, BrokenLink) as error:
                 raise InvariantBroken(
-                    f"record {standing.height} does not follow what was seen: {error}"
+                    f"record {state.height} does not follow what was seen: {error}"
                 ) from error
-            standing.tree.append(leaf_hash(line))
-            standing.head = this_hash
-            if standing.height == size:
-                peaks = tuple(peak.hex() for peak in standing.tree.peaks)
-                return Position(
-                    height=size, head=standing.head, file=file, offset=offset, peaks=peaks
+            state.tree.append(leaf_hash(line))
+            state.head = this_hash
+            if state.height == size:
+                peaks = tuple(peak.hex() for peak in state.tree.peaks)
+                return ChainPosition(
+                    height=size, head=state.head, file=file, offset=offset, peaks=peaks
                 )
         raise InvariantBroken(
-            f"a checkpoint covers {size} records, but only {standing.height} are there"
+            f"a checkpoint covers {size} records, but only {state.height} are there"
         )
 
     def _lines_since(self) -> Iterator[tuple[str, int, bytes]]:
@@ -122,17 +126,17 @@ class Witness:
                     start += len(line)
                     yield file.name, start, line.removesuffix(b"\n")
 
-    def _read_position(self) -> Position:
+    def _read_position(self) -> ChainPosition:
         try:
-            return msgspec.json.decode((self.folder / POSITION).read_bytes(), type=Position)
+            return msgspec.json.decode((self.folder / POSITION).read_bytes(), type=ChainPosition)
         except FileNotFoundError:
-            return Position()
+            return ChainPosition()
         except msgspec.MsgspecError as error:
             raise InvariantBroken(f"{self.folder / POSITION} is unreadable: {error}") from error
 
 
 def watch(witness: Witness, stop: Event) -> None:
-    """Look every ten seconds. A full disk is waited for; a fork ends the process, loudly, for good."""
+    """Look every ten seconds. A full disk is waited for; a fork ends the process for good."""
     while not stop.is_set():
         try:
             if signed := witness.look():
@@ -147,7 +151,7 @@ def main() -> None:
     configure_logging(settings, "witness")
     environment = settings.environment
     environment.state_dir.mkdir(parents=True, exist_ok=True)
-    key = pinned_key(environment.public_keys_file, ServiceName.AUDITOR.value)
+    key = load_public_key(environment.public_keys_file, ServiceName.AUDITOR.value)
     signer = Signer.load(environment.signing_key_file)
     watch(Witness(environment.audit_dir, environment.state_dir, signer, key), stop_on_signal())
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from services.auditor.chain.checkpoints import pinned_key, pinned_keys
+from services.auditor.chain.checkpoints import load_public_key, load_public_keys
 from services.auditor.evidence import inclusion_proof as proof
-from services.auditor.evidence.explain import Explanation, explain as explained
+from services.auditor.evidence.explain import Explanation, explain as explain_decision
 from services.auditor.evidence.verify import Verdict, verify_folder, verify_legacy
 from services.console.cli.output import AsJson, print_json, terminal
 from services.console.stack.address import find_stack
@@ -55,8 +55,10 @@ def verify(
     Exit 0 ok, 3 broken link, 4 truncated, 5 rewritten, 6 bad signature, 7 not canonical, 8 writer
     gap, 9 torn tail.
     """
-    verdict = verify_legacy(legacy) if legacy else _verified(_folder(folder), keys, anchor or [])
-    return _told(verdict, as_json)
+    verdict = (
+        verify_legacy(legacy) if legacy else _verify_folder(_folder(folder), keys, anchor or [])
+    )
+    return _report(verdict, as_json)
 
 
 @app.command()
@@ -67,7 +69,7 @@ def prove(
     ] = None,
     folder: Folder = None,
 ) -> int:
-    """Write a proof that one record is in the chain; `kobe audit check` reads it without the chain."""
+    """Write a proof that one record is in the chain, for `kobe audit check`."""
     text = canonical(proof.prove(_folder(folder), index)).decode()
     if out is None:
         typer.echo(text)
@@ -90,8 +92,8 @@ def check(
         data = bundle.read_bytes()
     except OSError as error:
         raise UserError(f"{bundle} cannot be read: {error.strerror}.") from error
-    return _told(
-        proof.check(data, public_key=pinned_key(keys, "auditor") if keys else None), as_json
+    return _report(
+        proof.check(data, public_key=load_public_key(keys, "auditor") if keys else None), as_json
     )
 
 
@@ -102,7 +104,7 @@ def explain(
     as_json: AsJson = False,
 ) -> int:
     """Everything the chain holds about one decision, in order."""
-    explanation = explained(_folder(folder), decision_id)
+    explanation = explain_decision(_folder(folder), decision_id)
     if as_json:
         print_json(explanation)
     else:
@@ -115,7 +117,7 @@ def anchor(
     file: Annotated[Path, typer.Argument(help="A file that the stack cannot rewrite; added to.")],
     folder: Folder = None,
 ) -> int:
-    """Keep the newest checkpoint elsewhere, so that not even who holds everything here can rewrite what it covers."""
+    """Copy the newest checkpoint to a file that the stack cannot rewrite."""
     note = proof.anchor(_folder(folder), file)
     terminal.print(f"✓ {note.size} records of chain {note.chain_id} are anchored in {file}.")
     return 0
@@ -125,16 +127,16 @@ def _folder(folder: Path | None) -> Path:
     return folder or Path(find_stack(os.environ).audit_dir)
 
 
-def _verified(folder: Path, keys: Path | None, anchors: list[Path]) -> Verdict:
+def _verify_folder(folder: Path, keys: Path | None, anchors: list[Path]) -> Verdict:
     if keys is None:
         return verify_folder(folder, anchors=anchors)
-    witness = pinned_keys(keys).get("witness")
+    witness = load_public_keys(keys).get("witness")
     return verify_folder(
-        folder, public_key=pinned_key(keys, "auditor"), anchors=anchors, witness_key=witness
+        folder, public_key=load_public_key(keys, "auditor"), anchors=anchors, witness_key=witness
     )
 
 
-def _told(verdict: Verdict, as_json: bool) -> int:
+def _report(verdict: Verdict, as_json: bool) -> int:
     if as_json:
         print_json(verdict)
         return verdict.exit_code

@@ -58,7 +58,7 @@ class Stack:
         self.processes.append(process)
         return process
 
-    def say(self, count: int) -> None:
+    def publish(self, count: int) -> None:
         adds = []
         for _ in range(count):
             self.number += 1
@@ -113,14 +113,14 @@ def test_killed_at_any_moment_it_loses_and_doubles_nothing(stack: Stack) -> None
     for _ in range(5):
         process = stack.start()
         before = stack.state().get("height", "0")
-        stack.say(dice.randrange(100, 600))
+        stack.publish(dice.randrange(100, 600))
         wait_for(lambda before=before: stack.state().get("height", "0") != before)  # type: ignore[misc]
-        stack.say(dice.randrange(100, 600))
+        stack.publish(dice.randrange(100, 600))
         time.sleep(dice.random() * 0.1)
         process.send_signal(signal.SIGKILL)
         process.wait(10)
     process = stack.start()
-    stack.say(10)
+    stack.publish(10)
     wait_for(stack.caught_up)
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
@@ -131,19 +131,19 @@ def test_killed_at_any_moment_it_loses_and_doubles_nothing(stack: Stack) -> None
 
 def test_a_second_one_on_the_same_chain_ends_with_a_sentence(stack: Stack) -> None:
     stack.start()
-    stack.say(10)
+    stack.publish(10)
     wait_for(stack.caught_up)
     second = stack.start(KOBE_HTTP_PORT="0")
     assert second.wait(10) == 1
     assert "Another auditor writes into" in (stack.folder / "out.log").read_text()
-    stack.say(10)
+    stack.publish(10)
     wait_for(stack.caught_up)
     assert verify_folder(stack.audit).exit_code == 0
 
 
 def test_it_stays_small_and_says_how_it_stands(stack: Stack) -> None:
     process = stack.start()
-    stack.say(2000)
+    stack.publish(2000)
     wait_for(stack.caught_up)
     status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
@@ -158,7 +158,7 @@ def test_it_stays_small_and_says_how_it_stands(stack: Stack) -> None:
 
 def test_a_cut_of_what_was_said_to_be_there_stops_it_with_a_code_of_its_own(stack: Stack) -> None:
     process = stack.start()
-    stack.say(10)
+    stack.publish(10)
     wait_for(stack.caught_up)
     process.kill()
     process.wait(10)
@@ -173,11 +173,11 @@ def test_the_chain_can_be_verified_while_it_grows(stack: Stack) -> None:
     with pytest.raises(UserError):
         verify_folder(stack.audit)
     stack.start()
-    stack.say(1)
+    stack.publish(1)
     wait_for(stack.caught_up)
     codes = set()
     while not (stack.number > 3000 and stack.caught_up()):
         if stack.number <= 3000:
-            stack.say(100)
+            stack.publish(100)
         codes.add(verify_folder(stack.audit).exit_code)
     assert codes <= {0, 9}

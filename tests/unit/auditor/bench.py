@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from services.auditor.chain.day_files import whole_lines
-from services.auditor.chain.journal import Journal
+from services.auditor.chain.journal import ChainJournal
 from services.auditor.chain.record import open_line
 from services.auditor.recorder import Recorder
 from shared.runtime.bus.memory_bus import MemoryBus
@@ -39,7 +39,7 @@ class Bench:
     ) -> Recorder:
         return Recorder(
             bus=MemoryBus(self.server, ServiceName.AUDITOR, instance),
-            journal=Journal(folder or self.folder),
+            journal=ChainJournal(folder or self.folder),
             signer=signer or self.signer,
             seal=Sealer(ServiceName.AUDITOR, Identity(Mode.SIM, "sim", "pin", "code"), self.clock),
             clock=self.clock,

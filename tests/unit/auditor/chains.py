@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from services.auditor.chain.checkpoints import FILE, append_note, write_note
-from services.auditor.chain.journal import Journal
+from services.auditor.chain.journal import ChainJournal
 from services.auditor.chain.record import chain_id, seal
 from shared.runtime.signing import Signer
 
@@ -38,17 +38,17 @@ def entry(number: int, **changes: Any) -> dict[str, Any]:
     return {**place, **said, **changes}
 
 
-def sealed(journal: Journal, signer: Signer) -> None:
+def sealed(journal: ChainJournal, signer: Signer) -> None:
     """A checkpoint over what is there."""
     assert journal.genesis is not None
-    root = journal.standing.tree.root()
+    root = journal.state.tree.root()
     note = write_note(signer, chain_id=chain_id(journal.genesis), size=journal.height, root=root)
     append_note(journal.folder / FILE, note)
     journal.keep_position()
 
 
-def begun(folder: Path, signer: Signer) -> Journal:
-    journal = Journal(folder)
+def begun(folder: Path, signer: Signer) -> ChainJournal:
+    journal = ChainJournal(folder)
     journal.append([genesis(signer)], day=DAY)
     return journal
 

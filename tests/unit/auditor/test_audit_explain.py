@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.auditor.evidence.explain import explain
-from services.auditor.stream_sweep import Found
+from services.auditor.stream_sweep import StreamEntry
 from shared.domain.errors import UserError
 from shared.runtime.signing import Signer
 from shared.schemas.envelope import to_fields
@@ -77,10 +77,10 @@ def folder(tmp_path: Path) -> Path:
     for number, message in enumerate(messages, start=1):
         fields = to_fields(envelope(message, seq=number))
         journal.append(
-            [Found(STREAM_OF[type(message)].key, f"{number}-0", fields).payload()], day=DAY
+            [StreamEntry(STREAM_OF[type(message)].key, f"{number}-0", fields).payload()], day=DAY
         )
     other = to_fields(envelope(bars, seq=9, correlation_id="SCAN_OTHER", session=SESSION))
-    journal.append([Found("kobe:bars", "9-0", other).payload()], day=DAY)
+    journal.append([StreamEntry("kobe:bars", "9-0", other).payload()], day=DAY)
     journal.close()
     return tmp_path
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.auditor.chain.checkpoints import FILE
 from services.auditor.chain.day_files import day_files
-from services.auditor.chain.journal import Journal
+from services.auditor.chain.journal import ChainJournal
 from services.auditor.evidence.verify import verify_folder
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 from shared.runtime.signing import Signer
@@ -19,7 +19,7 @@ def signer() -> Signer:
     return Signer.generate()
 
 
-def filled(folder: Path, signer: Signer, count: int = 5) -> Journal:
+def filled(folder: Path, signer: Signer, count: int = 5) -> ChainJournal:
     journal = begun(folder, signer)
     for number in range(1, count + 1):
         journal.append([entry(number)], day=DAY)
@@ -28,10 +28,10 @@ def filled(folder: Path, signer: Signer, count: int = 5) -> Journal:
 
 def test_what_was_appended_verifies_and_a_restart_goes_on(tmp_path: Path, signer: Signer) -> None:
     filled(tmp_path, signer).close()
-    again = Journal(tmp_path)
+    again = ChainJournal(tmp_path)
     assert again.height == 6
     assert again.genesis == genesis(signer)
-    assert again.standing.streams == {"kobe:orders": "5-0"}
+    assert again.state.streams == {"kobe:orders": "5-0"}
     again.append([entry(6)], day=DAY + dt.timedelta(days=1))
     again.close()
     assert len(day_files(tmp_path)) == 2
@@ -54,17 +54,17 @@ def test_the_files_are_the_truth_whatever_became_of_the_position(
     journal.keep_position()
     if position == "as it was":
         journal.append([entry(6), entry(7)], day=DAY)
-    standing = journal.standing
+    state = journal.state
     journal.close()
     if position == "lost":
         (tmp_path / "position.json").unlink()
     elif position == "torn":
         (tmp_path / "position.json").write_bytes((tmp_path / "position.json").read_bytes()[:40])
-    again = Journal(tmp_path)
-    assert (again.height, again.standing.head) == (standing.height, standing.head)
-    assert again.standing.tree.root() == standing.tree.root()
-    assert again.standing.streams == standing.streams
-    assert again.standing.numbers.saved() == standing.numbers.saved()
+    again = ChainJournal(tmp_path)
+    assert (again.height, again.state.head) == (state.height, state.head)
+    assert again.state.tree.root() == state.tree.root()
+    assert again.state.streams == state.streams
+    assert again.state.numbers.to_lists() == state.numbers.to_lists()
     again.close()
 
 
@@ -82,12 +82,12 @@ def test_a_last_line_torn_at_any_byte_is_cut_and_kept_aside(tmp_path: Path, sign
         (folder / FIRST).write_bytes(data[:cut])
         (folder / "position.json").write_bytes(before)
         assert verify_folder(folder).exit_code == 9
-        again = Journal(folder)
+        again = ChainJournal(folder)
         assert again.height == 3
-        assert again.cut is not None
-        assert again.cut.size == cut - start
-        assert (folder / again.cut.kept_as).read_bytes() == data[start:cut]
-        again.append([again.cut.payload("now"), entry(3)], day=DAY)
+        assert again.torn_tail is not None
+        assert again.torn_tail.size == cut - start
+        assert (folder / again.torn_tail.kept_as).read_bytes() == data[start:cut]
+        again.append([again.torn_tail.payload("now"), entry(3)], day=DAY)
         again.close()
         assert (verify_folder(folder).exit_code, verify_folder(folder).height) == (0, 5)
 
@@ -101,9 +101,9 @@ def test_what_a_power_loss_left_after_the_last_sync_is_cut_too(
     filled(tmp_path, signer).close()
     with (tmp_path / FIRST).open("ab") as file:
         file.write(tail)
-    again = Journal(tmp_path)
-    assert again.cut is not None
-    assert (again.height, again.cut.size) == (6, len(tail))
+    again = ChainJournal(tmp_path)
+    assert again.torn_tail is not None
+    assert (again.height, again.torn_tail.size) == (6, len(tail))
     again.close()
 
 
@@ -118,7 +118,7 @@ def test_a_file_shorter_than_its_position_stops_the_auditor(
     (tmp_path / FIRST).write_bytes(b"".join(whole.splitlines(keepends=True)[:-lost]))
     shortened = (tmp_path / FIRST).read_bytes()
     with pytest.raises(InvariantBroken, match="the chain was cut"):
-        Journal(tmp_path)
+        ChainJournal(tmp_path)
     assert (tmp_path / FIRST).read_bytes() == shortened
 
 
@@ -134,7 +134,7 @@ def test_a_cut_of_what_a_checkpoint_covered_stops_the_auditor(
     if not position:
         (tmp_path / "position.json").unlink()
     with pytest.raises(InvariantBroken, match="the chain was cut"):
-        Journal(tmp_path)
+        ChainJournal(tmp_path)
 
 
 def test_a_changed_last_record_stops_the_auditor(tmp_path: Path, signer: Signer) -> None:
@@ -142,7 +142,7 @@ def test_a_changed_last_record_stops_the_auditor(tmp_path: Path, signer: Signer)
     data = (tmp_path / FIRST).read_bytes()
     (tmp_path / FIRST).write_bytes(data[:-10] + b"0000000" + data[-3:])
     with pytest.raises(InvariantBroken, match="not the one that was written"):
-        Journal(tmp_path)
+        ChainJournal(tmp_path)
 
 
 def test_a_break_before_the_last_file_is_no_torn_end(tmp_path: Path, signer: Signer) -> None:
@@ -151,13 +151,13 @@ def test_a_break_before_the_last_file_is_no_torn_end(tmp_path: Path, signer: Sig
     journal.close()
     (tmp_path / FIRST).write_bytes((tmp_path / FIRST).read_bytes()[:-5])
     with pytest.raises(InvariantBroken, match="breaks off"):
-        Journal(tmp_path)
+        ChainJournal(tmp_path)
 
 
 def test_a_second_auditor_is_refused(tmp_path: Path, signer: Signer) -> None:
     journal = filled(tmp_path, signer)
     with pytest.raises(UserError, match="only one"):
-        Journal(tmp_path)
+        ChainJournal(tmp_path)
     journal.close()
 
 
@@ -197,7 +197,7 @@ def test_a_sync_that_fails_stops_the_auditor_for_nobody_knows_what_the_disk_hold
     assert journal.height == 6
     monkeypatch.undo()
     journal.close()
-    Journal(tmp_path).close()
+    ChainJournal(tmp_path).close()
     assert verify_folder(tmp_path).exit_code == 0
 
 
@@ -208,9 +208,9 @@ def test_numbers_ahead_of_their_turn_are_remembered_over_a_restart(
     journal.append([entry(7)], day=DAY)
     sealed(journal, signer)
     journal.close()
-    again = Journal(tmp_path)
+    again = ChainJournal(tmp_path)
     again.append([entry(6)], day=DAY)
-    assert again.standing.numbers.missing() == []
+    assert again.state.numbers.missing_gaps() == []
     again.close()
     assert verify_folder(tmp_path).exit_code == 0
     assert (tmp_path / FILE).exists()

@@ -5,7 +5,7 @@ import pytest
 
 from services.auditor.chain.checkpoints import FILE
 from services.auditor.evidence.verify import verify_folder
-from services.auditor.stream_sweep import BATCH, Found, sweep
+from services.auditor.stream_sweep import BATCH, StreamEntry, sweep
 from shared.domain.errors import InvariantBroken, UserError
 from shared.runtime.bus.memory_bus import MemoryBus
 from shared.runtime.bus.protocol import entry_order
@@ -87,10 +87,10 @@ def test_a_number_counts_only_if_it_is_one_and_on_the_writers_own_stream(
     fields: dict[str, str],
 ) -> None:
     sound = {"writer": "risk-gate", "seq": "7"}
-    assert Found("kobe:orders", "1-0", sound).payload()["seq"] == 7
+    assert StreamEntry("kobe:orders", "1-0", sound).payload()["seq"] == 7
     changed = {**sound, **fields} if fields else {}
-    assert "seq" not in Found("kobe:orders", "1-0", changed).payload()
-    assert "seq" not in Found(KILL_LOG, "1-0", sound).payload()
+    assert "seq" not in StreamEntry("kobe:orders", "1-0", changed).payload()
+    assert "seq" not in StreamEntry(KILL_LOG, "1-0", sound).payload()
 
 
 def test_nothing_is_written_twice_after_a_restart(bench: Bench) -> None:

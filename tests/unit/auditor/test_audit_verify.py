@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from services.auditor.chain.checkpoints import FILE, append_note, read_notes, write_note
-from services.auditor.chain.journal import Journal
+from services.auditor.chain.journal import ChainJournal
 from services.auditor.chain.merkle import leaf_hash, root_of
 from services.auditor.chain.record import chain_id
 from services.auditor.chain.sequence_gaps import Gap
@@ -227,7 +227,7 @@ def test_a_chain_that_is_being_written_verifies_all_the_while(
     tmp_path: Path, signer: Signer
 ) -> None:
     chain(tmp_path, signer)
-    journal = Journal(tmp_path)
+    journal = ChainJournal(tmp_path)
     notes = read_notes(tmp_path / FILE)
     append_note(tmp_path / FILE, write_note(signer, chain_id="later", size=99, root=b""))
     assert [note.size for note in notes] == [5, 10, 15, 20]

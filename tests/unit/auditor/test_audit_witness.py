@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from services.auditor.chain.checkpoints import FILE, append_note, read_notes, write_note
-from services.auditor.chain.journal import Journal
+from services.auditor.chain.journal import ChainJournal
 from services.auditor.chain.merkle import leaf_hash, root_of
 from services.auditor.chain.record import chain_id
 from services.auditor.evidence.verify import verify_folder
@@ -19,7 +19,7 @@ class Scene:
         self.chain, self.own = folder / "chain", folder / "witness"
         self.own.mkdir()
         self.auditor, self.signer = Signer.generate(), Signer.generate()
-        self.journal: Journal = begun(self.chain, self.auditor)
+        self.journal: ChainJournal = begun(self.chain, self.auditor)
         self.number = 0
 
     def grow(self, records: int) -> None:
@@ -77,7 +77,7 @@ def test_it_signs_no_second_history(scene: Scene) -> None:
     scene.witness().look()
     scene.rewrite()
     scene.journal.close()
-    scene.journal = Journal(scene.chain)
+    scene.journal = ChainJournal(scene.chain)
     scene.grow(3)
     with pytest.raises(InvariantBroken, match="does not follow what was seen"):
         scene.witness().look()
