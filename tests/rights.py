@@ -11,10 +11,10 @@ SERVICES = [service.value for service in ServiceName]
 
 HEARS = {
     "scheduler": {"control", "executions"},
-    "data-fetcher": {"control", "schedule", "signals"},
+    "data-fetcher": {"control", "executions", "schedule", "signals"},
     "signal-engine": {"control", "executions", "schedule", "bars"},
     "risk-gate": {"control", "executions", "schedule", "signals", "quotes"},
-    "executor": {"control", "schedule", "orders"},
+    "executor": {"control", "bars", "schedule", "orders"},
 }
 SAYS = {
     "scheduler": {"schedule"},
@@ -29,7 +29,16 @@ STREAM_NAMES = ("schedule", "bars", "quotes", "signals", "orders", "executions",
 STREAM_KEYS = [f"kobe:{name}" for name in STREAM_NAMES]
 LOGS = ["kobe:kill:log", "kobe:dead"]
 STATE_KEYS = [f"kobe:{kind}:{name}" for name in SERVICES for kind in ("state", "lease")]
-KEYS = [*STREAM_KEYS, *LOGS, "kobe:kill:resume", *STATE_KEYS, "kobe:elsewhere", "rq:job:1"]
+VENDOR_KEY = "kobe:vendor:massive:0a1b"
+KEYS = [
+    *STREAM_KEYS,
+    *LOGS,
+    "kobe:kill:resume",
+    *STATE_KEYS,
+    VENDOR_KEY,
+    "kobe:elsewhere",
+    "rq:job:1",
+]
 LISTENING = {"client|id", "client|list"}
 KEYLESS = {
     "ping",
@@ -79,6 +88,8 @@ def meant(user: str, command: str, key: str) -> bool:
         command in ("hget", "watch") and key == "kobe:kill:resume",
         command == "hget" and key == "kobe:state:auditor",
     ]
+    if user in ("data-fetcher", "console"):
+        rights.append(command in ("get", "set", "watch") and key == VENDOR_KEY)
     if user in ("auditor", "console"):
         rights.append(
             command in ("xrange", "xrevrange", "xlen", "xinfo|stream")

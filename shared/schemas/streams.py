@@ -51,7 +51,7 @@ WRITER: dict[Stream, ServiceName] = {
 # about it. The auditor reads every stream by position, not as a group.
 READS: dict[ServiceName, tuple[Stream, ...]] = {
     S.SCHEDULER: (Stream.CONTROL, Stream.EXECUTIONS),
-    S.DATA_FETCHER: (Stream.CONTROL, Stream.SCHEDULE, Stream.SIGNALS),
+    S.DATA_FETCHER: (Stream.CONTROL, Stream.EXECUTIONS, Stream.SCHEDULE, Stream.SIGNALS),
     S.SIGNAL_ENGINE: (Stream.CONTROL, Stream.EXECUTIONS, Stream.SCHEDULE, Stream.BARS),
     S.RISK_GATE: (
         Stream.CONTROL,
@@ -60,7 +60,7 @@ READS: dict[ServiceName, tuple[Stream, ...]] = {
         Stream.SIGNALS,
         Stream.QUOTES,
     ),
-    S.EXECUTOR: (Stream.CONTROL, Stream.SCHEDULE, Stream.ORDERS),
+    S.EXECUTOR: (Stream.CONTROL, Stream.BARS, Stream.SCHEDULE, Stream.ORDERS),
     S.AUDITOR: (),
     S.CONSOLE: (),
 }
@@ -69,7 +69,7 @@ STREAM_OF: dict[type[m.Message], Stream] = {
     message: stream
     for stream, group in {
         Stream.SCHEDULE: (m.SessionOpened, m.BarsDue, m.ScanDue, m.ReconcileDue, m.SessionClosed),
-        Stream.BARS: (m.BarsReady,),
+        Stream.BARS: (m.BarsReady, m.CorporateActionsSeen),
         Stream.QUOTES: (m.QuotesSeen,),
         Stream.SIGNALS: (m.ScanCompleted,),
         Stream.ORDERS: (m.OrderApproved, m.OrderDenied, m.ScanDecided, m.TradingStateChanged),
@@ -102,6 +102,8 @@ KILL_CHANNEL = "kobe:kill"
 KILL_LOG = "kobe:kill:log"
 KILL_RESUME = "kobe:kill:resume"
 DEAD = "kobe:dead"
+# Requests left with a vendor, one key for each vendor and account: shared by every process that asks it.
+VENDOR_BUDGET = "kobe:vendor:"
 
 
 def state_key(service: ServiceName) -> str:

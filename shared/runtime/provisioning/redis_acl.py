@@ -17,6 +17,7 @@ from shared.schemas.streams import (
     KILL_LOG,
     KILL_RESUME,
     READS,
+    VENDOR_BUDGET,
     WRITER,
     ServiceName,
     Stream,
@@ -27,6 +28,7 @@ from shared.schemas.streams import (
 CONSOLE, INIT, KILL, RESEARCH = ServiceName.CONSOLE.value, "init", "kill", "research"
 STREAMS = tuple(stream.key for stream in Stream)
 LOGS = (KILL_LOG, DEAD)
+VENDOR_BUDGETS = f"{VENDOR_BUDGET}*"
 STATES = tuple(key(service) for service in ServiceName for key in (state_key, lease_key))
 
 # Redis 7.0 loses every MULTI when it reloads its AOF if `default` may not run the commands; `off`
@@ -142,6 +144,19 @@ def _service(service: ServiceName) -> User:
     return User(service.value, (*KEYLESS, *LISTENING), tuple(grants))
 
 
+def _vendor_budgets() -> tuple[Grant, ...]:
+    """What all processes that ask a vendor with one key share: how many requests are left."""
+    return (
+        Grant(("get", "set"), (VENDOR_BUDGETS,)),
+        Grant(("watch",), (VENDOR_BUDGETS,), "R"),
+    )
+
+
+def _data_fetcher() -> User:
+    own = _service(ServiceName.DATA_FETCHER)
+    return User(own.name, own.keyless, (*own.grants, *_vendor_budgets()))
+
+
 def _auditor() -> User:
     """Reads every stream by position; no groups, so it can take no entry away from anybody."""
     own = _service(ServiceName.AUDITOR)
@@ -160,7 +175,9 @@ def _console() -> User:
     states = Grant(("hget", "hgetall", "exists", "pttl"), (*STATES, KILL_RESUME), "R")
     resuming = Grant(("hset",), (KILL_RESUME,))
     return User(
-        own.name, (*own.keyless, "publish", "acl|log"), (*own.grants, looking, states, resuming)
+        own.name,
+        (*own.keyless, "publish", "acl|log"),
+        (*own.grants, looking, states, resuming, *_vendor_budgets()),
     )
 
 
@@ -185,7 +202,11 @@ def _research() -> User:
 
 
 def users() -> tuple[User, ...]:
-    special = {ServiceName.AUDITOR: _auditor, ServiceName.CONSOLE: _console}
+    special = {
+        ServiceName.AUDITOR: _auditor,
+        ServiceName.CONSOLE: _console,
+        ServiceName.DATA_FETCHER: _data_fetcher,
+    }
     services = (special[name]() if name in special else _service(name) for name in ServiceName)
     return (*services, _init(), _research(), User(KILL, ("ping", "publish"), nopass=True))
 

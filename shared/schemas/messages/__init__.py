@@ -9,7 +9,10 @@ from shared.schemas.messages.audit import (
     BlockAppended as BlockAppended,
     CheckpointSigned as CheckpointSigned,
 )
-from shared.schemas.messages.bars import BarsReady as BarsReady
+from shared.schemas.messages.bars import (
+    BarsReady as BarsReady,
+    CorporateActionsSeen as CorporateActionsSeen,
+)
 from shared.schemas.messages.control import (
     ActivateRequested as ActivateRequested,
     DriftAcknowledged as DriftAcknowledged,

@@ -1,10 +1,11 @@
-"""What the data-fetcher says of bars: how far the archive reaches and what it holds."""
+"""What the data-fetcher says of bars and shares: how far the archive reaches, and which splits and renames come."""
 
 from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
 
+from shared.schemas.corporate_actions import Removal, Rename, Split
 from shared.schemas.values import Message, ScanRef
 
 
@@ -19,3 +20,19 @@ class BarsReady(Message, frozen=True, kw_only=True):
     sufficient: bool
     stale: tuple[str, ...]
     refused: dict[str, int]
+
+
+class CorporateActionsSeen(Message, frozen=True, kw_only=True):
+    """What the vendor announces for the dates after `since` up to and with `session`, the next to open.
+
+    Said before every open, also when nothing was found: then all three are empty. `symbols` counts
+    the symbols asked about: the universe and whatever is held.
+    """
+
+    session: dt.date
+    since: dt.date
+    vendor: str
+    symbols: int
+    splits: tuple[Split, ...]
+    renames: tuple[Rename, ...]
+    removals: tuple[Removal, ...]

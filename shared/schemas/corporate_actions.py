@@ -1,0 +1,69 @@
+"""What happens to a share besides trading: splits, cash dividends, renames and its end, as vendors announce them.
+
+Said by the data-fetcher before each open, kept as factors by the bar archive, followed by the
+executor for what is held. Imports only values.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from enum import StrEnum
+
+from shared.schemas.values import Value
+
+
+class Split(Value, frozen=True, kw_only=True):
+    """`new` shares take the place of `old` ones from the open of `ex_date` on; a stock dividend is one too."""
+
+    symbol: str
+    ex_date: dt.date
+    new: Decimal
+    old: Decimal
+
+    @property
+    def ratio(self) -> Decimal:
+        """Shares after the split for one before it: 4 for a 4:1 split, 0.125 for a 1:8 reverse split."""
+        return self.new / self.old
+
+
+class CashDividend(Value, frozen=True, kw_only=True):
+    """Dollars a share as it was paid, on the share count of `ex_date` (not adjusted for later splits)."""
+
+    symbol: str
+    ex_date: dt.date
+    amount: Decimal
+
+
+class Rename(Value, frozen=True, kw_only=True):
+    """From the open of `date` on the share trades under `new`."""
+
+    old: str
+    new: str
+    date: dt.date
+
+
+class Ended(StrEnum):
+    """Why a share stops trading."""
+
+    MERGED = "merged"
+    REDEEMED = "redeemed"
+    WORTHLESS = "worthless"
+    DELISTED = "delisted"
+
+
+class Removal(Value, frozen=True, kw_only=True):
+    """The share does not trade any more from `date` on."""
+
+    symbol: str
+    date: dt.date
+    why: Ended
+
+
+class CorporateActions(Value, frozen=True, kw_only=True):
+    """Everything announced for some symbols and dates, each kind by date, then symbol."""
+
+    splits: tuple[Split, ...] = ()
+    dividends: tuple[CashDividend, ...] = ()
+    renames: tuple[Rename, ...] = ()
+    removals: tuple[Removal, ...] = ()
