@@ -30,7 +30,7 @@ from shared.runtime.clock import SystemClock
 from shared.runtime.config.settings import Settings, load_settings
 from shared.runtime.kill.memory_latch import MemoryLatch
 from shared.runtime.observability.health_server import Health, Server
-from shared.runtime.observability.telemetry import Metrics
+from shared.runtime.observability.metrics import MetricRegistry
 from shared.runtime.provisioning.secret_files import init_secrets
 from shared.runtime.runner.contract import Service
 from shared.runtime.runner.runner import Runner
@@ -41,7 +41,7 @@ from shared.schemas.messages import OrderFilled
 from shared.schemas.streams import ServiceName, Stream
 
 S = ServiceName
-BUILDERS: dict[ServiceName, Callable[[Wiring], Service[Any]]] = {
+BUILDERS: dict[ServiceName, Callable[[Wiring], Service[Any, Any]]] = {
     S.DATA_FETCHER: build_data_fetcher,
     S.SIGNAL_ENGINE: build_signal_engine,
     S.RISK_GATE: build_gate,
@@ -81,7 +81,7 @@ def replay(folder: Path, changes: Mapping[str, Any]) -> list[Execution]:
     )
 
 
-def _forget(runners: dict[ServiceName, Runner]) -> None:
+def _forget(runners: dict[ServiceName, Runner[Any, Any]]) -> None:
     """A process closes its sockets and files by ending; here they are collected without a word."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -97,8 +97,12 @@ def executions(messages: Any) -> list[Execution]:
     ]
 
 
-def _runner(stack: EmbeddedStack, server: MemoryServer, name: ServiceName) -> Runner:
-    settings, clock, metrics = load_settings(stack.env(name)), server.clock, Metrics(name.value)
+def _runner(stack: EmbeddedStack, server: MemoryServer, name: ServiceName) -> Runner[Any, Any]:
+    settings, clock, metrics = (
+        load_settings(stack.env(name)),
+        server.clock,
+        MetricRegistry(name.value),
+    )
     settings.environment.state_dir.mkdir(parents=True, exist_ok=True)
     identity = Identity(
         settings.mode, settings.environment.account, settings.config_pin, settings.code_digest
@@ -125,6 +129,6 @@ def _runner(stack: EmbeddedStack, server: MemoryServer, name: ServiceName) -> Ru
 def _broker(settings: Settings, port: int) -> Server:
     settings.environment.state_dir.mkdir(parents=True, exist_ok=True)
     app = create_app(
-        sim_desk(settings), health=Health(SystemClock()), metrics=Metrics("sim-broker")
+        sim_desk(settings), health=Health(SystemClock()), metrics=MetricRegistry("sim-broker")
     )
     return Server(app, "127.0.0.1", port).start()

@@ -6,14 +6,13 @@ Every step writes the state as the bus would and reads it back, so that each is 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from shared.runtime.clock import Clock
-from shared.runtime.runner.contract import Cause, Context, Handler, Outcome, Said, Work
+from shared.runtime.runner.contract import Context, HandlerTable, Outcome, Outgoing, Trigger, Work
 from shared.runtime.runner.state_codec import changes, state_from
 from shared.schemas.envelope import Envelope, canonical, decode
 from shared.schemas.messages import Message
@@ -22,7 +21,7 @@ from tests.builders import NOON, envelope
 
 @dataclass
 class Turning:
-    handlers: Mapping[type, Handler]
+    handlers: HandlerTable[Any, Any]
     initial: Any
     work: Work[Any] | None = None
     settings: Any = None
@@ -41,8 +40,8 @@ class Turning:
         self.seq = seq or self.seq + 1
         at = at or (self.clock.now() if self.clock else NOON)
         heard: Envelope = envelope(message, at=at, seq=self.seq)
-        cause = Cause(heard.id, heard.at, heard.session, heard.correlation_id, heard)
-        return self._decide(decode(heard.type, heard.data.encode()), cause)
+        trigger = Trigger.of(heard)
+        return self._decide(decode(heard.type, heard.data.encode()), trigger)
 
     def act(self) -> list[Message] | None:
         """Let work act once; None if it had nothing to do."""
@@ -51,8 +50,7 @@ class Turning:
         return None if outcome is None else self.settle(outcome)
 
     def settle(self, outcome: Outcome) -> list[Message]:
-        cause = Cause(outcome.causation_id, outcome.at, outcome.session, outcome.correlation_id)
-        return self._decide(outcome.value, cause)
+        return self._decide(outcome.value, outcome.trigger)
 
     def act_all(self) -> list[Message]:
         said: list[Message] = []
@@ -60,14 +58,14 @@ class Turning:
             said += more
         return said
 
-    def _decide(self, value: Any, cause: Cause) -> list[Message]:
+    def _decide(self, value: Any, trigger: Trigger) -> list[Message]:
         before = self.state
-        state, said = self.handlers[type(value)](before, value, Context(self.settings, cause))
+        state, said = self.handlers[type(value)](before, value, Context(self.settings, trigger))
         changed, removed = changes(before, state)
         self.fields = {
             key: text for key, text in {**self.fields, **changed}.items() if key not in removed
         }
-        plain = [each.message if isinstance(each, Said) else each for each in said]
+        plain = [each.message if isinstance(each, Outgoing) else each for each in said]
         for message in plain:
             assert decode(type(message).__name__, canonical(message)) == message
         assert msgspec.to_builtins(self.state) == msgspec.to_builtins(state)

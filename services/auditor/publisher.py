@@ -15,7 +15,7 @@ from typing import Any
 from shared.domain.errors import InvariantBroken, TransientError
 from shared.runtime.bus.protocol import Bus, Conflict, Fields, StateRecord, Step
 from shared.runtime.clock import Clock
-from shared.runtime.runner.contract import Cause
+from shared.runtime.runner.contract import Trigger
 from shared.runtime.runner.sealer import Sealer
 from shared.schemas.envelope import canonical, to_fields
 from shared.schemas.messages import Message
@@ -82,7 +82,7 @@ class AuditPublisher:
     def _envelope(self, message: Message, seq: int) -> tuple[Stream, Fields]:
         now = self._clock.now()
         stream, envelope = self._seal(
-            message, Cause("", now, now.date(), ""), seq=seq, fence=self.fence
+            message, Trigger("", now, now.date(), ""), seq=seq, fence=self.fence
         )
         return stream, to_fields(envelope)
 

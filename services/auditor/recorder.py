@@ -29,8 +29,9 @@ from shared.domain.errors import TransientError, UserError
 from shared.runtime.bus.protocol import Bus, Fenced
 from shared.runtime.clock import Clock
 from shared.runtime.observability.health_server import Health
-from shared.runtime.observability.samples import Sample
-from shared.runtime.observability.telemetry import Metrics
+from shared.runtime.observability.log import Log
+from shared.runtime.observability.metrics import MetricRegistry
+from shared.runtime.observability.samples import MetricSample
 from shared.runtime.runner.sealer import Sealer
 from shared.runtime.signing import Signer
 from shared.schemas.messages import (
@@ -70,9 +71,9 @@ class Recorder:
     signer: Signer
     seal: Sealer
     clock: Clock
-    metrics: Metrics
+    metrics: MetricRegistry
     health: Health
-    log: Any
+    log: Log
     cadence: Cadence = field(default_factory=Cadence)
     _renewed: float = 0.0
     _sealed_at: float = 0.0
@@ -255,32 +256,34 @@ class Recorder:
     def _now(self) -> str:
         return self.clock.now().isoformat()
 
-    def gauges(self) -> list[Sample]:
+    def gauges(self) -> list[MetricSample]:
         complete = self._complete_at
         lag = (self.clock.now() - complete).total_seconds() if complete else 0.0
         return [
-            Sample(
+            MetricSample(
                 "kobe_audit_chain_height",
                 float(self.journal.height),
                 help="Records on disk and synced",
             ),
-            Sample(
+            MetricSample(
                 "kobe_audit_last_checkpoint_size",
                 float(self._sealed_size),
                 help="Records under a checkpoint",
             ),
-            Sample(
+            MetricSample(
                 "kobe_audit_lag_seconds",
                 lag,
                 help="Everything said before that long ago is on disk",
             ),
-            Sample(
+            MetricSample(
                 "kobe_audit_last_append_timestamp_seconds",
                 self._appended_at,
                 help="When records were last added",
             ),
-            Sample("kobe_ready", float(not self.health.reasons), help="1 when ready to serve"),
-            Sample(
+            MetricSample(
+                "kobe_ready", float(not self.health.reasons), help="1 when ready to serve"
+            ),
+            MetricSample(
                 "kobe_lease_fence",
                 float(self._publisher.fence),
                 help="Grows with every holder of the lease",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from services.data_fetcher.archive_updater import BarKeeper, Universe
-from services.data_fetcher.handlers import EVENTS, HANDLERS, State, counts, gauges
+from services.data_fetcher.handlers import HANDLERS, State, counts, gauges
 from services.data_fetcher.mirrored_vendor import Endless
 from services.data_fetcher.vendor_registry import VendorPlace, bars_vendor, quotes_vendor
 from services.data_fetcher.work import DataFetcherWork
@@ -49,7 +49,7 @@ def sessions(after: dt.date, through: dt.date) -> Sequence[dt.date]:
     return Xnys(after, through).sessions(after, through)
 
 
-def build(wiring: Wiring) -> Service[State]:
+def build(wiring: Wiring) -> Service[State, None]:
     settings = wiring.settings
     quotes = quotes_vendor(settings.steering.quotes.vendor, vendor_place(settings))
     return Service(
@@ -58,7 +58,6 @@ def build(wiring: Wiring) -> Service[State]:
         handlers=HANDLERS,
         settings=None,
         work=DataFetcherWork(keeper(settings), quotes, wiring.clock, sessions),
-        events=EVENTS,
         gauges=gauges,
         counts=counts,
     )

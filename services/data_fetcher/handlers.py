@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from shared.runtime.observability.samples import Sample
-from shared.runtime.runner.contract import Context, Decision, Handler, Said
+from shared.runtime.observability.samples import MetricSample
+from shared.runtime.runner.contract import Context, Decision, Outgoing, handler_table, on
 from shared.schemas import messages as m
 from shared.schemas.values import Quote, ScanRef, Value
 
@@ -69,15 +69,15 @@ class QuotesFetched(Value, frozen=True, kw_only=True):
     unquoted: tuple[str, ...]
 
 
-def on_bars_due(state: State, message: m.BarsDue, context: Context) -> Decided:
+def on_bars_due(state: State, message: m.BarsDue, context: Context[None]) -> Decided:
     return replace(state, bars_due=max(message.through, state.bars_due or message.through)), ()
 
 
-def on_scan_due(state: State, message: m.ScanDue, context: Context) -> Decided:
+def on_scan_due(state: State, message: m.ScanDue, context: Context[None]) -> Decided:
     return replace(state, scans={**state.scans, message.scan.id: message.scan}), ()
 
 
-def on_scan_completed(state: State, message: m.ScanCompleted, context: Context) -> Decided:
+def on_scan_completed(state: State, message: m.ScanCompleted, context: Context[None]) -> Decided:
     """Exits are asked for first, then signals; a symbol named twice is asked for once."""
     scan = message.scan
     wish = state.quotes.get(scan.id) or QuoteWish(
@@ -96,7 +96,7 @@ def on_scan_completed(state: State, message: m.ScanCompleted, context: Context) 
     return replace(state, quotes={**state.quotes, scan.id: wish}), ()
 
 
-def on_bars_checked(state: State, outcome: BarsChecked, context: Context) -> Decided:
+def on_bars_checked(state: State, outcome: BarsChecked, context: Context[None]) -> Decided:
     ready = outcome.ready
     held = Held(
         through=ready.through,
@@ -111,10 +111,10 @@ def on_bars_checked(state: State, outcome: BarsChecked, context: Context) -> Dec
         over = state.bars_due is not None and state.bars_due <= ready.through
         return replace(state, bars_due=None if over else state.bars_due), (ready,)
     scans = {key: scan for key, scan in state.scans.items() if key != ready.scan.id}
-    return replace(state, scans=scans), (Said(ready, ready.scan.session, ready.scan.id),)
+    return replace(state, scans=scans), (Outgoing(ready, ready.scan.session, ready.scan.id),)
 
 
-def on_quotes_fetched(state: State, outcome: QuotesFetched, context: Context) -> Decided:
+def on_quotes_fetched(state: State, outcome: QuotesFetched, context: Context[None]) -> Decided:
     wish = state.quotes.get(outcome.scan_id)
     if wish is None:
         return state, ()
@@ -122,7 +122,7 @@ def on_quotes_fetched(state: State, outcome: QuotesFetched, context: Context) ->
     return replace(state, quotes=quotes), tuple(_parts(wish.scan, outcome))
 
 
-def _parts(scan: ScanRef, outcome: QuotesFetched) -> Iterable[Said]:
+def _parts(scan: ScanRef, outcome: QuotesFetched) -> Iterable[Outgoing]:
     """Quotes in parts, then what is unquoted; at least one part, so that a scan of nothing goes on too."""
     symbols = [*outcome.quotes, *outcome.unquoted]
     chunks = [symbols[start : start + PART] for start in range(0, len(symbols), PART)] or [[]]
@@ -134,43 +134,41 @@ def _parts(scan: ScanRef, outcome: QuotesFetched) -> Iterable[Said]:
             quotes=tuple(each for each in chunk if isinstance(each, Quote)),
             unquoted=tuple(each for each in chunk if isinstance(each, str)),
         )
-        yield Said(seen, scan.session, scan.id)
+        yield Outgoing(seen, scan.session, scan.id)
 
 
 # --- what people see ------------------------------------------------------------------------------
 
 
-def gauges(state: State) -> Iterable[Sample]:
+def gauges(state: State) -> Iterable[MetricSample]:
     held = state.held
     if held is None:
         return
-    yield Sample(
+    yield MetricSample(
         "kobe_bars_age_sessions", float(held.age_sessions), help="Sessions the archive is behind"
     )
-    yield Sample(
+    yield MetricSample(
         "kobe_bars_coverage_ratio",
         float(held.coverage),
         help="Share of symbols with the bar they must have",
     )
-    yield Sample("kobe_bars_symbols", float(held.symbols), help="Symbols in the archive")
+    yield MetricSample("kobe_bars_symbols", float(held.symbols), help="Symbols in the archive")
     for reason, number in held.refused.items():
-        yield Sample(
+        yield MetricSample(
             "kobe_bars_refused", float(number), {"reason": reason}, help="Bars refused, by reason"
         )
 
 
-def counts(message: m.Message) -> Iterable[Sample]:
+def counts(message: m.Message) -> Iterable[MetricSample]:
     if isinstance(message, m.QuotesSeen):
-        yield Sample("kobe_quotes_unquoted", float(len(message.unquoted)))
-        yield Sample("kobe_quotes_seen", float(len(message.quotes)))
+        yield MetricSample("kobe_quotes_unquoted", float(len(message.unquoted)))
+        yield MetricSample("kobe_quotes_seen", float(len(message.quotes)))
 
 
-EVENTS: dict[type, str] = {}
-
-HANDLERS: dict[type, Handler] = {
-    m.BarsDue: on_bars_due,
-    m.ScanDue: on_scan_due,
-    m.ScanCompleted: on_scan_completed,
-    BarsChecked: on_bars_checked,
-    QuotesFetched: on_quotes_fetched,
-}
+HANDLERS = handler_table(
+    on(m.BarsDue, on_bars_due),
+    on(m.ScanDue, on_scan_due),
+    on(m.ScanCompleted, on_scan_completed),
+    on(BarsChecked, on_bars_checked),
+    on(QuotesFetched, on_quotes_fetched),
+)

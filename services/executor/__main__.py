@@ -9,7 +9,7 @@ from services.executor.brokers.alpaca.http import DeadlineHttp
 from services.executor.brokers.alpaca.rate_limit import RequestBudget
 from services.executor.brokers.alpaca.trade_updates import TradeUpdates
 from services.executor.handlers import HANDLERS
-from services.executor.metrics import EVENTS, counts, gauges
+from services.executor.metrics import counts, event, gauges
 from services.executor.orders.journal import Journal
 from services.executor.orders.state import ExecutorSettings, State
 from services.executor.startup.live_guards import refuse_address, refuse_unarmed
@@ -26,7 +26,7 @@ from shared.schemas.values import Mode
 LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
-def build(wiring: Wiring) -> Service[State]:
+def build(wiring: Wiring) -> Service[State, ExecutorSettings]:
     settings = wiring.settings
     environment = settings.environment
     key_id, secret = environment.broker_key_id.reveal(), environment.broker_secret_key.reveal()
@@ -61,7 +61,7 @@ def build(wiring: Wiring) -> Service[State]:
         settings=own,
         work=work,
         verify=only_the_gate(keyring, wiring.log, halt=halt),
-        events=EVENTS,
+        event=event,
         gauges=gauges,
         counts=counts,
     )

@@ -24,6 +24,7 @@ from services.executor.orders.outcomes import (
 )
 from services.executor.orders.reconciliation import on_reconciled
 from services.executor.orders.state import (
+    ExecutorContext,
     ExecutorSettings,
     OpenScan,
     ReconcileWish,
@@ -36,7 +37,7 @@ from shared.domain.errors import InvalidMessage
 from shared.domain.trading import orders
 from shared.domain.trading.ids import is_ours
 from shared.domain.trading.orders import Order
-from shared.runtime.runner.contract import Context, Decision, Handler
+from shared.runtime.runner.contract import Decision, handler_table, on
 from shared.schemas.envelope import Envelope
 from shared.schemas.messages import (
     OrderApproved,
@@ -53,7 +54,7 @@ Decided = Decision[State]
 # --- what is heard --------------------------------------------------------------------------------
 
 
-def on_session_opened(state: State, message: SessionOpened, _: Context) -> Decided:
+def on_session_opened(state: State, message: SessionOpened, _: ExecutorContext) -> Decided:
     """What ended in other sessions is forgotten, unless its scan still waits; the journal remembers it."""
     today = message.session
     scans = {
@@ -68,9 +69,9 @@ def on_session_opened(state: State, message: SessionOpened, _: Context) -> Decid
     return replace(state, session=today, orders=kept, scans=scans), ()
 
 
-def on_order_approved(state: State, message: OrderApproved, context: Context) -> Decided:
+def on_order_approved(state: State, message: OrderApproved, context: ExecutorContext) -> Decided:
     """Record it; whether it is still allowed is looked at when it is about to be sent."""
-    envelope, settings = context.cause.envelope, _settings(context)
+    envelope, settings = context.trigger.envelope, context.settings
     if envelope is None or (envelope.mode, envelope.account) != (settings.mode, settings.account):
         raise InvalidMessage(
             f"an approval for another account than {settings.mode} {settings.account}"
@@ -80,11 +81,6 @@ def on_order_approved(state: State, message: OrderApproved, context: Context) ->
     return with_order(
         state, _received(message, envelope, _refusal(state, message, envelope, settings))
     ), ()
-
-
-def _settings(context: Context) -> ExecutorSettings:
-    settings: ExecutorSettings = context.settings
-    return settings
 
 
 def _refusal(
@@ -124,7 +120,7 @@ def _received(message: OrderApproved, envelope: Envelope, refusal: str) -> Order
     )
 
 
-def on_scan_decided(state: State, message: ScanDecided, context: Context) -> Decided:
+def on_scan_decided(state: State, message: ScanDecided, context: ExecutorContext) -> Decided:
     key = f"{message.scan_id}/{message.phase}"
     if key in state.scans:
         return state, ()
@@ -134,27 +130,29 @@ def on_scan_decided(state: State, message: ScanDecided, context: Context) -> Dec
         phase=message.phase,
         approved=message.approved,
         final=message.final,
-        session=context.cause.session,
-        correlation_id=context.cause.correlation_id,
+        session=context.trigger.session,
+        correlation_id=context.trigger.correlation_id,
     )
     return settle.concluded(replace(state, scans={**state.scans, key: scan}), (), (), at=context.at)
 
 
-def on_reconcile_due(state: State, message: ReconcileDue, context: Context) -> Decided:
+def on_reconcile_due(state: State, message: ReconcileDue, context: ExecutorContext) -> Decided:
     return _reconciling(replace(state, stage=message.stage), message.session, context), ()
 
 
-def on_reconcile_requested(state: State, _: ReconcileRequested, context: Context) -> Decided:
-    return _reconciling(state, state.session or context.cause.session, context), ()
+def on_reconcile_requested(
+    state: State, _: ReconcileRequested, context: ExecutorContext
+) -> Decided:
+    return _reconciling(state, state.session or context.trigger.session, context), ()
 
 
-def _reconciling(state: State, session: dt.date, context: Context) -> State:
-    cause = context.cause
+def _reconciling(state: State, session: dt.date, context: ExecutorContext) -> State:
+    trigger = context.trigger
     wish = ReconcileWish(
         session=session,
         stage=state.stage,
-        correlation_id=cause.correlation_id,
-        causation_id=cause.id,
+        correlation_id=trigger.correlation_id,
+        causation_id=trigger.id,
     )
     return replace(state, reconciles=(*state.reconciles, wish))
 
@@ -162,7 +160,7 @@ def _reconciling(state: State, session: dt.date, context: Context) -> State:
 # --- what became of our work ----------------------------------------------------------------------
 
 
-def on_seen(state: State, outcome: Seen, context: Context) -> Decided:
+def on_seen(state: State, outcome: Seen, context: ExecutorContext) -> Decided:
     order = state.orders[outcome.view.client_order_id]
     if outcome.canceling:
         order = orders.canceling(order, at=context.at)
@@ -171,7 +169,7 @@ def on_seen(state: State, outcome: Seen, context: Context) -> Decided:
     return settle.concluded(state, words, (order.symbol,), at=context.at)
 
 
-def on_refused(state: State, outcome: Refused, context: Context) -> Decided:
+def on_refused(state: State, outcome: Refused, context: ExecutorContext) -> Decided:
     order = orders.refused(state.orders[outcome.client_order_id], outcome.ending)
     state, words = settle.refused(state, order, outcome.detail)
     if outcome.posted:
@@ -183,28 +181,28 @@ def on_refused(state: State, outcome: Refused, context: Context) -> Decided:
     return settle.concluded(state, words, (order.symbol,), at=context.at)
 
 
-def on_delayed(state: State, outcome: Delayed, context: Context) -> Decided:
+def on_delayed(state: State, outcome: Delayed, context: ExecutorContext) -> Decided:
     order = state.orders[outcome.client_order_id]
     return with_order(
         state, orders.delayed(order, until=outcome.until, counted=outcome.counted)
     ), ()
 
 
-def on_unclear(state: State, outcome: Unclear, context: Context) -> Decided:
+def on_unclear(state: State, outcome: Unclear, context: ExecutorContext) -> Decided:
     before = state.orders[outcome.client_order_id]
     order = orders.unclear(before, at=context.at)
     ambiguous = state.ambiguous + 1
     state = replace(
         with_order(state, order), ambiguous=ambiguous, sent=state.sent + (not before.sent)
     )
-    if ambiguous == _settings(context).ambiguous_in_a_row:
+    if ambiguous == context.settings.ambiguous_in_a_row:
         state = with_halt(
             state, f"{ambiguous} orders in a row of which nobody knows whether they were taken"
         )
     return state, (settle.unknown(state, order, outcome.detail),)
 
 
-def on_missed(state: State, outcome: Missed, context: Context) -> Decided:
+def on_missed(state: State, outcome: Missed, context: ExecutorContext) -> Decided:
     before = state.orders[outcome.client_order_id]
     known = before if before.sent_at else replace(before, sent_at=outcome.sent_at)
     order = orders.missed(known, at=context.at)
@@ -218,7 +216,7 @@ def on_missed(state: State, outcome: Missed, context: Context) -> Decided:
     )
 
 
-def on_unseen(state: State, outcome: Unseen, context: Context) -> Decided:
+def on_unseen(state: State, outcome: Unseen, context: ExecutorContext) -> Decided:
     order = state.orders[outcome.client_order_id]
     if outcome.canceling:
         order = orders.canceling(order, at=context.at)
@@ -226,23 +224,23 @@ def on_unseen(state: State, outcome: Unseen, context: Context) -> Decided:
     return _too_long(state, order.client_order_id, context), ()
 
 
-def on_repeated(state: State, outcome: Repeated, _: Context) -> Decided:
+def on_repeated(state: State, outcome: Repeated, _: ExecutorContext) -> Decided:
     if outcome.client_order_id:
         return without_order(state, outcome.client_order_id), ()
     return replace(state, repeats=state.repeats[1:]), ()
 
 
-def on_halted(state: State, outcome: Halted, _: Context) -> Decided:
+def on_halted(state: State, outcome: Halted, _: ExecutorContext) -> Decided:
     return replace(state, halts=tuple(why for why in state.halts if why != outcome.why)), ()
 
 
-def _too_long(state: State, client_order_id: str, context: Context) -> State:
+def _too_long(state: State, client_order_id: str, context: ExecutorContext) -> State:
     """One order unknown for a minute halts, once."""
     order = state.orders[client_order_id]
     if order.unknown_at is None or order.alarmed or not order.live:
         return state
     seconds = (context.at - order.unknown_at).total_seconds()
-    if seconds < _settings(context).unknown_seconds:
+    if seconds < context.settings.unknown_seconds:
         return state
     state = with_order(state, replace(order, alarmed=True))
     return with_halt(
@@ -250,19 +248,19 @@ def _too_long(state: State, client_order_id: str, context: Context) -> State:
     )
 
 
-HANDLERS: dict[type, Handler] = {
-    SessionOpened: on_session_opened,
-    OrderApproved: on_order_approved,
-    ScanDecided: on_scan_decided,
-    ReconcileDue: on_reconcile_due,
-    ReconcileRequested: on_reconcile_requested,
-    Seen: on_seen,
-    Refused: on_refused,
-    Delayed: on_delayed,
-    Unclear: on_unclear,
-    Missed: on_missed,
-    Unseen: on_unseen,
-    Repeated: on_repeated,
-    Halted: on_halted,
-    Reconciled: on_reconciled,
-}
+HANDLERS = handler_table(
+    on(SessionOpened, on_session_opened),
+    on(OrderApproved, on_order_approved),
+    on(ScanDecided, on_scan_decided),
+    on(ReconcileDue, on_reconcile_due),
+    on(ReconcileRequested, on_reconcile_requested),
+    on(Seen, on_seen),
+    on(Refused, on_refused),
+    on(Delayed, on_delayed),
+    on(Unclear, on_unclear),
+    on(Missed, on_missed),
+    on(Unseen, on_unseen),
+    on(Repeated, on_repeated),
+    on(Halted, on_halted),
+    on(Reconciled, on_reconciled),
+)

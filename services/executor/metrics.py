@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from services.executor.orders.state import State, unprotected
-from shared.runtime.observability.samples import Sample
+from shared.runtime.observability.log import event_name
+from shared.runtime.observability.samples import MetricSample
 from shared.schemas.messages import (
-    AccountSeen,
     Message,
     OrderEnded,
     OrderFilled,
@@ -15,84 +15,76 @@ from shared.schemas.messages import (
     OrderUnknown,
     PositionAdjusted,
     ProtectionPlaced,
-    ScanExecuted,
 )
 
-EVENTS: dict[type, str] = {
-    OrderSubmitted: "order_submit",
-    OrderFilled: "order_filled",
-    OrderEnded: "order_ended",
-    OrderUnknown: "order_unknown",
-    ProtectionPlaced: "protection_placed",
-    PositionAdjusted: "position_adjusted",
-    AccountSeen: "account_seen",
-    ScanExecuted: "scan_executed",
-}
+
+def event(message: Message) -> str:
+    return "order_submit" if isinstance(message, OrderSubmitted) else event_name(message)
 
 
-def gauges(state: State) -> Iterable[Sample]:
+def gauges(state: State) -> Iterable[MetricSample]:
     live = [order for order in state.orders.values() if order.live]
-    yield Sample(
+    yield MetricSample(
         "kobe_executor_open_orders", sum(order.rests for order in live), help="Orders in flight"
     )
     unknown = sum(order.unknown_at is not None for order in live)
-    yield Sample(
+    yield MetricSample(
         "kobe_executor_unknown_orders", unknown, help="Orders of which the broker must still tell"
     )
-    yield Sample(
+    yield MetricSample(
         "kobe_executor_waiting_orders",
         sum(order.waits for order in live),
         help="Orders not sent yet",
     )
-    yield Sample("kobe_executor_positions_open", len(state.positions), help="Symbols held")
+    yield MetricSample("kobe_executor_positions_open", len(state.positions), help="Symbols held")
     bare = len(unprotected(state))
-    yield Sample(
+    yield MetricSample(
         "kobe_executor_positions_unprotected",
         bare,
         help="Symbols held without a resting protection",
     )
     drifting = sum(bool(drift.symbol) for drift in state.drifts.values())
-    yield Sample(
+    yield MetricSample(
         "kobe_executor_drift_symbols", drifting, help="Symbols on which broker and books disagree"
     )
-    yield Sample(
+    yield MetricSample(
         "kobe_executor_orphan_orders",
         len(state.drifts) - drifting,
         help="Orders of ours not followed",
     )
-    yield Sample(
+    yield MetricSample(
         "kobe_executor_foreign_orders", state.foreign_orders, help="Open orders that are not ours"
     )
-    yield Sample(
+    yield MetricSample(
         "kobe_executor_foreign_positions",
         state.foreign_positions,
         help="Symbols held that are not ours",
     )
-    yield Sample(
+    yield MetricSample(
         "kobe_executor_realised_dollars",
         float(state.realised),
         help="Realised profit since the beginning",
     )
     if state.account:
-        yield Sample(
+        yield MetricSample(
             "kobe_executor_equity_dollars", float(state.account.equity), help="Equity at the broker"
         )
-        yield Sample(
+        yield MetricSample(
             "kobe_executor_cash_dollars", float(state.account.cash), help="Cash at the broker"
         )
 
 
-def counts(message: Message) -> Iterable[Sample]:
+def counts(message: Message) -> Iterable[MetricSample]:
     match message:
         case OrderSubmitted():
-            yield Sample("kobe_executor_orders", 1, {"event": "submitted"})
+            yield MetricSample("kobe_executor_orders", 1, {"event": "submitted"})
         case ProtectionPlaced():
-            yield Sample("kobe_executor_orders", 1, {"event": "protection"})
+            yield MetricSample("kobe_executor_orders", 1, {"event": "protection"})
         case OrderUnknown():
-            yield Sample("kobe_executor_orders", 1, {"event": "unknown"})
+            yield MetricSample("kobe_executor_orders", 1, {"event": "unknown"})
         case OrderEnded():
-            yield Sample("kobe_executor_orders", 1, {"event": message.ending.value})
+            yield MetricSample("kobe_executor_orders", 1, {"event": message.ending.value})
         case OrderFilled():
-            yield Sample("kobe_executor_fills", 1, {"purpose": message.purpose.value})
+            yield MetricSample("kobe_executor_fills", 1, {"purpose": message.purpose.value})
         case PositionAdjusted():
-            yield Sample("kobe_executor_adjustments", 1, {})
+            yield MetricSample("kobe_executor_adjustments", 1, {})

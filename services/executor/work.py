@@ -32,6 +32,8 @@ from services.executor.startup.recovery import recovered
 from shared.domain.errors import TransientError
 from shared.domain.trading.orders import ENDINGS, Order, OrderView
 from shared.runtime.clock import Clock
+from shared.runtime.kill.protocol import Latch
+from shared.runtime.observability.log import Log
 from shared.runtime.runner.contract import Outcome
 from shared.schemas.envelope import canonical
 from shared.schemas.values import Ending, Purpose, Side
@@ -39,14 +41,6 @@ from shared.schemas.values import Ending, Purpose, Side
 LEASE_MARGIN = 7.0
 PROMPT_SECONDS = 1.0
 EVERYTHING = "*"
-
-
-class Latch(Protocol):
-    def reasons(self) -> tuple[str, ...]:
-        """Why nothing may be opened; never older than 500 ms, else that is the reason."""
-        ...
-
-    def halt(self, why: str) -> None: ...
 
 
 class Wakeups(Protocol):
@@ -65,7 +59,7 @@ class ExecutorWork:
     clock: Clock
     settings: ExecutorSettings
     lease_left: Callable[[], float]
-    log: Any
+    log: Log
     wakeups: Wakeups | None = None
     posted: Callable[[float], None] = lambda _: None
     _touched: frozenset[str] = frozenset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.risk_gate.handlers import HANDLERS
-from services.risk_gate.metrics import EVENTS, counts, gauges
+from services.risk_gate.metrics import counts, event, gauges
 from services.risk_gate.state import GateSettings, State
 from shared.domain.errors import InvalidMessage, UserError
 from shared.domain.risk.sizing import Sizing, SizingMethod
@@ -56,7 +56,7 @@ def only_of(mode: Mode, account: str) -> Callable[[Envelope], None]:
     return verify
 
 
-def build(wiring: Wiring) -> Service[State]:
+def build(wiring: Wiring) -> Service[State, GateSettings]:
     settings = gate_settings(wiring.settings)
     return Service(
         name=ServiceName.RISK_GATE,
@@ -66,7 +66,7 @@ def build(wiring: Wiring) -> Service[State]:
         verify=only_of(settings.mode, settings.account),
         sign=Signer.load(wiring.settings.environment.signing_key_file).sign,
         kill_fenced=True,
-        events=EVENTS,
+        event=event,
         gauges=gauges(settings),
         counts=counts,
     )

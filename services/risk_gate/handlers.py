@@ -14,7 +14,7 @@ from services.risk_gate.state import (
     MOST_AHEAD,
     MOST_PARTS,
     REMEMBERED_SCANS,
-    GateSettings,
+    GateContext,
     Gathering,
     State,
 )
@@ -23,21 +23,23 @@ from shared.domain.errors import InvalidMessage
 from shared.domain.risk import book as books
 from shared.domain.risk.book import Book
 from shared.rules.judge import breached
-from shared.runtime.runner.contract import Context, Decision, Handler, Said
+from shared.runtime.runner.contract import Decision, Outgoing, handler_table, on
 from shared.schemas import messages as m
 from shared.schemas.values import Phase, Purpose, Side, Slot, TradingState
 
-Words = tuple[m.Message | Said, ...]
+Words = tuple[m.Message | Outgoing, ...]
 
 
 # --- the schedule ---------------------------------------------------------------------------------
 
 
-def on_session_opened(state: State, message: m.SessionOpened, context: Context) -> Decision[State]:
+def on_session_opened(
+    state: State, message: m.SessionOpened, context: GateContext
+) -> Decision[State]:
     return _roll(state, message.session), ()
 
 
-def on_scan_due(state: State, message: m.ScanDue, context: Context) -> Decision[State]:
+def on_scan_due(state: State, message: m.ScanDue, context: GateContext) -> Decision[State]:
     """Only the scheduler says which session it is and which scans there are; nobody else's word for it counts."""
     state, scan = _roll(state, message.scan.session), message.scan
     known = state.scans.get(scan.id, Gathering(scan=scan))
@@ -61,7 +63,9 @@ def _roll(state: State, session: dt.date) -> State:
 # --- what a scan is made of -----------------------------------------------------------------------
 
 
-def on_scan_completed(state: State, message: m.ScanCompleted, context: Context) -> Decision[State]:
+def on_scan_completed(
+    state: State, message: m.ScanCompleted, context: GateContext
+) -> Decision[State]:
     scan = _gathering(state, message)
     if scan is None or message.part in scan.heard:
         return state, ()
@@ -78,7 +82,7 @@ def on_scan_completed(state: State, message: m.ScanCompleted, context: Context) 
     return _advance(_with(state, heard), context)
 
 
-def on_quotes_seen(state: State, message: m.QuotesSeen, context: Context) -> Decision[State]:
+def on_quotes_seen(state: State, message: m.QuotesSeen, context: GateContext) -> Decision[State]:
     scan = _gathering(state, message)
     if scan is None or message.part in scan.quotes_heard:
         return state, ()
@@ -112,16 +116,15 @@ def _require_same(parts: int, named: int) -> None:
         raise InvalidMessage(f"{named} parts, where {parts} were named before")
 
 
-def _same_pin(context: Context) -> bool:
-    settings: GateSettings = context.settings
-    envelope = context.cause.envelope
-    return envelope is not None and envelope.config_pin == settings.config_pin
+def _same_pin(context: GateContext) -> bool:
+    envelope = context.trigger.envelope
+    return envelope is not None and envelope.config_pin == context.settings.config_pin
 
 
 # --- what became of orders ------------------------------------------------------------------------
 
 
-def on_order_filled(state: State, message: m.OrderFilled, context: Context) -> Decision[State]:
+def on_order_filled(state: State, message: m.OrderFilled, context: GateContext) -> Decision[State]:
     book = books.apply_fill(
         state.book,
         message.client_order_id,
@@ -141,7 +144,7 @@ def on_order_filled(state: State, message: m.OrderFilled, context: Context) -> D
 
 
 def on_position_adjusted(
-    state: State, message: m.PositionAdjusted, context: Context
+    state: State, message: m.PositionAdjusted, context: GateContext
 ) -> Decision[State]:
     book = books.move_position(
         state.book,
@@ -149,18 +152,20 @@ def on_position_adjusted(
         strategy=message.strategy,
         change=message.qty,
         price=message.price,
-        session=context.cause.session,
+        session=context.trigger.session,
     )
     return _heard(state, book, context)
 
 
-def on_order_ended(state: State, message: m.OrderEnded, context: Context) -> Decision[State]:
+def on_order_ended(state: State, message: m.OrderEnded, context: GateContext) -> Decision[State]:
     return _heard(
         state, books.release(state.book, message.client_order_id, message.ending), context
     )
 
 
-def on_scan_executed(state: State, message: m.ScanExecuted, context: Context) -> Decision[State]:
+def on_scan_executed(
+    state: State, message: m.ScanExecuted, context: GateContext
+) -> Decision[State]:
     """The exits are terminal: now its entries. The last phase is: the scan is over."""
     state, said = _heard(state, books.settle_scan(state.book, message.scan_id), context)
     scan = state.scans.get(message.scan_id)
@@ -173,14 +178,14 @@ def on_scan_executed(state: State, message: m.ScanExecuted, context: Context) ->
     return state, (*said, *more)
 
 
-def on_account_seen(state: State, message: m.AccountSeen, context: Context) -> Decision[State]:
+def on_account_seen(state: State, message: m.AccountSeen, context: GateContext) -> Decision[State]:
     book = books.see_account(state.book, cash=message.cash, equity=message.equity)
     state, tripped = _trip(replace(state, book=books.see_drift(book, message.drift)), context)
     state, said = _heard(state, state.book, context)
     return state, (*tripped, *said)
 
 
-def on_other_execution(state: State, message: m.Message, context: Context) -> Decision[State]:
+def on_other_execution(state: State, message: m.Message, context: GateContext) -> Decision[State]:
     """Nothing to count, but it was heard."""
     return _heard(state, state.book, context)
 
@@ -189,7 +194,7 @@ def on_other_execution(state: State, message: m.Message, context: Context) -> De
 
 
 def on_activate_requested(
-    state: State, message: m.ActivateRequested, context: Context
+    state: State, message: m.ActivateRequested, context: GateContext
 ) -> Decision[State]:
     """Nobody else moves trading back to active."""
     if state.book.trading_state is TradingState.ACTIVE:
@@ -199,7 +204,7 @@ def on_activate_requested(
 
 
 def on_drift_acknowledged(
-    state: State, message: m.DriftAcknowledged, context: Context
+    state: State, message: m.DriftAcknowledged, context: GateContext
 ) -> Decision[State]:
     return replace(state, book=books.acknowledge_drift(state.book, message.symbol)), ()
 
@@ -207,13 +212,13 @@ def on_drift_acknowledged(
 # --- the course of a scan -------------------------------------------------------------------------
 
 
-def _heard(state: State, book: Book, context: Context) -> tuple[State, Words]:
+def _heard(state: State, book: Book, context: GateContext) -> tuple[State, Words]:
     """Count an execution; scans that waited for just this one may now be decided."""
-    state = replace(state, book=book, executions_seq=max(state.executions_seq, context.cause.seq))
+    state = replace(state, book=book, executions_seq=max(state.executions_seq, context.trigger.seq))
     return _advance(state, context)
 
 
-def _advance(state: State, context: Context) -> tuple[State, Words]:
+def _advance(state: State, context: GateContext) -> tuple[State, Words]:
     """Decide every scan that is complete and whose executions have been counted."""
     said: Words = ()
     for scan in list(state.scans.values()):
@@ -227,7 +232,7 @@ def _advance(state: State, context: Context) -> tuple[State, Words]:
     return state, said
 
 
-def _decide(state: State, scan: Gathering, context: Context) -> tuple[State, Words]:
+def _decide(state: State, scan: Gathering, context: GateContext) -> tuple[State, Words]:
     """All exits; the entries too, unless an exit was approved and must be terminal first."""
     book, verdicts = decide_exits(state.book, scan, context)
     phase = Phase.EXITS
@@ -241,7 +246,7 @@ def _decide(state: State, scan: Gathering, context: Context) -> tuple[State, Wor
 
 
 def _conclude(
-    state: State, scan: Gathering, phase: Phase, verdicts: list[Verdict], context: Context
+    state: State, scan: Gathering, phase: Phase, verdicts: list[Verdict], context: GateContext
 ) -> tuple[State, Words]:
     """Say the verdicts of a phase, remember what is awaited, and look whether a breaker has tripped."""
     final = phase is Phase.ENTRIES or scan.scan.slot is Slot.CLOSE
@@ -249,7 +254,7 @@ def _conclude(
     said = [*verdicts, decided(scan, phase, verdicts, final=final)]
     state, tripped = _trip(_with(state, replace(kept, awaits=phase)), context)
     return state, tuple(
-        Said(message, scan.scan.session, scan.scan.id) for message in (*said, *tripped)
+        Outgoing(message, scan.scan.session, scan.scan.id) for message in (*said, *tripped)
     )
 
 
@@ -262,11 +267,10 @@ def _done(state: State, scan_id: str) -> State:
     return replace(state, scans=scans, decided=(*state.decided, scan_id)[-REMEMBERED_SCANS:])
 
 
-def _trip(state: State, context: Context) -> tuple[State, tuple[m.TradingStateChanged, ...]]:
+def _trip(state: State, context: GateContext) -> tuple[State, tuple[m.TradingStateChanged, ...]]:
     """A breaker moves to reducing by itself, once."""
-    settings: GateSettings = context.settings
     why = (
-        breached(state.book, settings.rules)
+        breached(state.book, context.settings.rules)
         if state.book.trading_state is TradingState.ACTIVE
         else ""
     )
@@ -276,19 +280,19 @@ def _trip(state: State, context: Context) -> tuple[State, tuple[m.TradingStateCh
     return replace(state, book=books.reduce_only(state.book, why)), (changed,)
 
 
-HANDLERS: dict[type, Handler] = {
-    m.SessionOpened: on_session_opened,
-    m.ScanDue: on_scan_due,
-    m.ScanCompleted: on_scan_completed,
-    m.QuotesSeen: on_quotes_seen,
-    m.OrderSubmitted: on_other_execution,
-    m.OrderFilled: on_order_filled,
-    m.OrderEnded: on_order_ended,
-    m.OrderUnknown: on_other_execution,
-    m.ProtectionPlaced: on_other_execution,
-    m.PositionAdjusted: on_position_adjusted,
-    m.AccountSeen: on_account_seen,
-    m.ScanExecuted: on_scan_executed,
-    m.ActivateRequested: on_activate_requested,
-    m.DriftAcknowledged: on_drift_acknowledged,
-}
+HANDLERS = handler_table(
+    on(m.SessionOpened, on_session_opened),
+    on(m.ScanDue, on_scan_due),
+    on(m.ScanCompleted, on_scan_completed),
+    on(m.QuotesSeen, on_quotes_seen),
+    on(m.OrderSubmitted, on_other_execution),
+    on(m.OrderFilled, on_order_filled),
+    on(m.OrderEnded, on_order_ended),
+    on(m.OrderUnknown, on_other_execution),
+    on(m.ProtectionPlaced, on_other_execution),
+    on(m.PositionAdjusted, on_position_adjusted),
+    on(m.AccountSeen, on_account_seen),
+    on(m.ScanExecuted, on_scan_executed),
+    on(m.ActivateRequested, on_activate_requested),
+    on(m.DriftAcknowledged, on_drift_acknowledged),
+)

@@ -11,13 +11,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from services.risk_gate.state import GateSettings, Gathering
+from services.risk_gate.state import GateContext, GateSettings, Gathering
 from shared.domain.risk.book import Attempt, Book
 from shared.domain.risk.intents import Intent, quoted_price
 from shared.domain.risk.sizing import SizingMethod, budget, cash_fraction, risk_fraction
 from shared.domain.trading import ids
 from shared.domain.trading.marketable_limit import limit_price
-from shared.runtime.runner.contract import Context
 from shared.schemas.values import Exit, Purpose, Quote, Side, Signal
 
 
@@ -28,7 +27,7 @@ def ranked(signals: Iterable[Signal], strategies: tuple[str, ...]) -> list[Signa
 
 
 def exit_intent(
-    book: Book, scan: Gathering, due: Exit, quote: Quote | None, context: Context
+    book: Book, scan: Gathering, due: Exit, quote: Quote | None, context: GateContext
 ) -> Intent:
     """All that is held and not on its way out already."""
     side = due.direction.closes_with
@@ -47,7 +46,7 @@ def exit_intent(
 
 
 def entry_intent(
-    book: Book, scan: Gathering, signal: Signal, quote: Quote | None, context: Context
+    book: Book, scan: Gathering, signal: Signal, quote: Quote | None, context: GateContext
 ) -> Intent:
     side = signal.direction.opens_with
     limit = _limit(quote, side)
@@ -79,15 +78,14 @@ def _intent(
     book: Book,
     scan: Gathering,
     wish: Exit | Signal,
-    context: Context,
+    context: GateContext,
     *,
     purpose: Purpose,
     **facts: Any,
 ) -> Intent:
-    settings: GateSettings = context.settings
     signal_id = ids.signal_id(
-        mode=settings.mode,
-        account=settings.account,
+        mode=context.settings.mode,
+        account=context.settings.account,
         session=scan.scan.session,
         strategy=wish.strategy,
         symbol=wish.symbol,
@@ -102,7 +100,7 @@ def _intent(
         purpose=purpose,
         session=scan.scan.session,
         last_completed=scan.scan.last_completed,
-        now=scan.scan.slot_at if settings.replay else context.at,
+        now=scan.scan.slot_at if context.settings.replay else context.at,
         closes_at=scan.scan.closes_at,
         halted=context.halted,
         same_pin=scan.same_pin,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from shared.domain.risk.book import Book
 from shared.domain.risk.sizing import Sizing
 from shared.rules.judge import Rule
+from shared.runtime.runner.contract import Context
 from shared.schemas.values import Exit, Mode, Phase, Quote, ScanRef, Signal, Value
 
 REMEMBERED_SCANS = 32
@@ -65,3 +66,6 @@ class GateSettings:
     entry_ttl_seconds: int = 15
     exit_ttl_seconds: int = 300
     replay: bool = False
+
+
+GateContext = Context[GateSettings]

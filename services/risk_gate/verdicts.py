@@ -12,12 +12,11 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from services.risk_gate.intents import entry_intent, exit_intent, ranked
-from services.risk_gate.state import GateSettings, Gathering
+from services.risk_gate.state import GateContext, Gathering
 from shared.domain.risk.book import Attempt, Book, Reservation, attempted, reserve
 from shared.domain.risk.intents import Denial, Intent
 from shared.domain.trading import ids
 from shared.rules.judge import judge
-from shared.runtime.runner.contract import Context
 from shared.schemas.messages import OrderApproved, OrderDenied, ScanDecided
 from shared.schemas.values import Phase, Protection, Reason
 
@@ -26,7 +25,7 @@ MAY_PASS = frozenset({Reason.NO_QUOTE, Reason.STALE_QUOTE, Reason.SPREAD, Reason
 """Refused for nothing worse than a missing quote or a kill, an entry may be tried at a later slot."""
 
 
-def decide_exits(book: Book, scan: Gathering, context: Context) -> tuple[Book, list[Verdict]]:
+def decide_exits(book: Book, scan: Gathering, context: GateContext) -> tuple[Book, list[Verdict]]:
     quotes = {quote.symbol: quote for quote in scan.quotes}
     verdicts: list[Verdict] = []
     for due in scan.exits:
@@ -36,12 +35,11 @@ def decide_exits(book: Book, scan: Gathering, context: Context) -> tuple[Book, l
     return book, verdicts
 
 
-def decide_entries(book: Book, scan: Gathering, context: Context) -> tuple[Book, list[Verdict]]:
+def decide_entries(book: Book, scan: Gathering, context: GateContext) -> tuple[Book, list[Verdict]]:
     """None at all if the scan was aborted."""
-    settings: GateSettings = context.settings
     quotes = {quote.symbol: quote for quote in scan.quotes}
     verdicts: list[Verdict] = []
-    for signal in () if scan.aborted else ranked(scan.signals, settings.rank):
+    for signal in () if scan.aborted else ranked(scan.signals, context.settings.rank):
         intent = entry_intent(book, scan, signal, quotes.get(signal.symbol), context)
         plan = Protection(
             stop=signal.stop, target=signal.target, time_stop_bars=signal.time_stop_bars
@@ -66,13 +64,12 @@ def decided(
 
 
 def _verdict(
-    book: Book, scan: Gathering, intent: Intent, plan: Protection | None, context: Context
+    book: Book, scan: Gathering, intent: Intent, plan: Protection | None, context: GateContext
 ) -> tuple[Book, Verdict]:
     """Judge one intent; approved, it is reserved in the book that is returned."""
-    settings: GateSettings = context.settings
     tried, slot_at = book.attempts.get(intent.signal_id), scan.scan.slot_at
     attempt = _next(tried, slot_at)
-    denials = judge(intent, book, settings.rules)
+    denials = judge(intent, book, context.settings.rules)
     if denials:
         refused = (
             replace(tried, asked=attempt.asked)
@@ -144,9 +141,9 @@ def _denied(
 
 
 def _approved(
-    scan: Gathering, intent: Intent, attempt: Attempt, plan: Protection | None, context: Context
+    scan: Gathering, intent: Intent, attempt: Attempt, plan: Protection | None, context: GateContext
 ) -> OrderApproved:
-    settings: GateSettings = context.settings
+    settings = context.settings
     ttl = settings.entry_ttl_seconds if intent.opens else settings.exit_ttl_seconds
     assert intent.limit_price is not None, "the rule `quoted` refuses what has no price"
     return OrderApproved(

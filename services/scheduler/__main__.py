@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from services.scheduler.handlers import EVENTS, HANDLERS, State, counts, gauges
+from services.scheduler.handlers import HANDLERS, State, counts, gauges
 from services.scheduler.replay_clock import Replay, ReplayWork, SimBroker
 from services.scheduler.system_clock import SystemWork
 from shared.domain.errors import UserError
@@ -69,14 +69,13 @@ def work(wiring: Wiring) -> Work[State]:
     )
 
 
-def build(wiring: Wiring) -> Service[State]:
+def build(wiring: Wiring) -> Service[State, None]:
     return Service(
         name=ServiceName.SCHEDULER,
         initial=State(),
         handlers=HANDLERS,
         settings=None,
         work=work(wiring),
-        events=EVENTS,
         gauges=gauges,
         counts=counts,
     )

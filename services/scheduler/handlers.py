@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from shared.domain.market.timetable import Occasion
 from shared.domain.trading.ids import scan_id
-from shared.runtime.observability.samples import Sample
-from shared.runtime.runner.contract import Context, Decision, Handler, Said
+from shared.runtime.observability.samples import MetricSample
+from shared.runtime.runner.contract import Context, Decision, Outgoing, handler_table, on
 from shared.schemas import messages as m
 from shared.schemas.values import Message, ScanRef, Slot, Stage, Value
 
@@ -102,7 +102,7 @@ class AllReplayed(Value, frozen=True, kw_only=True):
     """There is no further session to replay."""
 
 
-def on_session_begun(state: State, outcome: SessionBegun, context: Context) -> Decided:
+def on_session_begun(state: State, outcome: SessionBegun, context: Context[None]) -> Decided:
     return replace(
         state, times=outcome.times, fired={}, step=Step.ADVANCE_OPEN, scan="", finished=False
     ), ()
@@ -111,7 +111,7 @@ def on_session_begun(state: State, outcome: SessionBegun, context: Context) -> D
 # --- by the exchange's clock ----------------------------------------------------------------------
 
 
-def on_occasion_came(state: State, outcome: OccasionCame, context: Context) -> Decided:
+def on_occasion_came(state: State, outcome: OccasionCame, context: Context[None]) -> Decided:
     times = state.times
     if times is None or times.session != outcome.session or outcome.occasion.value in state.fired:
         return state, ()
@@ -134,7 +134,7 @@ def on_occasion_came(state: State, outcome: OccasionCame, context: Context) -> D
     return state, said[outcome.occasion]
 
 
-def on_slot_came(state: State, outcome: SlotCame, context: Context) -> Decided:
+def on_slot_came(state: State, outcome: SlotCame, context: Context[None]) -> Decided:
     key = slot_key(outcome.slot, outcome.slot_at)
     if state.times is None or key in state.fired:
         return state, ()
@@ -142,7 +142,7 @@ def on_slot_came(state: State, outcome: SlotCame, context: Context) -> Decided:
     return replace(state, fired={**state.fired, key: outcome.slot_at}, scan=scan.id), (_due(scan),)
 
 
-def on_reconcile_came(state: State, outcome: ReconcileCame, context: Context) -> Decided:
+def on_reconcile_came(state: State, outcome: ReconcileCame, context: Context[None]) -> Decided:
     if state.times is None:
         return state, ()
     due = m.ReconcileDue(session=state.times.session, stage=outcome.stage)
@@ -152,7 +152,7 @@ def on_reconcile_came(state: State, outcome: ReconcileCame, context: Context) ->
 # --- replayed -------------------------------------------------------------------------------------
 
 
-def on_advanced(state: State, outcome: Advanced, context: Context) -> Decided:
+def on_advanced(state: State, outcome: Advanced, context: Context[None]) -> Decided:
     """The broker has moved; the executor is asked to look, and its answer is waited for."""
     times = state.times
     expected = _ADVANCES.get(state.step)
@@ -170,7 +170,7 @@ def on_advanced(state: State, outcome: Advanced, context: Context) -> Decided:
     return replace(state, step=expected.then), (*before.get(outcome.stage, ()), looks)
 
 
-def on_account_seen(state: State, message: m.AccountSeen, context: Context) -> Decided:
+def on_account_seen(state: State, message: m.AccountSeen, context: Context[None]) -> Decided:
     """The executor has looked: the slot may run, or the session is over."""
     times = state.times
     if times is None or (message.session, message.stage) != (
@@ -185,26 +185,26 @@ def on_account_seen(state: State, message: m.AccountSeen, context: Context) -> D
     slot, slot_at = (
         (Slot.OPEN, times.open_slot_at) if opening else (Slot.CLOSE, times.close_slot_at)
     )
-    scan = _scan(times, slot, slot_at, executions_seq=context.cause.seq)
+    scan = _scan(times, slot, slot_at, executions_seq=context.trigger.seq)
     fired = {**state.fired, slot_key(slot, slot_at): slot_at}
     step = Step.SCAN_OPEN if opening else Step.SCAN_CLOSE
     return replace(state, step=step, scan=scan.id, fired=fired), (_due(scan),)
 
 
-def on_scan_executed(state: State, message: m.ScanExecuted, context: Context) -> Decided:
+def on_scan_executed(state: State, message: m.ScanExecuted, context: Context[None]) -> Decided:
     after = {Step.SCAN_OPEN: Step.ADVANCE_CLOSE, Step.SCAN_CLOSE: Step.ADVANCE_MARK}.get(state.step)
     if after is None or not message.final or message.scan_id != state.scan:
         return state, ()
     return replace(state, step=after), ()
 
 
-def on_bars_ended(state: State, outcome: BarsEnded, context: Context) -> Decided:
+def on_bars_ended(state: State, outcome: BarsEnded, context: Context[None]) -> Decided:
     if state.bars_asked == outcome.through:
         return state, ()
     return replace(state, bars_asked=outcome.through), (m.BarsDue(through=outcome.through),)
 
 
-def on_all_replayed(state: State, outcome: AllReplayed, context: Context) -> Decided:
+def on_all_replayed(state: State, outcome: AllReplayed, context: Context[None]) -> Decided:
     return replace(state, finished=True), ()
 
 
@@ -253,8 +253,8 @@ def _scan(
     )
 
 
-def _due(scan: ScanRef) -> Said:
-    return Said(m.ScanDue(scan=scan), scan.session, scan.id)
+def _due(scan: ScanRef) -> Outgoing:
+    return Outgoing(m.ScanDue(scan=scan), scan.session, scan.id)
 
 
 def slot_key(slot: Slot, slot_at: dt.datetime) -> str:
@@ -264,39 +264,37 @@ def slot_key(slot: Slot, slot_at: dt.datetime) -> str:
 # --- what people see ------------------------------------------------------------------------------
 
 
-def gauges(state: State) -> Iterable[Sample]:
-    yield Sample(
+def gauges(state: State) -> Iterable[MetricSample]:
+    yield MetricSample(
         "kobe_scheduler_sessions_done", float(state.sessions_done), help="Sessions run to their end"
     )
-    yield Sample(
+    yield MetricSample(
         "kobe_scheduler_finished",
         float(state.finished),
         help="1 when there is no session left to replay",
     )
     if state.times:
         opened = state.times.opens_at.timestamp()
-        yield Sample(
+        yield MetricSample(
             "kobe_session_timestamp_seconds", opened, help="When the session being run opens"
         )
 
 
-def counts(message: m.Message) -> Iterable[Sample]:
+def counts(message: m.Message) -> Iterable[MetricSample]:
     if isinstance(message, m.ScanDue):
-        yield Sample(
+        yield MetricSample(
             "kobe_scheduler_slot_runs", 1, {"slot": message.scan.slot.value, "result": "said"}
         )
 
 
-EVENTS: dict[type, str] = {}
-
-HANDLERS: dict[type, Handler] = {
-    m.AccountSeen: on_account_seen,
-    m.ScanExecuted: on_scan_executed,
-    SessionBegun: on_session_begun,
-    OccasionCame: on_occasion_came,
-    SlotCame: on_slot_came,
-    ReconcileCame: on_reconcile_came,
-    Advanced: on_advanced,
-    BarsEnded: on_bars_ended,
-    AllReplayed: on_all_replayed,
-}
+HANDLERS = handler_table(
+    on(m.AccountSeen, on_account_seen),
+    on(m.ScanExecuted, on_scan_executed),
+    on(SessionBegun, on_session_begun),
+    on(OccasionCame, on_occasion_came),
+    on(SlotCame, on_slot_came),
+    on(ReconcileCame, on_reconcile_came),
+    on(Advanced, on_advanced),
+    on(BarsEnded, on_bars_ended),
+    on(AllReplayed, on_all_replayed),
+)

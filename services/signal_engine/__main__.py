@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.signal_engine.handlers import EVENTS, HANDLERS, State, counts, gauges
+from services.signal_engine.handlers import HANDLERS, State, counts, gauges
 from services.signal_engine.scan import Enabled
 from services.signal_engine.work import SignalEngineWork
 from shared.domain.errors import UserError
@@ -29,7 +29,7 @@ def enabled(settings: Settings) -> tuple[Enabled, ...]:
         raise UserError(str(error), exit_code=CONFIG_PIN_ERROR) from error
 
 
-def build(wiring: Wiring) -> Service[State]:
+def build(wiring: Wiring) -> Service[State, None]:
     settings = wiring.settings
     return Service(
         name=ServiceName.SIGNAL_ENGINE,
@@ -39,7 +39,6 @@ def build(wiring: Wiring) -> Service[State]:
         work=SignalEngineWork(
             settings.environment.archive_dir, enabled(settings), wiring.clock, wiring.log
         ),
-        events=EVENTS,
         gauges=gauges,
         counts=counts,
     )

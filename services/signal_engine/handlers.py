@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from shared.domain.trading.exits import WatchedPosition
-from shared.runtime.observability.samples import Sample
-from shared.runtime.runner.contract import Context, Decision, Handler, Said
+from shared.runtime.observability.samples import MetricSample
+from shared.runtime.runner.contract import Context, Decision, Outgoing, handler_table, on
 from shared.schemas import messages as m
 from shared.schemas.values import Exit, Purpose, ScanRef, Side, Signal, Value
 
@@ -60,7 +60,7 @@ def ready(state: State) -> ScanWish | None:
 # --- positions ------------------------------------------------------------------------------------
 
 
-def on_order_filled(state: State, message: m.OrderFilled, context: Context) -> Decided:
+def on_order_filled(state: State, message: m.OrderFilled, context: Context[None]) -> Decided:
     change = message.qty if message.side is Side.BUY else -message.qty
     opened = WatchedPosition(
         symbol=message.symbol,
@@ -72,19 +72,21 @@ def on_order_filled(state: State, message: m.OrderFilled, context: Context) -> D
     return _heard(_moved(state, opened, change), context), ()
 
 
-def on_position_adjusted(state: State, message: m.PositionAdjusted, context: Context) -> Decided:
+def on_position_adjusted(
+    state: State, message: m.PositionAdjusted, context: Context[None]
+) -> Decided:
     """What was found at the broker has no time stop of ours; a change of what we know keeps its own."""
     found = WatchedPosition(
         symbol=message.symbol,
         strategy=message.strategy,
         qty=0,
-        entry_session=context.cause.session,
+        entry_session=context.trigger.session,
         time_stop_bars=0,
     )
     return _heard(_moved(state, found, message.qty), context), ()
 
 
-def on_other_execution(state: State, message: m.Message, context: Context) -> Decided:
+def on_other_execution(state: State, message: m.Message, context: Context[None]) -> Decided:
     return _heard(state, context), ()
 
 
@@ -98,19 +100,19 @@ def _moved(state: State, unheld: WatchedPosition, change: int) -> State:
     )
 
 
-def _heard(state: State, context: Context) -> State:
-    return replace(state, executions_seq=max(state.executions_seq, context.cause.seq))
+def _heard(state: State, context: Context[None]) -> State:
+    return replace(state, executions_seq=max(state.executions_seq, context.trigger.seq))
 
 
 # --- scans ----------------------------------------------------------------------------------------
 
 
-def on_scan_due(state: State, message: m.ScanDue, context: Context) -> Decided:
+def on_scan_due(state: State, message: m.ScanDue, context: Context[None]) -> Decided:
     wish = state.scans.get(message.scan.id) or ScanWish(scan=message.scan)
     return replace(state, scans={**state.scans, message.scan.id: replace(wish, due=True)}), ()
 
 
-def on_bars_ready(state: State, message: m.BarsReady, context: Context) -> Decided:
+def on_bars_ready(state: State, message: m.BarsReady, context: Context[None]) -> Decided:
     """It may be heard before the scan it answers for: streams are read one after the other."""
     if message.scan is None:
         return state, ()
@@ -118,14 +120,14 @@ def on_bars_ready(state: State, message: m.BarsReady, context: Context) -> Decid
     return replace(state, scans={**state.scans, message.scan.id: replace(wish, bars=message)}), ()
 
 
-def on_scan_found(state: State, outcome: ScanFound, context: Context) -> Decided:
+def on_scan_found(state: State, outcome: ScanFound, context: Context[None]) -> Decided:
     if outcome.scan.id not in state.scans:
         return state, ()
     scans = {key: wish for key, wish in state.scans.items() if key != outcome.scan.id}
     return replace(state, scans=scans), tuple(_parts(outcome))
 
 
-def _parts(found: ScanFound) -> Iterable[Said]:
+def _parts(found: ScanFound) -> Iterable[Outgoing]:
     """Exits first, then signals; at least one part, so that a scan which found nothing goes on too."""
     everything: list[Exit | Signal] = [*found.exits, *found.signals]
     chunks = [everything[start : start + PART] for start in range(0, len(everything), PART)] or [[]]
@@ -139,43 +141,43 @@ def _parts(found: ScanFound) -> Iterable[Said]:
             bars_digest=found.bars_digest,
             aborted=found.aborted,
         )
-        yield Said(part, found.scan.session, found.scan.id)
+        yield Outgoing(part, found.scan.session, found.scan.id)
 
 
 # --- what people see ------------------------------------------------------------------------------
 
 
-def gauges(state: State) -> Iterable[Sample]:
-    yield Sample(
+def gauges(state: State) -> Iterable[MetricSample]:
+    yield MetricSample(
         "kobe_positions_watched", float(len(state.positions)), help="Positions watched for exits"
     )
-    yield Sample("kobe_scans_pending", float(len(state.scans)), help="Scans due and not completed")
+    yield MetricSample(
+        "kobe_scans_pending", float(len(state.scans)), help="Scans due and not completed"
+    )
 
 
-def counts(message: m.Message) -> Iterable[Sample]:
+def counts(message: m.Message) -> Iterable[MetricSample]:
     """Signals by strategy, exits by purpose, aborted scans."""
     if not isinstance(message, m.ScanCompleted):
         return
     for signal in message.signals:
-        yield Sample("kobe_signals", 1, {"strategy": signal.strategy})
+        yield MetricSample("kobe_signals", 1, {"strategy": signal.strategy})
     for each in message.exits:
-        yield Sample("kobe_exits", 1, {"purpose": each.purpose.value})
+        yield MetricSample("kobe_exits", 1, {"purpose": each.purpose.value})
     if message.aborted and message.part == 1:
-        yield Sample("kobe_scans_aborted", 1)
+        yield MetricSample("kobe_scans_aborted", 1)
 
 
-EVENTS: dict[type, str] = {}
-
-HANDLERS: dict[type, Handler] = {
-    m.OrderFilled: on_order_filled,
-    m.PositionAdjusted: on_position_adjusted,
-    m.OrderSubmitted: on_other_execution,
-    m.OrderEnded: on_other_execution,
-    m.OrderUnknown: on_other_execution,
-    m.ProtectionPlaced: on_other_execution,
-    m.AccountSeen: on_other_execution,
-    m.ScanExecuted: on_other_execution,
-    m.ScanDue: on_scan_due,
-    m.BarsReady: on_bars_ready,
-    ScanFound: on_scan_found,
-}
+HANDLERS = handler_table(
+    on(m.OrderFilled, on_order_filled),
+    on(m.PositionAdjusted, on_position_adjusted),
+    on(m.OrderSubmitted, on_other_execution),
+    on(m.OrderEnded, on_other_execution),
+    on(m.OrderUnknown, on_other_execution),
+    on(m.ProtectionPlaced, on_other_execution),
+    on(m.AccountSeen, on_other_execution),
+    on(m.ScanExecuted, on_other_execution),
+    on(m.ScanDue, on_scan_due),
+    on(m.BarsReady, on_bars_ready),
+    on(ScanFound, on_scan_found),
+)

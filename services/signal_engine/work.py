@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from shared.domain.market.signal_table import SignalTable
 from shared.domain.trading.exits import exits_due
 from shared.runtime.archive.archive import BarArchive
 from shared.runtime.clock import Clock
+from shared.runtime.observability.log import Log
 from shared.runtime.runner.contract import Outcome
 from shared.schemas.messages import BarsReady
 from shared.schemas.values import Signal, Slot
@@ -31,7 +31,7 @@ class SignalEngineWork:
     """`log` is called with an event's name and its fields."""
 
     def __init__(
-        self, archive: Path, strategies: Sequence[Enabled], clock: Clock, log: Any
+        self, archive: Path, strategies: Sequence[Enabled], clock: Clock, log: Log
     ) -> None:
         self._folder, self._strategies, self._clock, self._log = archive, strategies, clock, log
         self._view: tuple[BarArchive, Panel] | None = None

@@ -24,7 +24,8 @@ from shared.runtime.archive.archive import BarArchive
 from shared.runtime.clock import SystemClock
 from shared.runtime.config.settings import Settings, load_settings
 from shared.runtime.observability.health_server import Health, Server, probes
-from shared.runtime.observability.telemetry import Metrics, configure_logging, logger
+from shared.runtime.observability.log import configure_logging, logger
+from shared.runtime.observability.metrics import MetricRegistry
 from shared.runtime.runner.wiring import guarded, stop_on_signal
 from shared.schemas.values import Mode
 
@@ -63,7 +64,7 @@ def _run() -> None:
             f"The simulated broker runs in mode sim only, not {settings.mode}.", exit_code=2
         )
     configure_logging(settings, NAME)
-    environment, metrics, stop = settings.environment, Metrics(NAME), stop_on_signal()
+    environment, metrics, stop = settings.environment, MetricRegistry(NAME), stop_on_signal()
     health = Health(SystemClock())
     front = Front(health, metrics.registry)
     server = Server(front, environment.http_host, environment.http_port).start()

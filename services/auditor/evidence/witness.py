@@ -32,7 +32,7 @@ from services.auditor.chain.record import BrokenLink, NotCanonical, open_line
 from services.auditor.chain.recovery import POSITION, ChainPosition
 from shared.domain.errors import InvariantBroken, TransientError
 from shared.runtime.config.settings import load_settings
-from shared.runtime.observability.telemetry import configure_logging, logger
+from shared.runtime.observability.log import configure_logging, logger
 from shared.runtime.runner.wiring import guarded, stop_on_signal
 from shared.runtime.signing import Signer, key_id_of
 from shared.schemas.streams import ServiceName

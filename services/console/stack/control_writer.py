@@ -9,7 +9,7 @@ from shared.domain.errors import TransientError, UserError
 from shared.runtime.bus.protocol import Step
 from shared.runtime.bus.redis_bus import RedisBus
 from shared.runtime.clock import SystemClock
-from shared.runtime.runner.contract import Cause
+from shared.runtime.runner.contract import Trigger
 from shared.runtime.runner.sealer import Identity, Sealer
 from shared.schemas.envelope import Envelope, to_fields
 from shared.schemas.messages import Message, SessionOpened
@@ -31,8 +31,8 @@ def say(operations: Operations, message: Message) -> None:
         last = _last_session(operations)
         sealer = Sealer(ServiceName.CONSOLE, _identity(last), clock)
         seq = int(record.fields.get("seq", 0)) + 1
-        cause = Cause("", clock.now(), last.session, "")
-        stream, envelope = sealer(message, cause, seq=seq, fence=record.fence)
+        trigger = Trigger("", clock.now(), last.session, "")
+        stream, envelope = sealer(message, trigger, seq=seq, fence=record.fence)
         bus.commit(
             Step(record.version, changed={"seq": str(seq)}, outputs=[(stream, to_fields(envelope))])
         )

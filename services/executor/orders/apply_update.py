@@ -22,7 +22,7 @@ from services.executor.orders.state import (
 from shared.domain.trading import ledger
 from shared.domain.trading.ledger import Position
 from shared.domain.trading.orders import Fill, Order, OrderView, apply, difference, unclear
-from shared.runtime.runner.contract import Said
+from shared.runtime.runner.contract import Outgoing
 from shared.schemas.messages import (
     Message,
     OrderEnded,
@@ -34,13 +34,13 @@ from shared.schemas.messages import (
 )
 from shared.schemas.values import Ending, OrderStatus, Purpose, Side
 
-Words = tuple[Said, ...]
+Words = tuple[Outgoing, ...]
 
 
-def of(state: State, order: Order, message: Message) -> Said:
-    """Said in the order's own correlation; a protection works on in later sessions than its entry's."""
+def of(state: State, order: Order, message: Message) -> Outgoing:
+    """Outgoing in the order's own correlation; a protection works on in later sessions than its entry's."""
     later = order.purpose is Purpose.PROTECT and state.session
-    return Said(
+    return Outgoing(
         message, state.session if later and state.session else order.session, order.correlation_id
     )
 
@@ -51,7 +51,7 @@ def taken(state: State, order: Order, view: OrderView, *, at: dt.datetime) -> tu
     if other:
         return _contradicted(state, order, other, at)
     applied = apply(order, view, at=at)
-    words: list[Said] = []
+    words: list[Outgoing] = []
     first = not order.broker_order_id
     state = with_order(state, applied.order)
     if first:
@@ -77,7 +77,7 @@ def _contradicted(state: State, order: Order, other: str, at: dt.datetime) -> tu
     return state, (unknown(state, doubted, other),)
 
 
-def unknown(state: State, order: Order, detail: str) -> Said:
+def unknown(state: State, order: Order, detail: str) -> Outgoing:
     message = OrderUnknown(
         client_order_id=order.client_order_id, symbol=order.symbol, detail=detail
     )
@@ -139,7 +139,7 @@ def ended(order: Order, detail: str) -> OrderEnded:
 
 def _filled(
     state: State, order: Order, fill: Fill, view: OrderView, at: dt.datetime
-) -> tuple[State, Said]:
+) -> tuple[State, Outgoing]:
     session = state.session or order.session
     session = order.session if order.purpose is Purpose.ENTRY else session
     before = state.positions.get(order.symbol)
@@ -215,7 +215,7 @@ def refused(state: State, order: Order, detail: str) -> tuple[State, Words]:
 
 
 def concluded(
-    state: State, words: Iterable[Said], symbols: Iterable[str], *, at: dt.datetime
+    state: State, words: Iterable[Outgoing], symbols: Iterable[str], *, at: dt.datetime
 ) -> tuple[State, Words]:
     """Protections wished for, finished scans told."""
     for symbol in symbols:
@@ -237,7 +237,7 @@ def _executed(state: State) -> tuple[State, Words]:
         for key, scan in state.scans.items()
     }
     words = tuple(
-        Said(
+        Outgoing(
             ScanExecuted(scan_id=scan.scan_id, slot=scan.slot, phase=scan.phase, final=scan.final),
             scan.session,
             scan.correlation_id,

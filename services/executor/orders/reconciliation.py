@@ -16,7 +16,7 @@ from services.executor.orders import apply_update as settle
 from services.executor.orders.outcomes import Reconciled
 from services.executor.orders.state import (
     Drift,
-    ExecutorSettings,
+    ExecutorContext,
     ReconcileWish,
     State,
     live_orders,
@@ -27,7 +27,7 @@ from services.executor.orders.state import (
 from shared.domain.trading import ledger, orders
 from shared.domain.trading.ledger import Position
 from shared.domain.trading.orders import ENDINGS, OrderView
-from shared.runtime.runner.contract import Context, Decision, Said
+from shared.runtime.runner.contract import Decision, Outgoing
 from shared.schemas.messages import AccountSeen, Message, PositionAdjusted
 from shared.schemas.values import Ending, Holding, Purpose, Stage
 
@@ -108,8 +108,8 @@ def _orphaned(view: OrderView, state: State, journaled: Callable[[str], bool]) -
 # --- comparing ------------------------------------------------------------------------------------
 
 
-def on_reconciled(state: State, seen: Reconciled, context: Context) -> Decision[State]:
-    words: list[Said] = []
+def on_reconciled(state: State, seen: Reconciled, context: ExecutorContext) -> Decision[State]:
+    words: list[Outgoing] = []
     moved: set[str] = set()
     for view in seen.views:
         order = state.orders.get(view.client_order_id)
@@ -129,11 +129,11 @@ def on_reconciled(state: State, seen: Reconciled, context: Context) -> Decision[
     return settle.concluded(state, words, sorted(symbols), at=context.at)
 
 
-def _says(seen: Reconciled, message: Message) -> Said:
-    return Said(message, seen.session, seen.asked.correlation_id if seen.asked else "")
+def _says(seen: Reconciled, message: Message) -> Outgoing:
+    return Outgoing(message, seen.session, seen.asked.correlation_id if seen.asked else "")
 
 
-def _account(state: State, seen: Reconciled, context: Context) -> State:
+def _account(state: State, seen: Reconciled, context: ExecutorContext) -> State:
     was_blocked = state.account is not None and state.account.blocked
     if seen.account.blocked and not was_blocked:
         state = with_halt(state, "the broker has blocked the account")
@@ -168,11 +168,11 @@ def _account_seen(state: State, seen: Reconciled, drifting: tuple[str, ...]) -> 
 
 
 def _compared(
-    state: State, seen: Reconciled, context: Context, moved: Collection[str]
-) -> tuple[State, list[Said], tuple[str, ...]]:
+    state: State, seen: Reconciled, context: ExecutorContext, moved: Collection[str]
+) -> tuple[State, list[Outgoing], tuple[str, ...]]:
     """The state with books that agree where they must, what was adjusted, and the symbols that differed."""
     theirs = {view.symbol: view for view in seen.positions}
-    words: list[Said] = []
+    words: list[Outgoing] = []
     drifts: dict[str, Drift] = {}
     differing = [
         symbol
@@ -195,7 +195,9 @@ def _compared(
     return state, words, tuple(differing)
 
 
-def _strays(state: State, seen: Reconciled, context: Context) -> tuple[State, dict[str, Drift]]:
+def _strays(
+    state: State, seen: Reconciled, context: ExecutorContext
+) -> tuple[State, dict[str, Drift]]:
     """Orders under our name that we do not follow: seen twice they halt, once."""
     drifts = {}
     for orphan in seen.orphans:
@@ -215,21 +217,20 @@ def _told(view: PositionView | None) -> str:
     return f"the broker {view.qty if view else 0}"
 
 
-def _drift(state: State, key: str, what: str, context: Context, symbol: str = "") -> Drift:
+def _drift(state: State, key: str, what: str, context: ExecutorContext, symbol: str = "") -> Drift:
     known = state.drifts.get(key)
     return (
         replace(known, what=what) if known else Drift(what=what, first_at=context.at, symbol=symbol)
     )
 
 
-def _seen_twice(drift: Drift, context: Context) -> bool:
-    settings: ExecutorSettings = context.settings
-    return (context.at - drift.first_at).total_seconds() >= settings.drift_seconds
+def _seen_twice(drift: Drift, context: ExecutorContext) -> bool:
+    return (context.at - drift.first_at).total_seconds() >= context.settings.drift_seconds
 
 
 def _adjusted(
     state: State, seen: Reconciled, symbol: str, view: PositionView | None
-) -> tuple[State, Said]:
+) -> tuple[State, Outgoing]:
     """Our books moved to the broker's. What vanished is valued at its last mark."""
     position = state.positions[symbol]
     theirs = int(view.qty) if view else 0

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from services.executor.brokers.protocol import AccountView
 from shared.domain.trading.ledger import Position
 from shared.domain.trading.orders import Order
+from shared.runtime.runner.contract import Context
 from shared.schemas.values import Mode, Phase, Purpose, Slot, Stage, Value
 
 EXITS = frozenset({Purpose.TIME_EXIT, Purpose.SIGNAL_EXIT, Purpose.FLATTEN})
@@ -27,6 +28,9 @@ class ExecutorSettings(Value, frozen=True, kw_only=True):
     unknown_seconds: int = 60
     drift_seconds: int = 30
     flatten_on_kill: bool = False
+
+
+ExecutorContext = Context[ExecutorSettings]
 
 
 class OpenScan(Value, frozen=True, kw_only=True):

@@ -6,20 +6,15 @@ says it is clean.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from services.executor.brokers.protocol import Broker
 from services.executor.orders.journal import SENT, Journal, RowState
 from services.executor.orders.state import ExecutorSettings, State
 from services.executor.startup.live_guards import refuse_account
 from shared.domain.trading.orders import Order
 from shared.runtime.clock import Clock
+from shared.runtime.kill.protocol import Latch
 
 SKEW_SECONDS = 2.0
-
-
-class Halts(Protocol):
-    def halt(self, why: str) -> None: ...
 
 
 def recovered(
@@ -27,7 +22,7 @@ def recovered(
     *,
     broker: Broker,
     journal: Journal,
-    latch: Halts,
+    latch: Latch,
     clock: Clock,
     settings: ExecutorSettings,
 ) -> None:
@@ -54,7 +49,7 @@ def _under_way(order: Order, journal: Journal) -> bool:
     return row is not None and row.state in SENT
 
 
-def _compare_clocks(broker: Broker, latch: Halts, clock: Clock) -> None:
+def _compare_clocks(broker: Broker, latch: Latch, clock: Clock) -> None:
     skew = abs((broker.clock().at - clock.now()).total_seconds())
     if skew > SKEW_SECONDS:
         latch.halt(f"this clock and the broker's differ by {skew:.1f} s")

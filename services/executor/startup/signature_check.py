@@ -7,16 +7,16 @@ halts.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from shared.domain.errors import InvalidMessage
+from shared.runtime.observability.log import Log
 from shared.runtime.signing import Keyring
 from shared.schemas.envelope import Envelope
 from shared.schemas.streams import Stream
 
 
 def only_the_gate(
-    keyring: Keyring, log: Any, *, halt: Callable[[str], None] | None = None
+    keyring: Keyring, log: Log, *, halt: Callable[[str], None] | None = None
 ) -> Callable[[Envelope], None]:
     """Other streams are guarded by the server's access rules; only orders can move money."""
 

@@ -22,7 +22,7 @@ from services.sim_broker.http.trade_updates import Feed
 from services.sim_broker.simulator import Desk
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.observability.health_server import Health, add_probes
-from shared.runtime.observability.telemetry import Metrics
+from shared.runtime.observability.metrics import MetricRegistry
 
 
 def create_app(
@@ -33,7 +33,7 @@ def create_app(
     test: bool = False,
     clock: Clock | None = None,
     health: Health | None = None,
-    metrics: Metrics | None = None,
+    metrics: MetricRegistry | None = None,
 ) -> FastAPI:
     """Without a `key_id` any keys are let in. `test` opens /sim/faults."""
     clock = clock or SystemClock()

@@ -17,7 +17,7 @@ from services.sim_broker.http.responses import bad, refused, said
 from services.sim_broker.http.trade_updates import Feed
 from services.sim_broker.number_format import plain
 from services.sim_broker.simulator import Desk
-from shared.runtime.observability.samples import Sample
+from shared.runtime.observability.samples import MetricSample
 from shared.schemas.values import Stage, Value
 
 
@@ -114,19 +114,21 @@ def state(desk: Desk, listeners: int) -> Json:
     }
 
 
-def gauges(desk: Desk) -> Iterable[Sample]:
+def gauges(desk: Desk) -> Iterable[MetricSample]:
     book = desk.exchange.book
-    yield Sample(
+    yield MetricSample(
         "kobe_sim_equity_dollars", float(book.equity), help="Equity of the simulated account"
     )
-    yield Sample(
+    yield MetricSample(
         "kobe_sim_cash_dollars", float(book.account.cash), help="Cash of the simulated account"
     )
-    yield Sample("kobe_sim_orders", len(book.orders), help="Orders the simulated broker has taken")
-    yield Sample(
+    yield MetricSample(
+        "kobe_sim_orders", len(book.orders), help="Orders the simulated broker has taken"
+    )
+    yield MetricSample(
         "kobe_sim_open_orders", book.open_count, help="Orders working at the simulated broker"
     )
-    yield Sample(
+    yield MetricSample(
         "kobe_sim_positions", len(book.positions), help="Symbols held in the simulated account"
     )
-    yield Sample("kobe_sim_fills", book.account.fills, help="Fills of the simulated account")
+    yield MetricSample("kobe_sim_fills", book.account.fills, help="Fills of the simulated account")

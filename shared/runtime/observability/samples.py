@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MetricSample:
     """One metric value. Labels come from closed sets; names carry the `kobe_` prefix and a unit."""
 
     name: str
@@ -17,5 +16,5 @@ class Sample:
     help: str = ""
 
 
-def no_samples(_: Any) -> Iterable[Sample]:
+def no_samples(_: object) -> Iterable[MetricSample]:
     return ()

@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Protocol
+from typing import Generic
 
 from prometheus_client import Histogram
 
@@ -27,10 +27,12 @@ from shared.runtime.bus.protocol import (
     Step,
 )
 from shared.runtime.clock import Clock
+from shared.runtime.kill.protocol import Latch
 from shared.runtime.observability.health_server import Health
-from shared.runtime.observability.samples import Sample
-from shared.runtime.observability.telemetry import Metrics, brief, event_name
-from shared.runtime.runner.contract import Cause, Context, Outcome, Said, Service
+from shared.runtime.observability.log import Log, brief
+from shared.runtime.observability.metrics import MetricRegistry
+from shared.runtime.observability.samples import MetricSample
+from shared.runtime.runner.contract import Context, Outcome, Outgoing, S, Service, State, Trigger
 from shared.runtime.runner.sealer import Sealer
 from shared.runtime.runner.state_codec import changes, state_from
 from shared.schemas.envelope import Malformed, from_fields, to_fields
@@ -47,47 +49,35 @@ LONGEST_BACKOFF = 5.0
 RETRIES = 10
 
 
-class Latch(Protocol):
-    """The kill as a service sees it (shared/runtime/kill/latch.py)."""
-
-    def reasons(self) -> tuple[str, ...]: ...
-
-    def view(self) -> KillView: ...
-
-    def refresh(self) -> None: ...
-
-    def halt(self, why: str) -> None: ...
-
-
 @dataclass
-class _Draft:
-    """A step being decided: the state so far and what is to be said with it.
+class _Draft(Generic[State]):
+    """A step being decided: the state so far and the messages that go out with it.
 
     `kill` is the latch as it stood before the first decision: a kill that comes later overtakes the
     step."""
 
-    state: Any
+    state: State
     kill: KillView
-    said: list[tuple[Message | Said, Cause]] = field(default_factory=list)
+    outgoing: list[tuple[Message | Outgoing, Trigger]] = field(default_factory=list)
     acks: list[Entry] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     failure: Exception | None = None
 
 
-class Runner:
+class Runner(Generic[State, S]):
     """Runs one Service on one Bus. `turn` is one round, so that a replay can drive many runners in one thread."""
 
     def __init__(
         self,
-        service: Service[Any],
+        service: Service[State, S],
         *,
         bus: Bus,
         latch: Latch,
         seal: Sealer,
         clock: Clock,
-        metrics: Metrics,
+        metrics: MetricRegistry,
         health: Health,
-        log: Any,
+        log: Log,
         keep_seconds: float = 7 * 86_400.0,
     ) -> None:
         self.service = service
@@ -200,7 +190,7 @@ class Runner:
         if draft.failure is not None:
             raise draft.failure
 
-    def _fold(self, entries: Sequence[Entry]) -> _Draft:
+    def _fold(self, entries: Sequence[Entry]) -> _Draft[State]:
         draft = _Draft(self.state, self._latch.view())
         for index, entry in enumerate(entries):
             try:
@@ -216,7 +206,7 @@ class Runner:
                 return draft
         return draft
 
-    def _hear(self, entry: Entry, draft: _Draft) -> None:
+    def _hear(self, entry: Entry, draft: _Draft[State]) -> None:
         envelope, message = from_fields(entry.fields)
         if WRITER[envelope.stream] is not envelope.writer or envelope.stream is not entry.stream:
             raise InvalidMessage(
@@ -224,24 +214,23 @@ class Runner:
             )
         if self.service.verify:
             self.service.verify(envelope)
-        cause = Cause(envelope.id, envelope.at, envelope.session, envelope.correlation_id, envelope)
-        self._decide(message, cause, draft)
+        self._decide(message, Trigger.of(envelope), draft)
         draft.acks.append(entry)
         self._age.observe(max(0.0, (self._clock.now() - envelope.at).total_seconds()))
 
-    def _decide(self, message: Any, cause: Cause, draft: _Draft) -> None:
+    def _decide(self, message: object, trigger: Trigger, draft: _Draft[State]) -> None:
         handler = self.service.handlers.get(type(message))
         if handler is None:
             return
-        context = Context(self.service.settings, cause, self._latch.reasons())
-        draft.state, said = handler(draft.state, message, context)
-        draft.said += [(message, cause) for message in said]
+        context = Context(self.service.settings, trigger, self._latch.reasons())
+        draft.state, outgoing = handler(draft.state, message, context)
+        draft.outgoing += [(message, trigger) for message in outgoing]
 
-    def _commit(self, draft: _Draft) -> bool:
+    def _commit(self, draft: _Draft[State]) -> bool:
         """One MULTI; False if the ground moved and the decision must be taken anew."""
         envelopes = [
-            self._seal(said, cause, seq=self._seq + number, fence=self._fence)
-            for number, (said, cause) in enumerate(draft.said, start=1)
+            self._seal(message, trigger, seq=self._seq + number, fence=self._fence)
+            for number, (message, trigger) in enumerate(draft.outgoing, start=1)
         ]
         changed, removed = changes(self.state, draft.state)
         if envelopes:
@@ -285,46 +274,45 @@ class Runner:
         return worked
 
     def _settle(self, outcome: Outcome) -> None:
-        cause = Cause(outcome.causation_id, outcome.at, outcome.session, outcome.correlation_id)
         for _ in range(RETRIES):
             draft = _Draft(self.state, self._latch.view())
-            self._decide(outcome.value, cause, draft)
+            self._decide(outcome.value, outcome.trigger, draft)
             if self._commit(draft):
                 return
         raise TransientError("the step was overtaken ten times in a row")
 
     # --- what people see --------------------------------------------------------------------------
 
-    def _tell(self, draft: _Draft) -> None:
-        for said, _ in draft.said:
-            message = said.message if isinstance(said, Said) else said
-            kind = type(message)
-            self._metrics.count("kobe_messages", type=kind.__name__)
+    def _tell(self, draft: _Draft[State]) -> None:
+        for outgoing, _ in draft.outgoing:
+            message = outgoing.message if isinstance(outgoing, Outgoing) else outgoing
+            self._metrics.count("kobe_messages", type=type(message).__name__)
             for sample in self.service.counts(message):
                 self._metrics.count(sample.name, sample.value, **sample.labels)
-            event = self.service.events.get(kind, event_name(kind))
-            self._log.info(event(message) if callable(event) else event, **brief(message))
+            self._log.info(self.service.event(message), **brief(message))
         for letter in draft.dead:
             self._metrics.count("kobe_dead_letters", stream=letter.entry.stream.value)
             self._log.error("dead_letter", stream=letter.entry.stream.value, reason=letter.reason)
 
-    def _own_gauges(self) -> list[Sample]:
+    def _own_gauges(self) -> list[MetricSample]:
         return [
-            Sample("kobe_ready", float(not self._health.reasons), help="1 when ready to serve"),
-            Sample(
+            MetricSample(
+                "kobe_ready", float(not self._health.reasons), help="1 when ready to serve"
+            ),
+            MetricSample(
                 "kobe_halted",
                 float(bool(self._latch.reasons())),
                 help="1 while the kill latch holds",
             ),
-            Sample(
+            MetricSample(
                 "kobe_heartbeat_timestamp_seconds",
                 self._clock.now().timestamp(),
                 help="Time of this scrape",
             ),
-            Sample(
+            MetricSample(
                 "kobe_lease_fence", float(self._fence), help="Grows with every holder of the lease"
             ),
-            Sample(
+            MetricSample(
                 "kobe_written_seq", float(self._seq), help="Number of the last envelope written"
             ),
         ]

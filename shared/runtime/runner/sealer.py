@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared.domain.errors import InvariantBroken
 from shared.runtime.clock import Clock
-from shared.runtime.runner.contract import Cause, Said
+from shared.runtime.runner.contract import Outgoing, Trigger
 from shared.schemas.envelope import MAX_BYTES, Envelope, canonical, envelope_id
 from shared.schemas.messages import Message
 from shared.schemas.streams import STREAM_OF, WRITER, ServiceName, Stream
@@ -36,9 +36,13 @@ class Sealer:
     sign: Callable[[Envelope], Envelope] | None = None
 
     def __call__(
-        self, said: Message | Said, cause: Cause, *, seq: int, fence: int
+        self, message: Message | Outgoing, trigger: Trigger, *, seq: int, fence: int
     ) -> tuple[Stream, Envelope]:
-        own = said if isinstance(said, Said) else Said(said, cause.session, cause.correlation_id)
+        own = (
+            message
+            if isinstance(message, Outgoing)
+            else Outgoing(message, trigger.session, trigger.correlation_id)
+        )
         kind = type(own.message)
         stream = STREAM_OF[kind]
         if WRITER[stream] is not self.writer:
@@ -56,7 +60,7 @@ class Sealer:
             at=self.clock.now(),
             session=own.session,
             correlation_id=own.correlation_id,
-            causation_id=cause.id,
+            causation_id=trigger.id,
             mode=self.identity.mode,
             account=self.identity.account,
             config_pin=self.identity.config_pin,

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 from shared.runtime.bus.protocol import Bus
@@ -22,12 +22,14 @@ from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.config.settings import Settings, load_settings
 from shared.runtime.kill.channel import RedisKillLine
 from shared.runtime.kill.latch import KillLatch
+from shared.runtime.kill.protocol import Latch
 from shared.runtime.observability.health_server import Health, Server, probes
-from shared.runtime.observability.telemetry import Metrics, configure_logging, logger
+from shared.runtime.observability.log import Log, configure_logging, logger
+from shared.runtime.observability.metrics import MetricRegistry
 from shared.runtime.provisioning.redis_preflight import refuse_unfit_by_info
-from shared.runtime.runner.contract import Service
+from shared.runtime.runner.contract import S, Service, State
 from shared.runtime.runner.instance import instance_id
-from shared.runtime.runner.runner import Latch, Runner
+from shared.runtime.runner.runner import Runner
 from shared.runtime.runner.sealer import Identity, Sealer
 from shared.schemas.streams import ServiceName
 
@@ -43,9 +45,9 @@ class Wiring:
     clock: Clock
     bus: Bus
     latch: Latch
-    metrics: Metrics
+    metrics: MetricRegistry
     health: Health
-    log: Any
+    log: Log
     stop: Event
 
     def lease_left(self) -> float:
@@ -53,10 +55,7 @@ class Wiring:
         return self.bus.lease_left()
 
 
-Build = Callable[[Wiring], Service[Any]]
-
-
-def run_service(name: ServiceName, build: Build) -> NoReturn:
+def run_service(name: ServiceName, build: Callable[[Wiring], Service[State, S]]) -> NoReturn:
     """Run a service of handlers and work until SIGTERM; the process's exit code says how it ended."""
     run_process(name, lambda wiring: _loop(wiring, build(wiring)))
 
@@ -89,7 +88,7 @@ def stop_on_signal() -> Event:
     return stop
 
 
-def _await_redis(connection: RedisConnection, health: Health, stop: Event, log: Any) -> None:
+def _await_redis(connection: RedisConnection, health: Health, stop: Event, log: Log) -> None:
     """Wait, unready, until Redis answers; UserError if it is not set up to hold orders."""
     while not stop.is_set():
         try:
@@ -104,7 +103,7 @@ def _await_redis(connection: RedisConnection, health: Health, stop: Event, log: 
     connection.close()
 
 
-def _loop(wiring: Wiring, service: Service[Any]) -> None:
+def _loop(wiring: Wiring, service: Service[State, S]) -> None:
     Runner(
         service,
         bus=wiring.bus,
@@ -127,7 +126,7 @@ def _wired(name: ServiceName, run: Callable[[Wiring], None]) -> None:
     stop = stop_on_signal()
     settings = load_settings(os.environ)
     configure_logging(settings, name.value)
-    environment, clock, metrics = settings.environment, SystemClock(), Metrics(name.value)
+    environment, clock, metrics = settings.environment, SystemClock(), MetricRegistry(name.value)
     health, log = Health(clock), logger()
     server = Server(
         probes(health, metrics.registry), environment.http_host, environment.http_port

@@ -10,13 +10,13 @@ import structlog
 
 from services.risk_gate.__main__ import only_of
 from services.risk_gate.handlers import HANDLERS
-from services.risk_gate.metrics import EVENTS, counts, gauges
+from services.risk_gate.metrics import counts, event, gauges
 from services.risk_gate.state import GateSettings, State
 from shared.runtime.bus.memory_bus import MemoryBus
 from shared.runtime.bus.memory_server import MemoryServer
 from shared.runtime.clock import ManualClock
 from shared.runtime.observability.health_server import Health
-from shared.runtime.observability.telemetry import Metrics
+from shared.runtime.observability.metrics import MetricRegistry
 from shared.runtime.runner.contract import Service
 from shared.runtime.runner.runner import Runner
 from shared.runtime.runner.sealer import Identity, Sealer
@@ -44,7 +44,7 @@ class Floor:
         self.server = MemoryServer(self.clock)
         self.latch = StillLatch(self.server.kill_view(), self.server.kill_view)
 
-    def gate(self, instance: str = "one") -> Runner:
+    def gate(self, instance: str = "one") -> Runner[State, GateSettings]:
         identity = Identity(
             self.settings.mode, self.settings.account, self.settings.config_pin, "code"
         )
@@ -56,7 +56,7 @@ class Floor:
             verify=only_of(self.settings.mode, self.settings.account),
             sign=self.signer.sign,
             kill_fenced=True,
-            events=EVENTS,
+            event=event,
             gauges=gauges(self.settings),
             counts=counts,
         )
@@ -66,7 +66,7 @@ class Floor:
             latch=self.latch,
             seal=Sealer(GATE, identity, self.clock, self.signer.sign),
             clock=self.clock,
-            metrics=Metrics(GATE.value),
+            metrics=MetricRegistry(GATE.value),
             health=Health(self.clock),
             log=structlog.get_logger(),
         )
@@ -89,12 +89,12 @@ class Floor:
         ]
 
 
-def turned(gate: Runner, times: int = 3) -> Runner:
+def turned(gate: Runner[State, GateSettings], times: int = 3) -> Runner[State, GateSettings]:
     for _ in range(times):
         gate.turn(0)
     return gate
 
 
-def started(gate: Runner) -> Runner:
+def started(gate: Runner[State, GateSettings]) -> Runner[State, GateSettings]:
     assert gate.start()
     return gate

@@ -15,7 +15,7 @@ from shared.runtime.bus.memory_bus import MemoryBus
 from shared.runtime.bus.memory_server import MemoryServer
 from shared.runtime.clock import ManualClock
 from shared.runtime.observability.health_server import Health
-from shared.runtime.observability.telemetry import Metrics
+from shared.runtime.observability.metrics import MetricRegistry
 from shared.runtime.runner.sealer import Identity, Sealer
 from shared.runtime.signing import Signer
 from shared.schemas.envelope import from_fields, to_fields
@@ -31,7 +31,7 @@ class Bench:
         self.clock = ManualClock(NOON)
         self.server = MemoryServer(self.clock)
         self.signer = Signer.generate()
-        self.metrics = Metrics("auditor")
+        self.metrics = MetricRegistry("auditor")
         self.recorder = self.make()
 
     def make(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from services.executor.handlers import HANDLERS
-from services.executor.metrics import EVENTS, counts, gauges
+from services.executor.metrics import counts, event, gauges
 from services.executor.orders.journal import Journal
 from services.executor.orders.state import ExecutorSettings, State
 from services.executor.work import ExecutorWork
@@ -18,7 +18,7 @@ from shared.runtime.bus.memory_server import MemoryServer
 from shared.runtime.clock import ManualClock
 from shared.runtime.kill.memory_latch import MemoryLatch
 from shared.runtime.observability.health_server import Health
-from shared.runtime.observability.telemetry import Metrics
+from shared.runtime.observability.metrics import MetricRegistry
 from shared.runtime.runner.contract import Service
 from shared.runtime.runner.runner import Runner
 from shared.runtime.runner.sealer import Identity, Sealer
@@ -33,20 +33,11 @@ from shared.schemas.messages import (
 from shared.schemas.streams import STREAM_OF, WRITER, ServiceName
 from shared.schemas.values import Mode, Phase, Purpose, Side, Slot, Stage
 from tests.builders import NOON, SESSION, approval, envelope
+from tests.fakes import KeptLog
 from tests.unit.executor.fake_broker import FakeBroker
 
 M = TypeVar("M", bound=Message)
 EXECUTOR = ServiceName.EXECUTOR
-
-
-class Log:
-    """Keeps the names of what was logged."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-
-    def __getattr__(self, _: str) -> Any:
-        return lambda event, **__: self.events.append(event)
 
 
 class Floor:
@@ -56,7 +47,7 @@ class Floor:
         self.folder, self.clock = folder, ManualClock(NOON)
         self.server, self.broker = MemoryServer(self.clock), FakeBroker(self.clock)
         self.settings = ExecutorSettings(mode=Mode.SIM, account="sim", config_pin="pin", **changes)
-        self.log = Log()
+        self.log = KeptLog()
         self.numbers: dict[ServiceName, int] = {}
         self.scans = 0
         self._start()
@@ -80,11 +71,11 @@ class Floor:
             handlers=HANDLERS,
             settings=self.settings,
             work=self.work,
-            events=EVENTS,
+            event=event,
             gauges=gauges,
             counts=counts,
         )
-        self.metrics = Metrics("executor")
+        self.metrics = MetricRegistry("executor")
         self.runner = Runner(
             service,
             bus=self.bus,

@@ -18,7 +18,7 @@ from shared.runtime.signing import Keyring, Signer
 from shared.schemas.messages import SessionOpened
 from shared.schemas.values import Mode
 from tests.builders import NOON, SESSION, approval, envelope
-from tests.unit.executor.floor import Log
+from tests.fakes import KeptLog
 
 PAPER, LIVE = "https://paper-api.alpaca.markets", "https://api.alpaca.markets"
 
@@ -98,7 +98,7 @@ def test_live_needs_an_arming_file_for_this_account_that_has_not_expired(tmp_pat
 
 
 def test_only_what_the_gate_has_signed_is_obeyed() -> None:
-    gate, thief, log = Signer.generate(), Signer.generate(), Log()
+    gate, thief, log = Signer.generate(), Signer.generate(), KeptLog()
     halts: list[str] = []
     verify = only_the_gate(Keyring.of([gate.public_key("risk-gate")]), log, halt=halts.append)
     order = envelope(approval())

@@ -12,7 +12,7 @@ from services.risk_gate.handlers import HANDLERS
 from services.risk_gate.state import GateSettings, State
 from shared.domain.risk.sizing import Sizing, SizingMethod
 from shared.rules import registry
-from shared.runtime.runner.contract import Cause, Context, Said
+from shared.runtime.runner.contract import Context, Outgoing, Trigger
 from shared.runtime.runner.state_codec import changes, state_from
 from shared.schemas import messages as m
 from shared.schemas.streams import STREAM_OF, Stream
@@ -98,18 +98,20 @@ class Desk:
     restarting: bool = False
     at: dt.datetime = field(default=dt.datetime(2024, 1, 5, 14, 35, 1, tzinfo=dt.UTC))
     seq: int = 0
-    said: list[Said] = field(default_factory=list)
+    said: list[Outgoing] = field(default_factory=list)
 
     def hear(self, message: m.Message, **changes: Any) -> list[m.Message]:
         self.seq += STREAM_OF[type(message)] is Stream.EXECUTIONS
         sealed = envelope(message, **{"at": self.at, "seq": self.seq, **changes})
-        cause = Cause(sealed.id, sealed.at, sealed.session, "other", sealed)
-        context = Context(self.settings, cause, self.halted)
+        trigger = Trigger(sealed.id, sealed.at, sealed.session, "other", sealed)
+        context = Context(self.settings, trigger, self.halted)
         self.state, said = HANDLERS[type(message)](self.state, message, context)
         if self.restarting:
             self.state = state_from(State(), changes_of(self.state))
-        self.said += [word if isinstance(word, Said) else Said(word, SESSION, "") for word in said]
-        return [word.message if isinstance(word, Said) else word for word in said]
+        self.said += [
+            word if isinstance(word, Outgoing) else Outgoing(word, SESSION, "") for word in said
+        ]
+        return [word.message if isinstance(word, Outgoing) else word for word in said]
 
     def open(self, session: dt.date = SESSION, cash: str = "100000") -> Desk:
         self.hear(

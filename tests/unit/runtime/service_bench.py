@@ -12,8 +12,8 @@ from shared.runtime.bus.memory_server import MemoryServer
 from shared.runtime.bus.protocol import KillView
 from shared.runtime.clock import ManualClock
 from shared.runtime.observability.health_server import Health
-from shared.runtime.observability.telemetry import Metrics
-from shared.runtime.runner.contract import Context, Decision, Handler, Service
+from shared.runtime.observability.metrics import MetricRegistry
+from shared.runtime.runner.contract import Context, Decision, HandlerTable, Service
 from shared.runtime.runner.runner import Runner
 from shared.runtime.runner.sealer import Identity, Sealer
 from shared.schemas.envelope import from_fields, to_fields
@@ -49,7 +49,7 @@ def ready(through: dt.date) -> BarsReady:
     )
 
 
-def on_bars_due(state: Seen, message: BarsDue, context: Context) -> Decision[Seen]:
+def on_bars_due(state: Seen, message: BarsDue, context: Context[None]) -> Decision[Seen]:
     return Seen(count=state.count + 1, wishes=state.wishes), (ready(message.through),)
 
 
@@ -78,7 +78,7 @@ class StillLatch:
 class Bench:
     """One data-fetcher-shaped service on a memory server."""
 
-    handlers: dict[type, Handler]
+    handlers: HandlerTable[Seen, None]
     work: Any = None
     kill_fenced: bool = False
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOON))
@@ -87,7 +87,7 @@ class Bench:
         self.server = MemoryServer(self.clock)
         self.latch = StillLatch(self.server.kill_view(), self.server.kill_view)
 
-    def runner(self, instance: str = "one") -> Runner:
+    def runner(self, instance: str = "one") -> Runner[Seen, None]:
         name = ServiceName.DATA_FETCHER
         service = Service(
             name=name,
@@ -103,7 +103,7 @@ class Bench:
             latch=self.latch,
             seal=Sealer(name, IDENTITY, self.clock),
             clock=self.clock,
-            metrics=Metrics(name.value),
+            metrics=MetricRegistry(name.value),
             health=Health(self.clock),
             log=structlog.get_logger(),
         )

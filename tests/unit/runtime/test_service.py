@@ -4,7 +4,7 @@ from threading import Event
 import pytest
 
 from shared.domain.errors import InvalidMessage, InvariantBroken, TransientError
-from shared.runtime.runner.contract import Context, Decision, Outcome, Service
+from shared.runtime.runner.contract import Context, Decision, Outcome, Service, handler_table, on
 from shared.schemas.envelope import from_fields, to_fields
 from shared.schemas.messages import BarsDue, ScanDecided
 from shared.schemas.streams import DEAD, ServiceName, Stream
@@ -16,7 +16,7 @@ DUE = BarsDue(through=dt.date(2024, 1, 4))
 
 
 def test_a_message_becomes_state_and_messages_in_one_step() -> None:
-    bench = Bench({BarsDue: on_bars_due})
+    bench = Bench(handler_table(on(BarsDue, on_bars_due)))
     bench.schedule(DUE)
     runner = bench.runner()
     assert runner.start()
@@ -27,7 +27,7 @@ def test_a_message_becomes_state_and_messages_in_one_step() -> None:
 
 
 def test_what_is_said_names_its_cause_and_is_numbered_without_gaps() -> None:
-    bench = Bench({BarsDue: on_bars_due})
+    bench = Bench(handler_table(on(BarsDue, on_bars_due)))
     for _ in range(3):
         bench.schedule(DUE)
     runner = bench.runner()
@@ -42,7 +42,7 @@ def test_what_is_said_names_its_cause_and_is_numbered_without_gaps() -> None:
 
 
 def test_a_restart_finds_the_state_and_goes_on_counting() -> None:
-    bench = Bench({BarsDue: on_bars_due})
+    bench = Bench(handler_table(on(BarsDue, on_bars_due)))
     bench.schedule(DUE)
     first = bench.runner()
     first.start()
@@ -56,13 +56,13 @@ def test_a_restart_finds_the_state_and_goes_on_counting() -> None:
 
 
 def test_a_second_instance_stands_by() -> None:
-    bench = Bench({BarsDue: on_bars_due})
+    bench = Bench(handler_table(on(BarsDue, on_bars_due)))
     assert bench.runner("one").start()
     assert not bench.runner("two").start()
 
 
 def test_what_cannot_be_read_goes_to_the_dead_and_the_rest_goes_on() -> None:
-    bench = Bench({BarsDue: on_bars_due})
+    bench = Bench(handler_table(on(BarsDue, on_bars_due)))
     bench.schedule(DUE)
     bench.server.append(Stream.SCHEDULE.key, {"type": "BarsDue", "data": "{}"})
     bench.schedule(DUE)
@@ -74,7 +74,7 @@ def test_what_cannot_be_read_goes_to_the_dead_and_the_rest_goes_on() -> None:
 
 
 def test_a_message_on_a_stream_that_is_not_its_own_is_dead() -> None:
-    bench = Bench({BarsDue: on_bars_due})
+    bench = Bench(handler_table(on(BarsDue, on_bars_due)))
     forged = ScanDecided(
         scan_id="s", slot=Slot.OPEN, phase=Phase.ENTRIES, approved=0, denied=0, final=True
     )
@@ -88,12 +88,12 @@ def test_a_message_on_a_stream_that_is_not_its_own_is_dead() -> None:
 def test_a_handler_that_crashes_leaves_the_step_before_it_committed_and_is_given_up_at_last() -> (
     None
 ):
-    def sometimes(state: Seen, message: BarsDue, context: Context) -> Decision[Seen]:
+    def sometimes(state: Seen, message: BarsDue, context: Context[None]) -> Decision[Seen]:
         if message.through.year == 1999:
             raise ZeroDivisionError
         return on_bars_due(state, message, context)
 
-    bench = Bench({BarsDue: sometimes})
+    bench = Bench(handler_table(on(BarsDue, sometimes)))
     bench.schedule(DUE)
     bench.schedule(BarsDue(through=dt.date(1999, 1, 1)))
     bench.schedule(DUE)
@@ -113,11 +113,11 @@ def test_a_handler_that_crashes_leaves_the_step_before_it_committed_and_is_given
 def test_a_kill_between_decision_and_commit_makes_the_step_be_decided_anew() -> None:
     halts: list[tuple[str, ...]] = []
 
-    def note(state: Seen, message: BarsDue, context: Context) -> Decision[Seen]:
+    def note(state: Seen, message: BarsDue, context: Context[None]) -> Decision[Seen]:
         halts.append(context.halted)
         return on_bars_due(state, message, context)
 
-    bench = Bench({BarsDue: note}, kill_fenced=True)
+    bench = Bench(handler_table(on(BarsDue, note)), kill_fenced=True)
     bench.schedule(DUE)
     runner = bench.runner()
     runner.start()
@@ -149,17 +149,17 @@ class OneWish:
         return 0.0
 
 
-def wish(state: Seen, message: BarsDue, context: Context) -> Decision[Seen]:
+def wish(state: Seen, message: BarsDue, context: Context[None]) -> Decision[Seen]:
     return Seen(count=state.count, wishes={**state.wishes, "bars": True}), ()
 
 
-def fulfilled(state: Seen, outcome: Fetched, context: Context) -> Decision[Seen]:
+def fulfilled(state: Seen, outcome: Fetched, context: Context[None]) -> Decision[Seen]:
     wishes = {name: value for name, value in state.wishes.items() if name != outcome.name}
     return Seen(count=state.count + 1, wishes=wishes), (ready(DUE.through),)
 
 
 def test_a_wish_survives_a_failure_of_the_world_and_is_fulfilled_once() -> None:
-    bench = Bench({BarsDue: wish, Fetched: fulfilled}, work=OneWish())
+    bench = Bench(handler_table(on(BarsDue, wish), on(Fetched, fulfilled)), work=OneWish())
     bench.schedule(DUE)
     runner = bench.runner()
     runner.start()
@@ -174,24 +174,24 @@ def test_a_wish_survives_a_failure_of_the_world_and_is_fulfilled_once() -> None:
 
 
 def test_the_loop_outlives_a_transient_error_and_ends_when_told() -> None:
-    bench = Bench({BarsDue: wish, Fetched: fulfilled}, work=OneWish())
-    bench.schedule(DUE)
-    runner, stop = bench.runner(), Event()
+    stop = Event()
 
-    def finish(state: Seen, outcome: Fetched, context: Context) -> Decision[Seen]:
+    def finish(state: Seen, outcome: Fetched, context: Context[None]) -> Decision[Seen]:
         stop.set()
         return fulfilled(state, outcome, context)
 
-    bench.handlers[Fetched] = finish
+    bench = Bench(handler_table(on(BarsDue, wish), on(Fetched, finish)), work=OneWish())
+    bench.schedule(DUE)
+    runner = bench.runner()
     runner.run(stop)
     assert runner.state.count == 1
 
 
 def test_a_service_may_write_on_its_own_stream_only() -> None:
-    def trespass(state: Seen, message: BarsDue, context: Context) -> Decision[Seen]:
+    def trespass(state: Seen, message: BarsDue, context: Context[None]) -> Decision[Seen]:
         return state, (DUE,)
 
-    bench = Bench({BarsDue: trespass})
+    bench = Bench(handler_table(on(BarsDue, trespass)))
     bench.schedule(DUE)
     runner = bench.runner()
     runner.start()
@@ -203,7 +203,7 @@ def test_an_envelope_that_is_refused_by_the_verifier_is_dead() -> None:
     def refuse(_: object) -> None:
         raise InvalidMessage("bad signature")
 
-    bench = Bench({BarsDue: on_bars_due})
+    bench = Bench(handler_table(on(BarsDue, on_bars_due)))
     bench.schedule(DUE)
     runner = bench.runner()
     runner.service = Service(
@@ -220,7 +220,7 @@ def test_an_envelope_that_is_refused_by_the_verifier_is_dead() -> None:
 
 
 def test_what_is_old_and_in_the_chain_is_dropped_and_nothing_else() -> None:
-    bench = Bench({BarsDue: on_bars_due})
+    bench = Bench(handler_table(on(BarsDue, on_bars_due)))
     runner = bench.runner()
     for _ in range(3):
         bench.schedule(DUE)

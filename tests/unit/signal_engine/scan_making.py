@@ -47,14 +47,6 @@ class Always:
         )
 
 
-class Log:
-    def __init__(self) -> None:
-        self.errors: list[dict[str, Any]] = []
-
-    def error(self, event: str, **fields: Any) -> None:
-        self.errors.append({"event": event, **fields})
-
-
 def walk(symbols: int = 12, seed: int = 81) -> Bars:
     """Random walks that break out and sweep now and then; symbol 3 misses the last bar, symbol 4 some in between."""
     rng = np.random.default_rng(seed)

@@ -21,8 +21,9 @@ from shared.schemas.values import Direction, Exit, Purpose, ScanRef, Signal, Slo
 from shared.strategies import registry
 from tests.bar_rows import weekdays
 from tests.builders import NOON, scan_ref
+from tests.fakes import KeptLog
 from tests.turning import Turning
-from tests.unit.signal_engine.scan_making import DAYS, Always, Log, walk
+from tests.unit.signal_engine.scan_making import DAYS, Always, walk
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def engine(
     archive: BarArchive, *strategies: Any, positions: tuple[WatchedPosition, ...] = ()
 ) -> Turning:
     enabled = [Enabled(strategy, strategy.Params()) for strategy in strategies]
-    work = SignalEngineWork(archive.folder, enabled, ManualClock(NOON), Log())
+    work = SignalEngineWork(archive.folder, enabled, ManualClock(NOON), KeptLog())
     initial = State(positions={each.symbol: each for each in positions})
     return Turning(HANDLERS, initial, work)
 

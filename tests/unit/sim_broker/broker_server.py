@@ -14,7 +14,7 @@ from services.sim_broker.http.app import create_app
 from services.sim_broker.simulator import Desk
 from shared.runtime.clock import SystemClock
 from shared.runtime.observability.health_server import Health, Server
-from shared.runtime.observability.telemetry import Metrics
+from shared.runtime.observability.metrics import MetricRegistry
 from tests.unit.sim_broker.bar_table import DAYS, BarTable, bar
 from tests.unit.sim_broker.trader import CASH
 
@@ -66,7 +66,7 @@ class Wire:
 def broker() -> Iterator[Wire]:
     """On flat bars but for day 4, whose low of 89 touches a stop of 90."""
     desk = Desk(Exchange(BarTable({4: bar("100", "101", "89", "100")}), cash=CASH))
-    health, metrics = Health(SystemClock()), Metrics("sim-broker")
+    health, metrics = Health(SystemClock()), MetricRegistry("sim-broker")
     health.ready("starting")
     app = create_app(desk, key_id=KEY, secret=SECRET, test=True, health=health, metrics=metrics)
     server = Server(app, "127.0.0.1", 0).start()

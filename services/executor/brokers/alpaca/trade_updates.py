@@ -15,6 +15,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from shared.domain.trading.ids import is_ours
+from shared.runtime.observability.log import Log
 
 EVERYTHING = "*"
 OPEN_SECONDS = 5.0
@@ -43,7 +44,7 @@ class _Frame(msgspec.Struct, frozen=True):
 class TradeUpdates:
     """Implements work.Wakeups."""
 
-    def __init__(self, url: str, *, key_id: str, secret: str, log: Any) -> None:
+    def __init__(self, url: str, *, key_id: str, secret: str, log: Log) -> None:
         self._url, self._key_id, self._secret, self._log = url, key_id, secret, log
         self._named: set[str] = set()
         self._lock = threading.Lock()

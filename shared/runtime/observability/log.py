@@ -1,9 +1,4 @@
-"""Logs and metrics of a service: JSON lines to stdout and a rotated file; Prometheus samples from state.
-
-Gauges are computed from the state at scrape time, so that a metric can never disagree with what the
-service believes. Secrets never reach either: values that look like ours are masked before a line is
-written.
-"""
+"""The logs of a service: JSON lines to stdout and to a rotated file, with every secret masked."""
 
 from __future__ import annotations
 
@@ -11,21 +6,28 @@ import logging
 import logging.handlers
 import re
 import sys
-import threading
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.process_collector import ProcessCollector
 
 from shared.runtime.config.settings import Settings
-from shared.runtime.observability.samples import Sample
 
 LONG_LIST = 8
+
+
+class Log(Protocol):
+    """A structured logger: an event name and fields. structlog's, or a test's."""
+
+    def info(self, event: str, /, **fields: object) -> object: ...
+
+    def warning(self, event: str, /, **fields: object) -> object: ...
+
+    def error(self, event: str, /, **fields: object) -> object: ...
+
+    def critical(self, event: str, /, **fields: object) -> object: ...
 
 
 def configure_logging(settings: Settings, service: str) -> None:
@@ -94,13 +96,14 @@ class _Mask:
         return text
 
 
-def logger() -> Any:
-    return structlog.get_logger()
+def logger() -> Log:
+    log: Log = structlog.get_logger()
+    return log
 
 
-def event_name(kind: type) -> str:
+def event_name(message: msgspec.Struct) -> str:
     """`OrderFilled` is logged as `order_filled`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(message).__name__).lower()
 
 
 def brief(message: msgspec.Struct) -> dict[str, Any]:
@@ -110,50 +113,3 @@ def brief(message: msgspec.Struct) -> dict[str, Any]:
         key: len(value) if isinstance(value, list) and len(value) > LONG_LIST else value
         for key, value in plain.items()
     }
-
-
-class Metrics:
-    """One service's registry: counters by name and labels, gauges asked for when scraped. Thread-safe."""
-
-    def __init__(self, service: str) -> None:
-        self.registry = CollectorRegistry()
-        self._service = service
-        self._lock = threading.Lock()
-        self._counters: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
-        self._gauges: list[Callable[[], Iterable[Sample]]] = []
-        self.registry.register(self)
-        ProcessCollector(registry=self.registry)
-
-    def count(self, name: str, amount: float = 1.0, **labels: str) -> None:
-        with self._lock:
-            series = self._counters.setdefault(name, {})
-            key = tuple(sorted(labels.items()))
-            series[key] = series.get(key, 0.0) + amount
-
-    def watch(self, gauges: Callable[[], Iterable[Sample]]) -> None:
-        """Add a source of gauges; called at every scrape, must not block."""
-        self._gauges.append(gauges)
-
-    def collect(self) -> Iterable[Metric]:
-        yield from self._counter_families()
-        families: dict[str, GaugeMetricFamily] = {}
-        for source in self._gauges:
-            for sample in source():
-                labels = {"service": self._service, **sample.labels}
-                if sample.name not in families:
-                    families[sample.name] = GaugeMetricFamily(
-                        sample.name, sample.help or sample.name, labels=list(labels)
-                    )
-                families[sample.name].add_metric(list(labels.values()), sample.value)
-        yield from families.values()
-
-    def _counter_families(self) -> list[Metric]:
-        families: list[Metric] = []
-        with self._lock:
-            for name, series in self._counters.items():
-                names = ["service", *(key for key, _ in next(iter(series)))]
-                family = CounterMetricFamily(name, name, labels=names)
-                for key, value in series.items():
-                    family.add_metric([self._service, *(text for _, text in key)], value)
-                families.append(family)
-        return families

@@ -1,0 +1,27 @@
+"""The kill as everything else sees it: reasons to be halted, the durable latch, and a way to halt."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from shared.runtime.bus.protocol import KillView
+
+
+class Latch(Protocol):
+    """Implemented by kill/latch.py over Redis and kill/memory_latch.py in one process."""
+
+    def reasons(self) -> tuple[str, ...]:
+        """Why nothing may be opened; never older than 500 ms, else that is the reason."""
+        ...
+
+    def view(self) -> KillView:
+        """The durable latch as last read."""
+        ...
+
+    def refresh(self) -> None:
+        """Look now; raises nothing."""
+        ...
+
+    def halt(self, why: str) -> None:
+        """Halt every service."""
+        ...
