@@ -44,6 +44,16 @@ check: setup-dev ## format, lint, types, import contracts, sizes
 	$(RUN)/lint-imports --no-cache | tail -n 15
 	$(RUN)/python -m pytest -q tests/test_architecture.py
 
+fix: setup-dev   ## format, and mend what the linter can mend
+	$(RUN)/ruff check --quiet --fix .
+	$(RUN)/ruff format --quiet .
+
+test-fast: setup-dev ## the unit tests that need nothing and take no time
+	$(RUN)/python -m pytest -q -n 2 --dist worksteal -m "not slow" tests/unit $(ARGS)
+
+coverage: setup-dev ## the tests with a report of the lines they reach, in htmlcov/
+	$(RUN)/python -m pytest -q -m "not e2e" --cov=shared --cov=services --cov-report=html --cov-report=term:skip-covered $(ARGS)
+
 test: setup-dev  ## everything a fresh machine can run; containers too where Docker answers
 	$(RUN)/python -m pytest -q -m "not e2e" $(ARGS)
 
@@ -79,4 +89,4 @@ lock: | $(VENV)/bin/uv ## resolve the dependencies anew
 clean:           ## what can be made again
 	rm -rf $(VENV) .bench-venv .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup setup-dev demo check test e2e bench secrets paper live lock clean
+.PHONY: help setup setup-dev demo check fix test test-fast coverage e2e bench secrets paper live lock clean
