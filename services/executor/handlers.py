@@ -163,14 +163,14 @@ def _reconciling(state: State, session: dt.date, context: ExecutorContext) -> St
 def on_seen(state: State, outcome: Seen, context: ExecutorContext) -> Decided:
     order = state.orders[outcome.view.client_order_id]
     if outcome.canceling:
-        order = orders.canceling(order, at=context.at)
+        order = orders.mark_canceling(order, at=context.at)
     state, words = settle.taken(with_order(state, order), order, outcome.view, at=context.at)
     state = _too_long(state, order.client_order_id, context)
     return settle.concluded(state, words, (order.symbol,), at=context.at)
 
 
 def on_refused(state: State, outcome: Refused, context: ExecutorContext) -> Decided:
-    order = orders.refused(state.orders[outcome.client_order_id], outcome.ending)
+    order = orders.end_unsent(state.orders[outcome.client_order_id], outcome.ending)
     state, words = settle.refused(state, order, outcome.detail)
     if outcome.posted:
         state = replace(state, sent=state.sent + 1, ambiguous=0)
@@ -183,17 +183,15 @@ def on_refused(state: State, outcome: Refused, context: ExecutorContext) -> Deci
 
 def on_delayed(state: State, outcome: Delayed, context: ExecutorContext) -> Decided:
     order = state.orders[outcome.client_order_id]
-    return with_order(
-        state, orders.delayed(order, until=outcome.until, counted=outcome.counted)
-    ), ()
+    return with_order(state, orders.delay(order, until=outcome.until, counted=outcome.counted)), ()
 
 
 def on_unclear(state: State, outcome: Unclear, context: ExecutorContext) -> Decided:
     before = state.orders[outcome.client_order_id]
-    order = orders.unclear(before, at=context.at)
+    order = orders.mark_unknown(before, at=context.at)
     ambiguous = state.ambiguous + 1
     state = replace(
-        with_order(state, order), ambiguous=ambiguous, sent=state.sent + (not before.sent)
+        with_order(state, order), ambiguous=ambiguous, sent=state.sent + (not before.was_sent)
     )
     if ambiguous == context.settings.ambiguous_in_a_row:
         state = with_halt(
@@ -205,13 +203,13 @@ def on_unclear(state: State, outcome: Unclear, context: ExecutorContext) -> Deci
 def on_missed(state: State, outcome: Missed, context: ExecutorContext) -> Decided:
     before = state.orders[outcome.client_order_id]
     known = before if before.sent_at else replace(before, sent_at=outcome.sent_at)
-    order = orders.missed(known, at=context.at)
-    state = replace(with_order(state, order), sent=state.sent + (not before.sent))
+    order = orders.count_miss(known, at=context.at)
+    state = replace(with_order(state, order), sent=state.sent + (not before.was_sent))
     if order.status is OrderStatus.ABANDONED:
         words = (settle.of(state, order, settle.ended(order, "the broker never had it")),)
         return settle.concluded(state, words, (order.symbol,), at=context.at)
     state = _too_long(state, order.client_order_id, context)
-    return state, () if before.sent else (
+    return state, () if before.was_sent else (
         settle.unknown(state, order, "journaled, not found at the broker"),
     )
 
@@ -219,8 +217,8 @@ def on_missed(state: State, outcome: Missed, context: ExecutorContext) -> Decide
 def on_unseen(state: State, outcome: Unseen, context: ExecutorContext) -> Decided:
     order = state.orders[outcome.client_order_id]
     if outcome.canceling:
-        order = orders.canceling(order, at=context.at)
-    state = with_order(state, orders.unseen(order, at=context.at))
+        order = orders.mark_canceling(order, at=context.at)
+    state = with_order(state, orders.look_later(order, at=context.at))
     return _too_long(state, order.client_order_id, context), ()
 
 

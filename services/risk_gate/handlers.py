@@ -22,7 +22,7 @@ from services.risk_gate.verdicts import Verdict, decide_entries, decide_exits, d
 from shared.domain.errors import InvalidMessage
 from shared.domain.risk import book as books
 from shared.domain.risk.book import Book
-from shared.rules.judge import breached
+from shared.rules.judge import first_breach
 from shared.runtime.runner.contract import Decision, Outgoing, handler_table, on
 from shared.schemas import messages as m
 from shared.schemas.values import Phase, Purpose, Side, Slot, TradingState
@@ -270,7 +270,7 @@ def _done(state: State, scan_id: str) -> State:
 def _trip(state: State, context: GateContext) -> tuple[State, tuple[m.TradingStateChanged, ...]]:
     """A breaker moves to reducing by itself, once."""
     why = (
-        breached(state.book, context.settings.rules)
+        first_breach(state.book, context.settings.rules)
         if state.book.trading_state is TradingState.ACTIVE
         else ""
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from services.risk_gate.state import GateContext, GateSettings, Gathering
 from shared.domain.risk.book import Attempt, Book
-from shared.domain.risk.intents import Intent, quoted_price
+from shared.domain.risk.intents import Intent, quote_price
 from shared.domain.risk.sizing import SizingMethod, budget, cash_fraction, risk_fraction
 from shared.domain.trading import ids
 from shared.domain.trading.marketable_limit import limit_price
@@ -69,7 +69,7 @@ def entry_intent(
 
 def _limit(quote: Quote | None, side: Side) -> Decimal | None:
     """None where there is nothing to trade against."""
-    if quote is None or quoted_price(quote, side) is None:
+    if quote is None or quote_price(quote, side) is None:
         return None
     return limit_price(quote.ask, quote.bid, side)
 

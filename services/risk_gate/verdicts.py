@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from services.risk_gate.intents import entry_intent, exit_intent, ranked
 from services.risk_gate.state import GateContext, Gathering
-from shared.domain.risk.book import Attempt, Book, Reservation, attempted, reserve
+from shared.domain.risk.book import Attempt, Book, Reservation, record_attempt, reserve
 from shared.domain.risk.intents import Denial, Intent
 from shared.domain.trading import ids
 from shared.rules.judge import judge
@@ -76,10 +76,12 @@ def _verdict(
             if tried and intent.repeated
             else _refused(attempt, denials)
         )
-        return attempted(book, intent.signal_id, refused), _denied(scan, intent, attempt, denials)
+        return record_attempt(book, intent.signal_id, refused), _denied(
+            scan, intent, attempt, denials
+        )
     approved = _approved(scan, intent, attempt, plan, context)
     book = reserve(book, approved.client_order_id, _reservation(scan, approved, intent), intent.now)
-    return attempted(book, intent.signal_id, attempt), approved
+    return record_attempt(book, intent.signal_id, attempt), approved
 
 
 def _next(tried: Attempt | None, slot_at: dt.datetime) -> Attempt:
@@ -145,7 +147,7 @@ def _approved(
 ) -> OrderApproved:
     settings = context.settings
     ttl = settings.entry_ttl_seconds if intent.opens else settings.exit_ttl_seconds
-    assert intent.limit_price is not None, "the rule `quoted` refuses what has no price"
+    assert intent.limit_price is not None, "the rule `quote_required` refuses what has no price"
     return OrderApproved(
         scan_id=scan.scan.id,
         slot=scan.scan.slot,

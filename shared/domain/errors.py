@@ -1,4 +1,4 @@
-"""The kinds of accident. Refusals are values (messages), never exceptions; these are for everything else.
+"""The kinds of accident. A refusal is a value (a message), never an exception.
 
 TransientError: try again later. InvalidMessage: to the dead-letter stream. InvariantBroken: stop
 the process. UserError: one sentence for a person, with the exit code of the command that raised it.
@@ -14,7 +14,7 @@ class TransientError(Exception):
 
 
 class InvalidMessage(Exception):
-    """An entry that no retry will make readable: undecodable, unknown type, oversized, bad signature."""
+    """An entry that no retry makes readable: undecodable, oversized, badly signed."""
 
 
 class InvariantBroken(Exception):
@@ -22,7 +22,7 @@ class InvariantBroken(Exception):
 
 
 class UserError(Exception):
-    """Bad input, told in one sentence that says what is wrong and what to do."""
+    """Bad input; its one sentence says what is wrong and what to do."""
 
     def __init__(self, sentence: str, *, exit_code: int = 1) -> None:
         super().__init__(sentence)

@@ -1,4 +1,4 @@
-"""Refuses what the cash at hand does not cover; it never goes negative."""
+"""Refuses what the available cash does not cover; it never goes negative."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ class Limits(Value, frozen=True, kw_only=True):
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     if intent.notional <= book.cash:
         return None
-    return Denial(reason=REASON, detail=f"{intent.notional} of {book.cash}")
+    return Denial(reason=REASON, detail=f"{intent.notional} needed, {book.cash} available")

@@ -8,8 +8,8 @@ from shared.schemas.values import Purpose, Reason, Value
 
 REASON = Reason.NOT_HELD
 JUDGES_EXITS = True
-LEAVES = frozenset({Purpose.TIME_EXIT, Purpose.SIGNAL_EXIT, Purpose.FLATTEN})
-"""Protection is no exit that anybody may ask for: the executor lets it pass a kill, and it never expires."""
+EXIT_PURPOSES = frozenset({Purpose.TIME_EXIT, Purpose.SIGNAL_EXIT, Purpose.FLATTEN})
+"""Not PROTECT: it passes a kill and never expires, so only an approved entry may carry it."""
 
 
 class Limits(Value, frozen=True, kw_only=True):
@@ -19,8 +19,8 @@ class Limits(Value, frozen=True, kw_only=True):
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     if intent.opens:
         return None
-    if intent.purpose not in LEAVES:
-        return Denial(reason=REASON, detail=f"{intent.purpose} is no exit")
+    if intent.purpose not in EXIT_PURPOSES:
+        return Denial(reason=REASON, detail=f"{intent.purpose} is not an exit")
     position, closable = book.positions.get(intent.symbol), book.closable(intent.symbol)
     if (
         position is not None
@@ -28,4 +28,4 @@ def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
         and 0 < intent.qty <= closable
     ):
         return None
-    return Denial(reason=REASON, detail=f"{intent.qty} of {closable}")
+    return Denial(reason=REASON, detail=f"{intent.qty} shares to close, {closable} closable")

@@ -1,4 +1,7 @@
-"""Refuses entries after too deep a fall from the peak, or too much lost within the session."""
+"""Refuses entries after too deep a fall from the peak, or too much lost within the session.
+
+A breaker: once breached, the gate moves to reducing until the operator moves it back.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,15 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    breach = breached(book, limits)
-    return Denial(reason=REASON, detail=breach) if breach else None
+    why = breach(book, limits)
+    return Denial(reason=REASON, detail=why) if why else None
 
 
-def breached(book: Book, limits: Limits) -> str:
-    """What has been breached, in words, or nothing; the gate then moves to reducing by itself."""
+def breach(book: Book, limits: Limits) -> str:
+    """What has been breached, in words, or nothing."""
     if book.peak_equity - book.equity > limits.maximum_fraction * book.peak_equity:
         return f"equity {book.equity} is too far below its peak {book.peak_equity}"
     if book.session_equity - book.equity > limits.daily_loss_fraction * book.session_equity:
-        return f"equity {book.equity} has lost too much since {book.session_equity} at the session's start"
+        start = book.session_equity
+        return f"equity {book.equity} has lost too much since the session's start at {start}"
     return ""

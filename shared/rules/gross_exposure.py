@@ -1,4 +1,4 @@
-"""Refuses to have more money at work than allowed."""
+"""Refuses an entry that would bring the dollars in positions and on the way above the limit."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
         return None
     return Denial(
         reason=REASON,
-        detail=f"{book.exposure} and {intent.notional} more; {limits.maximum} allowed",
+        detail=f"{book.exposure} at work, {intent.notional} more, {limits.maximum} allowed",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
-from shared.domain.trading.fills import invalidated
+from shared.domain.trading.fills import is_invalidated
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.INVALIDATED_AT_OPEN
@@ -16,10 +16,10 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    price = intent.quoted_price
+    price = intent.quote_price
     if price is None or intent.stop is None:
         return None
-    if not invalidated(price, intent.stop, intent.target, intent.direction):
+    if not is_invalidated(price, intent.stop, intent.target, intent.direction):
         return None
     return Denial(
         reason=REASON, detail=f"{price} against stop {intent.stop} and target {intent.target}"

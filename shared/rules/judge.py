@@ -1,6 +1,7 @@
-"""Judges an intent by all rules in one fixed order. Called by the gate and the backtest's policy pass; pure.
+"""Judges an intent by all rules in one fixed order; pure.
 
-The order is that of the reasons in `Reason`; it never stops at the first refusal.
+Called by the gate and the backtest's policy pass. The order is that of the reasons in `Reason`; it
+never stops at the first refusal.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ ORDER = {reason: place for place, reason in enumerate(Reason)}
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One file of this room, with its limits."""
+    """One rule file with its limits; the file's name is the rule's name."""
 
     name: str
     module: ModuleType
@@ -38,11 +39,10 @@ class Rule:
         denial: Denial | None = self.module.check(intent, book, self.limits)
         return denial
 
-    def breached(self, book: Book) -> str:
-        """Why the gate must move to reducing by itself; only breakers ever have a reason."""
-        return (
-            str(self.module.breached(book, self.limits)) if hasattr(self.module, "breached") else ""
-        )
+    def breach(self, book: Book) -> str:
+        """Why the gate must move to reducing by itself, or nothing; only breakers have it."""
+        found = self.module.breach(book, self.limits) if hasattr(self.module, "breach") else ""
+        return str(found)
 
 
 def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -50,11 +50,14 @@ def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
 
 
 def judge(intent: Intent, book: Book, rules: tuple[Rule, ...]) -> tuple[Denial, ...]:
-    """Every rule that refuses, in the fixed order; none: it may be approved. Exits answer to few rules only."""
-    asked = rules if intent.opens else tuple(rule for rule in rules if rule.judges_exits)
-    return tuple(denial for rule in asked if (denial := rule.check(intent, book)) is not None)
+    """The refusals of all rules, in the fixed order; none: it may be approved.
+
+    Exits answer only to the rules that judge exits."""
+    applicable = rules if intent.opens else tuple(rule for rule in rules if rule.judges_exits)
+    denials = (rule.check(intent, book) for rule in applicable)
+    return tuple(denial for denial in denials if denial is not None)
 
 
-def breached(book: Book, rules: tuple[Rule, ...]) -> str:
-    """The first breaker that has tripped, in words, or nothing."""
-    return next((why for rule in rules if (why := rule.breached(book))), "")
+def first_breach(book: Book, rules: tuple[Rule, ...]) -> str:
+    """What the first breaker that has tripped says, or nothing."""
+    return next((why for rule in rules if (why := rule.breach(book))), "")

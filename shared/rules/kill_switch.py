@@ -1,4 +1,4 @@
-"""Refuses everything while the kill holds: time and signal exits wait for resume, protection stays."""
+"""Refuses everything while a kill holds: exits wait for the resume, protection stays in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refuses to trade in another session than the open one, and once it has closed."""
+"""Refuses to trade in any session but the open one, and after its close."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refuses to hold more positions than allowed, those on the way counted."""
+"""Refuses to hold more positions than allowed; entries on the way count."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     symbols = book.open_symbols
     if intent.symbol in symbols or len(symbols) < limits.maximum:
         return None
-    return Denial(reason=REASON, detail=f"{len(symbols)} of {limits.maximum}")
+    return Denial(reason=REASON, detail=f"{len(symbols)} open, {limits.maximum} allowed")

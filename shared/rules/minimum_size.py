@@ -1,4 +1,4 @@
-"""Refuses a wish that is worth less than one share; it is never rounded up."""
+"""Refuses an entry whose size is less than one share; it is never rounded up."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    if intent.qty != 0 or intent.quoted_price is None:
+    if intent.qty != 0 or intent.quote_price is None:
         return None
-    return Denial(reason=REASON, detail=f"not one share at {intent.limit_price}")
+    return Denial(reason=REASON, detail=f"less than one share at {intent.limit_price}")

@@ -1,4 +1,4 @@
-"""Refuses an order that is worth more than one order may be; the limit itself passes."""
+"""Refuses an order worth more dollars than one order may be; the limit itself passes."""
 
 from __future__ import annotations
 

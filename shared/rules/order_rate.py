@@ -1,4 +1,4 @@
-"""Refuses more approvals within a minute than allowed; exits count but are never refused."""
+"""Refuses more approvals within a minute than allowed; exits count, but are never refused."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     recent = sum(intent.now - moment < RATE_WINDOW for moment in book.approved_at)
     if recent < limits.per_minute:
         return None
-    return Denial(reason=REASON, detail=f"{recent} in the last minute")
+    return Denial(reason=REASON, detail=f"{recent} in the last minute, {limits.per_minute} allowed")

@@ -1,4 +1,4 @@
-"""Refuses to open in shares that are too cheap or too dear."""
+"""Refuses an entry in shares that are too cheap or too expensive."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    limit, price, close = intent.limit_price, intent.quoted_price, intent.last_close
+    limit, price, close = intent.limit_price, intent.quote_price, intent.last_close
     if limit is None or price is None:
         return None
     if abs(limit - price) > limits.quote_fraction * price:

@@ -1,4 +1,4 @@
-"""Refuses to trade a symbol that nobody quotes on the side we need."""
+"""Refuses to trade a symbol that is not quoted on the side the order needs."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    return Denial(reason=REASON) if intent.quoted_price is None else None
+    return Denial(reason=REASON) if intent.quote_price is None else None

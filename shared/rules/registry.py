@@ -1,7 +1,7 @@
-"""Finds every rule by its file and reads its limits. Called by the gate, the policy pass and `kobe preflight`.
+"""Finds every rule by its file and reads its limits.
 
-A rule without a table has its default limits; a table without a rule stops the start. No rule can
-be switched off by leaving it out.
+Called by the gate, the policy pass and `kobe preflight`. A rule without a table has its default
+limits; a table without a rule stops the start. No rule can be switched off by leaving it out.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ from shared.domain.errors import UserError
 from shared.rules.judge import Rule, in_order
 
 CONFIG_ERROR = 3
-NO_RULES = frozenset({"registry", "judge"})
+NOT_RULES = frozenset({"registry", "judge"})
 
 
 def names() -> list[str]:
     """Every module of this room that is a rule."""
-    return sorted({found.name for found in pkgutil.iter_modules(shared.rules.__path__)} - NO_RULES)
+    return sorted({found.name for found in pkgutil.iter_modules(shared.rules.__path__)} - NOT_RULES)
 
 
 def load(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Rule, ...]:
-    """All rules with the limits of kobe.toml's [rules.<name>], in the fixed order; UserError names a typo."""
+    """All rules with the limits of kobe.toml's [rules.<name>], in the fixed order.
+
+    Raises UserError if a table names no rule, an unknown limit or an impossible value."""
     known = names()
     for name in tables:
         if name not in known:

@@ -1,4 +1,7 @@
-"""Refuses what was tried at this slot, is under way, or was refused for good; trips when it keeps coming."""
+"""Refuses an intent already tried at this slot, under way, or refused for good.
+
+A breaker: the same intent too many times in one session is a loop, and trading moves to reducing.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ JUDGES_EXITS = True
 
 
 class Limits(Value, frozen=True, kw_only=True):
-    """How often one wish may be put to the gate in a session before trading moves to reducing."""
+    """How often the gate may be asked for one intent in a session."""
 
     maximum: int = 5
 
@@ -20,8 +23,8 @@ def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     return Denial(reason=REASON) if intent.repeated else None
 
 
-def breached(book: Book, limits: Limits) -> str:
+def breach(book: Book, limits: Limits) -> str:
     most = max((attempt.asked for attempt in book.attempts.values()), default=0)
     if most <= limits.maximum:
         return ""
-    return f"the same wish came {most} times in one session, {limits.maximum} are allowed"
+    return f"the same intent came {most} times in one session, {limits.maximum} are allowed"

@@ -20,4 +20,4 @@ def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     age = (intent.now - intent.quote.at).total_seconds()
     if -limits.maximum_age_seconds <= age <= limits.maximum_age_seconds:
         return None
-    return Denial(reason=REASON, detail=f"{age:.1f} s old")
+    return Denial(reason=REASON, detail=f"{age:.1f} s old, {limits.maximum_age_seconds} s allowed")

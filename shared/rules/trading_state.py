@@ -18,7 +18,6 @@ def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     if book.trading_state is not TradingState.ACTIVE:
         return Denial(reason=REASON, detail=book.why)
     if intent.symbol in book.drifted:
-        return Denial(
-            reason=REASON, detail="our books and the broker's disagree on it; acknowledge it first"
-        )
+        sentence = "our books and the broker's disagree on this symbol; acknowledge it first"
+        return Denial(reason=REASON, detail=sentence)
     return None

@@ -1,4 +1,4 @@
-"""Refuses a price that is not above zero, and a quantity below it; none at all is `sized`'s to refuse."""
+"""Refuses a price that is not above zero and a negative quantity; `minimum_size` refuses zero."""
 
 from __future__ import annotations
 

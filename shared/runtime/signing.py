@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from shared.domain.errors import InvalidMessage, UserError
-from shared.schemas.envelope import Envelope, signed_bytes
+from shared.schemas.envelope import Envelope, bytes_to_sign
 
 UNUSABLE_KEY = 2
 
@@ -87,7 +87,7 @@ class Signer:
     def sign(self, envelope: Envelope) -> Envelope:
         """The same envelope with `key_id` and `signature` (base64) filled in."""
         named = msgspec.structs.replace(envelope, key_id=self.key_id, signature="")
-        signature = base64.b64encode(self._key.sign(signed_bytes(named))).decode()
+        signature = base64.b64encode(self._key.sign(bytes_to_sign(named))).decode()
         return msgspec.structs.replace(named, signature=signature)
 
 
@@ -135,6 +135,6 @@ class Keyring:
                 f"the key of {self.owners[envelope.key_id]} does not speak for {envelope.writer}"
             )
         try:
-            key.verify(base64.b64decode(envelope.signature, validate=True), signed_bytes(envelope))
+            key.verify(base64.b64decode(envelope.signature, validate=True), bytes_to_sign(envelope))
         except (InvalidSignature, binascii.Error, ValueError) as error:
             raise InvalidMessage("the signature does not fit the message") from error

@@ -1,4 +1,4 @@
-"""The envelope around every message: flat stream fields, canonical JSON in `data`, strict when read.
+"""The envelope around every message: flat stream fields, canonical JSON in `data`, read strictly.
 
 Canonical JSON is RFC 8785 without floats: sorted keys, no spaces, UTF-8; so equal messages have
 equal bytes.
@@ -30,7 +30,7 @@ class Malformed(ValueError):
 
 
 class Envelope(Value, frozen=True, kw_only=True):
-    """Who said what, when, because of what, under which configuration. `at` is aware, UTC."""
+    """Who wrote what, when, because of what, under which configuration. `at` is aware, UTC."""
 
     type: str
     id: str
@@ -55,7 +55,7 @@ class Envelope(Value, frozen=True, kw_only=True):
 
 
 def canonical(value: Any) -> bytes:
-    """The one byte form of a value built of structs, dicts, lists, strings, ints, Decimals, dates."""
+    """The one byte form of a value of structs, dicts, lists, strings, ints, Decimals and dates."""
     return _ENCODER.encode(value)
 
 
@@ -63,8 +63,8 @@ def envelope_id(writer: ServiceName, stream: Stream, seq: int) -> str:
     return hashlib.sha256(f"{writer}|{stream}|{seq}".encode()).hexdigest()[:32]
 
 
-def signed_bytes(envelope: Envelope) -> bytes:
-    """What a signature covers: every field but the signature itself."""
+def bytes_to_sign(envelope: Envelope) -> bytes:
+    """The bytes a signature covers: every field but the signature itself."""
     return canonical(msgspec.structs.replace(envelope, signature=""))
 
 
@@ -75,7 +75,7 @@ def to_fields(envelope: Envelope) -> dict[str, str]:
 
 
 def from_fields(fields: Mapping[str, str]) -> tuple[Envelope, Message]:
-    """Read one entry strictly; raises Malformed with the reason."""
+    """Read one stream entry strictly. Raises Malformed if anything in it is not as it must be."""
     try:
         size = sum(len(name.encode()) + len(value.encode()) for name, value in fields.items())
     except UnicodeEncodeError as error:
@@ -92,7 +92,7 @@ def from_fields(fields: Mapping[str, str]) -> tuple[Envelope, Message]:
 
 
 def decode(type_name: str, data: bytes) -> Message:
-    """Canonical bytes to a message; anything but its exact canonical form is Malformed."""
+    """Canonical bytes to a message. Raises Malformed if they are not its exact canonical form."""
     decoder = _DECODERS.get(type_name)
     if decoder is None:
         raise Malformed(f"unknown message type {type_name!r}")
@@ -115,7 +115,7 @@ _GENERIC = msgspec.json.Decoder(float_hook=_no_floats)
 
 
 def _require_same(plain: Any, understood: Any, path: str) -> None:
-    """What was understood must be what was said, letter by letter; fields we do not know may be more."""
+    """Require that what was decoded equals what was written; unknown fields may be present."""
     if isinstance(plain, dict) and isinstance(understood, dict):
         for key, value in plain.items():
             if key in understood:

@@ -1,4 +1,4 @@
-"""The map of the house: who says what on which stream, and who listens. Read this before anything else."""
+"""The map of the house: who writes what on which stream, and who reads it. Read this first."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ WRITER: dict[Stream, ServiceName] = {
     Stream.AUDIT: S.AUDITOR,
 }
 
-# Consumer groups, in the order a batch is handled: what changes the picture comes before what asks
-# about it. The auditor reads every stream by position, not as a group.
+# Consumer groups, in the order a batch is handled: what changes a service's picture comes before
+# what asks about it. The auditor reads every stream by position, not as a group.
 READS: dict[ServiceName, tuple[Stream, ...]] = {
     S.SCHEDULER: (Stream.CONTROL, Stream.EXECUTIONS),
     S.DATA_FETCHER: (Stream.CONTROL, Stream.EXECUTIONS, Stream.SCHEDULE, Stream.SIGNALS),
@@ -96,8 +96,8 @@ STREAM_OF: dict[type[m.Message], Stream] = {
 
 MESSAGE_TYPES: dict[str, type[m.Message]] = {message.__name__: message for message in STREAM_OF}
 
-# The two streams any service may append to, and the keys of the kill (ORDER-PATH of the docs:
-# kill).
+# The keys of the kill (docs/order-path.md) and the dead-letter stream; any service may append to
+# the log and to the dead letters.
 KILL_CHANNEL = "kobe:kill"
 KILL_LOG = "kobe:kill:log"
 KILL_RESUME = "kobe:kill:resume"

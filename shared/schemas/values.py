@@ -12,6 +12,9 @@ from enum import StrEnum
 
 import msgspec
 
+MAX_PRICE = Decimal(10_000_000)
+"""Dollars a share: no share has ever cost a tenth of it, so a price beyond is a vendor's error."""
+
 
 class Mode(StrEnum):
     SIM = "sim"
@@ -58,7 +61,7 @@ class Slot(StrEnum):
 
 
 class Stage(StrEnum):
-    """The parts of a session, in order (STRATEGIES 4b); in sim the broker is advanced through them."""
+    """The parts of a session, in order; in sim the broker is advanced through them."""
 
     START = "start"
     OPEN = "open"
@@ -107,7 +110,9 @@ class OrderStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an intent was denied by us; the first five keep the names they have always had."""
+    """Why an intent was denied by us, in the order in which reasons are listed.
+
+    A rule's file and its reason need not share a name: these are the words on the wire."""
 
     INVALID_PRICE_OR_QTY = "invalid_price_or_qty"
     PRICE_OUT_OF_BOUNDS = "price_out_of_bounds"
@@ -175,7 +180,7 @@ class Quote(Value, frozen=True, kw_only=True):
 
 
 class Signal(Value, frozen=True, kw_only=True):
-    """A strategy's wish to open, made at the close of `session`, for the next session's open."""
+    """A strategy wants to open at the next session's open; found at the close of `session`."""
 
     session: dt.date
     symbol: str
@@ -218,7 +223,7 @@ class Holding(Value, frozen=True, kw_only=True):
 
 
 class ScanRef(Value, frozen=True, kw_only=True):
-    """Which scan: its id, session and slot, and what must have been heard before it is decided."""
+    """Which scan: id, session, slot, and up to where executions must be counted before it."""
 
     id: str
     session: dt.date

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.domain.arrays.indicator_kernels import Floats, average_true_range, highest_before
-from shared.domain.arrays.jit import compiled, frozen
+from shared.domain.arrays.jit import jit, read_only
 from shared.domain.arrays.symbol_rows import (
     Hits,
-    added,
+    append_hit,
     no_hits,
     only_first,
     own_bars,
@@ -44,7 +44,7 @@ def warmup(params: Params) -> int:
 
 def signals(panel: Panel, params: Params) -> SignalTable:
     """Every bar that closes above the channel; repeats are signals too."""
-    bars = frozen(panel.high), frozen(panel.low), frozen(panel.close)
+    bars = read_only(panel.high), read_only(panel.low), read_only(panel.close)
     hits = _find(*bars, warmup(params), params.lookback, params.atr_period, float(params.min_price))
     close, atr, channel = hits.values
     stop = close - params.stop_mult * atr
@@ -63,7 +63,7 @@ def signals(panel: Panel, params: Params) -> SignalTable:
     )
 
 
-@compiled
+@jit
 def _find(
     high: Floats,
     low: Floats,
@@ -73,7 +73,7 @@ def _find(
     atr_period: int,
     min_price: float,
 ) -> Hits:
-    """Values of a hit: C[t], ATR[t-1], channel[t]. An average range of zero leaves no room for a stop."""
+    """Values of a hit: C[t], ATR[t-1], channel[t]. An ATR of zero leaves no room for a stop."""
     hits, count = no_hits(3, close.size // 16), 0
     for row in range(close.shape[0]):
         own = own_columns(close[row])
@@ -83,5 +83,5 @@ def _find(
         hits = with_room(hits, count, c.size)
         for t in places_of(c > channel, first):
             if c[t] >= min_price and atr[t - 1] > 0:
-                count = added(hits, count, row, own[t], LONG, (c[t], atr[t - 1], channel[t]))
+                count = append_hit(hits, count, row, own[t], LONG, (c[t], atr[t - 1], channel[t]))
     return only_first(hits, count)

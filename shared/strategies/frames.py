@@ -1,4 +1,4 @@
-"""Every strategy on a pandas frame of bars: `generate_signals` (latest session) and `scan_signals_over_time` (all).
+"""Every strategy on a pandas frame: `generate_signals` (latest) and `scan_signals_over_time` (all).
 
 For notebooks and people who think in frames; thin faces of the one array function. Services never
 import it.
@@ -29,11 +29,12 @@ def generate_signals(
 def scan_signals_over_time(
     frame: pd.DataFrame, strategy: str, *, folder: Path | None = None, **parameters: Any
 ) -> pd.DataFrame:
-    """Every signal in a frame of `timestamp, symbol, open, high, low, close, volume`, by session, then symbol.
+    """Every signal in a frame of bars, by session, then symbol.
 
-    Columns: session, symbol, strategy, side ("long"/"short"), reference_price, stop, target (NaN =
-    none), time_stop_bars, score, reason, and one per indicator used. Impossible bars are left out.
-    UserError for an unknown strategy, parameter or a missing column."""
+    `frame` has the columns timestamp, symbol, open, high, low, close, volume; impossible bars are
+    left out. Columns of the result: session, symbol, strategy, side ("long"/"short"),
+    reference_price, stop, target (NaN = none), time_stop_bars, score, reason, and one per indicator
+    used. Raises UserError if the strategy, a parameter or a column is not there."""
     panel, table = _scan(frame, strategy, folder, parameters)
     return _frame_of(panel, table, strategy)
 

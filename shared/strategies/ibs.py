@@ -1,4 +1,4 @@
-"""IBS: buy a close near the low of a bar in an uptrend, sell short a close near its high in a downtrend.
+"""IBS: in an uptrend buy after a close near the bar's low; in a downtrend sell short, mirrored.
 
 Run by the signal-engine on live scans and by research on the same arrays; it knows neither cash nor
 positions.
@@ -17,10 +17,10 @@ from shared.domain.arrays.indicator_kernels import (
     internal_bar_strength,
     moving_average,
 )
-from shared.domain.arrays.jit import compiled, frozen
+from shared.domain.arrays.jit import jit, read_only
 from shared.domain.arrays.symbol_rows import (
     Hits,
-    added,
+    append_hit,
     no_hits,
     only_first,
     own_bars,
@@ -54,7 +54,7 @@ def warmup(params: Params) -> int:
 
 def signals(panel: Panel, params: Params) -> SignalTable:
     """Every bar whose predecessor closed at the end of its range that lies against the trend."""
-    bars = frozen(panel.high), frozen(panel.low), frozen(panel.close)
+    bars = read_only(panel.high), read_only(panel.low), read_only(panel.close)
     entries = float(params.long_entry), float(params.short_entry)
     periods = params.sma_period, params.atr_period
     hits = _find(
@@ -76,7 +76,7 @@ def signals(panel: Panel, params: Params) -> SignalTable:
     )
 
 
-@compiled
+@jit
 def _find(
     high: Floats,
     low: Floats,
@@ -103,5 +103,5 @@ def _find(
         for t in places_of(long | short if allow_shorts else long, first):
             if c[t] >= min_price and atr[t - 1] > 0:
                 values = c[t], strength[t - 1], sma[t - 1], atr[t - 1]
-                count = added(hits, count, row, own[t], LONG if long[t] else SHORT, values)
+                count = append_hit(hits, count, row, own[t], LONG if long[t] else SHORT, values)
     return only_first(hits, count)

@@ -1,4 +1,4 @@
-"""Finds strategies by file name, the user's own folder included, and makes their parameters from a table.
+"""Finds strategies by file name, in this room and in the user's folder, and reads their parameters.
 
 Called where strategies are named: signal-engine, research, console. It never decides which are
 enabled.
@@ -28,7 +28,7 @@ OFFERS = ("NAME", "Params", "warmup", "signals")
 
 
 class Strategy(Protocol):
-    """What the module of a strategy offers; `Params` is a frozen dataclass whose fields all have defaults."""
+    """What a strategy's module offers; every field of the dataclass `Params` has a default."""
 
     NAME: str
     Params: type[Any]
@@ -45,23 +45,27 @@ def available(folder: Path | None = None) -> tuple[str, ...]:
 
 
 def load(name: str, folder: Path | None = None) -> Strategy:
-    """The strategy of that name. UserError if there is none, or if its file cannot be loaded or offers too little."""
+    """The strategy of that name.
+
+    Raises UserError if there is none, or if its file cannot be loaded or offers too little."""
     theirs = _user_files(folder)
     ours = (ROOM / f"{name}.py").is_file() and name not in NOT_STRATEGIES
     if ours and name in theirs:
         raise UserError(
-            f"The strategy file {theirs[name]} has the name of a built-in strategy; give it another."
+            f"The strategy file {theirs[name]} has the name of a built-in strategy; rename it."
         )
     if ours:
         return cast(Strategy, importlib.import_module(f"shared.strategies.{name}"))
     if name not in theirs:
         near = difflib.get_close_matches(name, available(folder), n=1, cutoff=0)[0]
         raise UserError(f"There is no strategy {name!r}; the nearest known one is {near!r}.")
-    return _checked(_imported(name, theirs[name]), theirs[name])
+    return _require_offers(_import_file(name, theirs[name]), theirs[name])
 
 
 def params_from(strategy: Strategy, mapping: Mapping[str, Any]) -> Any:
-    """The strategy's `Params` with these values. UserError: an unknown name, a wrong type, a value out of range."""
+    """The strategy's `Params` with these values.
+
+    Raises UserError if a name is unknown, a type is wrong or a value is out of range."""
     known = [field.name for field in dataclasses.fields(strategy.Params)]
     for name in mapping:
         if name not in known:
@@ -88,7 +92,7 @@ def _user_files(folder: Path | None) -> dict[str, Path]:
     }
 
 
-def _imported(name: str, path: Path) -> ModuleType:
+def _import_file(name: str, path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"kobe_strategies.{name}", path)
     if spec is None or spec.loader is None:
         raise UserError(f"The strategy file {path} is not a Python module.")
@@ -104,15 +108,14 @@ def _imported(name: str, path: Path) -> ModuleType:
     return module
 
 
-def _checked(module: ModuleType, path: Path) -> Strategy:
+def _require_offers(module: ModuleType, path: Path) -> Strategy:
     missing = [name for name in OFFERS if not hasattr(module, name)]
     if missing:
         raise UserError(f"The strategy file {path} does not offer {', '.join(missing)}.")
     strategy = cast(Strategy, module)
     if path.stem != strategy.NAME:
-        raise UserError(
-            f"The strategy file {path} calls itself {strategy.NAME!r}; NAME must be the file's name."
-        )
+        sentence = f"The strategy file {path} has NAME = {strategy.NAME!r}"
+        raise UserError(f"{sentence}; NAME must be the file's name, {path.stem!r}.")
     params = strategy.Params
     if not (isinstance(params, type) and dataclasses.is_dataclass(params)):
         raise UserError(f"The Params of the strategy file {path} must be a dataclass.")

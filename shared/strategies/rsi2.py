@@ -1,4 +1,4 @@
-"""Connors RSI-2: buy a sharp dip in an uptrend, sell short a sharp rise in a downtrend; out when the move is over.
+"""Connors RSI-2: in an uptrend buy a sharp dip; in a downtrend sell short a sharp rise.
 
 Run by the signal-engine on live scans and by research on the same arrays; it knows neither cash nor
 positions.
@@ -18,10 +18,10 @@ from shared.domain.arrays.indicator_kernels import (
     moving_average,
     relative_strength,
 )
-from shared.domain.arrays.jit import compiled, frozen
+from shared.domain.arrays.jit import jit, read_only
 from shared.domain.arrays.symbol_rows import (
     Hits,
-    added,
+    append_hit,
     no_hits,
     only_first,
     own_bars,
@@ -58,8 +58,8 @@ def warmup(params: Params) -> int:
 
 
 def signals(panel: Panel, params: Params) -> SignalTable:
-    """Every bar after an RSI at an extreme against the trend, and the bars at which a position should leave."""
-    bars = frozen(panel.high), frozen(panel.low), frozen(panel.close)
+    """Every bar after an RSI at an extreme against the trend; and when a position should leave."""
+    bars = read_only(panel.high), read_only(panel.low), read_only(panel.close)
     periods = params.rsi_period, params.sma_period, params.atr_period
     entries = float(params.long_entry), float(params.short_entry)
     exits = float(params.long_exit), float(params.short_exit)
@@ -90,7 +90,7 @@ def signals(panel: Panel, params: Params) -> SignalTable:
     )
 
 
-@compiled
+@jit
 def _find(
     high: Floats,
     low: Floats,
@@ -104,7 +104,7 @@ def _find(
     min_price: float,
     allow_shorts: bool,
 ) -> tuple[Hits, Flags, Flags]:
-    """Values of a hit: C[t], RSI[t-1], SMA[t-1], ATR[t-1]. The flags are the signal exits, (symbols, bars)."""
+    """Values of a hit: C[t], RSI[t-1], SMA[t-1], ATR[t-1]; signal exits are (symbols, bars)."""
     hits, count = no_hits(4, close.size // 16), 0
     exit_long, exit_short = np.zeros(close.shape, np.bool_), np.zeros(close.shape, np.bool_)
     for row in range(close.shape[0]):
@@ -122,5 +122,5 @@ def _find(
         for t in places_of(long | short if allow_shorts else long, first):
             if c[t] >= min_price and atr[t - 1] > 0:
                 values = c[t], rsi[t - 1], sma[t - 1], atr[t - 1]
-                count = added(hits, count, row, own[t], LONG if long[t] else SHORT, values)
+                count = append_hit(hits, count, row, own[t], LONG if long[t] else SHORT, values)
     return only_first(hits, count), exit_long, exit_short

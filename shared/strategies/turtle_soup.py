@@ -1,4 +1,4 @@
-"""ICT Turtle Soup: buy a sweep of an old low that closes back above it, in an uptrend; the mirror, if allowed.
+"""ICT Turtle Soup: in an uptrend buy a sweep of an old low that closes back above it.
 
 Run by the signal-engine on live scans and by research on the same arrays; it knows neither cash nor
 positions.
@@ -19,10 +19,10 @@ from shared.domain.arrays.indicator_kernels import (
     lowest_before,
     moving_average,
 )
-from shared.domain.arrays.jit import compiled, frozen
+from shared.domain.arrays.jit import jit, read_only
 from shared.domain.arrays.symbol_rows import (
     Hits,
-    added,
+    append_hit,
     no_hits,
     only_first,
     own_bars,
@@ -57,8 +57,8 @@ def warmup(params: Params) -> int:
 
 
 def signals(panel: Panel, params: Params) -> SignalTable:
-    """Every bar that sweeps an extreme at least `min_bars_since_extreme` old and closes back inside."""
-    bars = frozen(panel.high), frozen(panel.low), frozen(panel.close)
+    """Every bar that sweeps an extreme old enough and closes back inside; shorts if allowed."""
+    bars = read_only(panel.high), read_only(panel.low), read_only(panel.close)
     periods = params.lookback, params.min_bars_since_extreme, params.sma_period, params.atr_period
     hits = _find(*bars, warmup(params), *periods, float(params.min_price), params.allow_shorts)
     close, swept, extreme, age, sma, atr = hits.values
@@ -85,14 +85,14 @@ def signals(panel: Panel, params: Params) -> SignalTable:
     )
 
 
-@compiled
+@jit
 def _sweeps(low: Floats, close: Floats, trend: Floats, lookback: int) -> tuple[Flags, Floats]:
-    """Where a bar goes below the lowest low before it and closes above it and the trend; and that lowest low."""
+    """Where a bar sweeps the lowest low before it and closes above it and the trend; that low."""
     lowest = lowest_before(low, lookback)
     return (low < lowest) & (close > lowest) & (close > trend), lowest
 
 
-@compiled
+@jit
 def _find(
     high: Floats,
     low: Floats,
@@ -105,7 +105,7 @@ def _find(
     min_price: float,
     allow_shorts: bool,
 ) -> Hits:
-    """Values of a hit: C[t], the low (short: high) that swept, the extreme swept, its age, SMA[t-1], ATR[t-1]."""
+    """Values of a hit: C[t], low (short: high), the extreme swept, its age, SMA[t-1], ATR[t-1]."""
     hits, count = no_hits(6, close.size // 16), 0
     for row in range(close.shape[0]):
         own = own_columns(close[row])
@@ -127,5 +127,5 @@ def _find(
             age = bars_since(lo if side == LONG else h, extreme, t)
             if age >= min_age:
                 values = c[t], swept, extreme, float(age), sma[t - 1], atr[t - 1]
-                count = added(hits, count, row, own[t], side, values)
+                count = append_hit(hits, count, row, own[t], side, values)
     return only_first(hits, count)

@@ -23,14 +23,14 @@ from shared.domain.arrays.indicator_kernels import (
     moving_average,
     relative_strength,
 )
-from shared.domain.arrays.jit import compiled
+from shared.domain.arrays.jit import jit
 from tests.bench.rules import ATR, COST, FAST, IBS_BARS, MONEY, OUT_AT, SETS, SLOW, TREND, windows
 
 POOL = ThreadPoolExecutor(os.cpu_count() or 1)
 Flags = NDArray[np.bool_]
 
 
-@compiled
+@jit
 def trade(
     o: Floats, lo: Floats, c: Floats, atr: Floats, signal: Flags, leave: Flags, k: float, bars: int
 ) -> tuple[int, float]:
@@ -49,7 +49,7 @@ def trade(
     return count, pnl
 
 
-@compiled
+@jit
 def exit_of(
     o: Floats, lo: Floats, leave: Flags, entry: int, stop: float, bars: int
 ) -> tuple[int, float]:
@@ -63,7 +63,7 @@ def exit_of(
     return -1, 0.0
 
 
-@compiled
+@jit
 def donchian_rows(
     o: Floats, h: Floats, lo: Floats, c: Floats, first: int, last: int
 ) -> tuple[int, float]:
@@ -76,7 +76,7 @@ def donchian_rows(
     return count, pnl
 
 
-@compiled
+@jit
 def rsi_rows(
     o: Floats, h: Floats, lo: Floats, c: Floats, first: int, last: int
 ) -> tuple[int, float]:
@@ -90,7 +90,7 @@ def rsi_rows(
     return count, pnl
 
 
-@compiled
+@jit
 def chains(
     o: Floats, lo: Floats, c: Floats, atr: Floats, signal: Flags, leave: Flags, k: float, bars: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], Floats, NDArray[np.int32]]:
@@ -111,7 +111,7 @@ def chains(
     return at, out, pnl, after
 
 
-@compiled
+@jit
 def walked(
     signals: tuple[NDArray[np.int32], NDArray[np.int32], Floats, NDArray[np.int32]],
     windows: NDArray[np.int64],
@@ -129,7 +129,7 @@ def walked(
             i = after[i]
 
 
-@compiled
+@jit
 def sets_rows(
     o: Floats,
     h: Floats,
@@ -169,7 +169,7 @@ def sets_rows(
     return counts, pnls
 
 
-@compiled
+@jit
 def read_rows(o: Floats, h: Floats, lo: Floats, c: Floats, first: int, last: int) -> float:
     """Touch each price once: what memory alone takes."""
     total = 0.0

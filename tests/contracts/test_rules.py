@@ -30,12 +30,12 @@ from tests.unit.rules.cases import (
 RULES = registry.load({})
 TIGHT = registry.load({"max_positions": {"maximum": 1}, "order_rate": {"per_minute": 0}})
 FOR_EXITS = {
-    "quoted",
+    "quote_required",
     "valid_price_qty",
     "market_hours",
     "repeated_entry",
-    "held",
-    "halted",
+    "closable_quantity",
+    "kill_switch",
     "config_pin",
 }
 
@@ -106,7 +106,7 @@ def test_a_rule_answers_always_the_same_with_its_own_reason_and_changes_nothing(
     denial = rule.check(wish, state)
     assert denial == rule.check(wish, state)
     assert denial is None or (isinstance(denial, Denial) and denial.reason is rule.reason)
-    assert isinstance(rule.breached(state), str)
+    assert isinstance(rule.breach(state), str)
     assert (canonical(wish), canonical(state)) == before
 
 
@@ -146,7 +146,7 @@ def test_an_exit_of_what_is_held_passes_unless_halted_or_unpriced(
     state = msgspec.structs.replace(
         state, session=SESSION, positions={"AAPL": held}, reservations={}
     )
-    expected = [Reason.NO_QUOTE] if leaves.quoted_price is None else []
+    expected = [Reason.NO_QUOTE] if leaves.quote_price is None else []
     assert [denial.reason for denial in judge(leaves, state, RULES)] == expected
 
 

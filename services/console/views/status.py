@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from services.console.stack.client import Operations, ServiceStatus
-from shared.domain.trading.ledger import Position
+from shared.domain.trading.ledger import HeldLots
 from shared.domain.trading.orders import Order
 from shared.schemas.streams import ServiceName
 from shared.schemas.values import Purpose
@@ -73,13 +73,13 @@ def positions(operations: Operations) -> list[PositionRow]:
     }
     return [
         _row(held, guarded)
-        for held in sorted(_members(state, "positions", Position), key=lambda p: p.symbol)
+        for held in sorted(_members(state, "positions", HeldLots), key=lambda p: p.symbol)
     ]
 
 
 def quantities(operations: Operations) -> dict[str, int]:
     """The executor's own signed share counts, by symbol."""
-    held = _members(operations.state(ServiceName.EXECUTOR), "positions", Position)
+    held = _members(operations.state(ServiceName.EXECUTOR), "positions", HeldLots)
     return {position.symbol: position.qty for position in held}
 
 
@@ -89,7 +89,7 @@ def _members(state: dict[str, Any], name: str, type_: type[Any]) -> list[Any]:
     ]
 
 
-def _row(held: Position, guarded: set[tuple[str, int]]) -> PositionRow:
+def _row(held: HeldLots, guarded: set[tuple[str, int]]) -> PositionRow:
     protection = held.protection
     return PositionRow(
         symbol=held.symbol,

@@ -20,8 +20,8 @@ from services.executor.orders.state import (
     with_position,
 )
 from shared.domain.trading import ledger
-from shared.domain.trading.ledger import Position
-from shared.domain.trading.orders import Fill, Order, OrderView, apply, difference, unclear
+from shared.domain.trading.ledger import HeldLots
+from shared.domain.trading.orders import Fill, Order, OrderView, apply, difference, mark_unknown
 from shared.runtime.runner.contract import Outgoing
 from shared.schemas.messages import (
     Message,
@@ -55,7 +55,7 @@ def taken(state: State, order: Order, view: OrderView, *, at: dt.datetime) -> tu
     first = not order.broker_order_id
     state = with_order(state, applied.order)
     if first:
-        state = replace(state, sent=state.sent + (not order.sent), ambiguous=0)
+        state = replace(state, sent=state.sent + (not order.was_sent), ambiguous=0)
         words += _arrived(state, applied.order)
     if applied.fill:
         state, said = _filled(state, applied.order, applied.fill, view, at)
@@ -69,7 +69,7 @@ def taken(state: State, order: Order, view: OrderView, *, at: dt.datetime) -> tu
 
 
 def _contradicted(state: State, order: Order, other: str, at: dt.datetime) -> tuple[State, Words]:
-    doubted = replace(unclear(order, at=at), alarmed=True)
+    doubted = replace(mark_unknown(order, at=at), alarmed=True)
     state = with_order(state, doubted)
     if order.alarmed:
         return state, ()
@@ -180,10 +180,10 @@ def _booked(state: State, order: Order, fill: Fill, session: dt.date) -> State:
     return with_position(state, order.symbol, position)
 
 
-def _position(order: Order, held: Position | None, lots: tuple[ledger.Lot, ...]) -> Position:
+def _position(order: Order, held: HeldLots | None, lots: tuple[ledger.Lot, ...]) -> HeldLots:
     if held:
         return replace(held, lots=lots)
-    return Position(
+    return HeldLots(
         symbol=order.symbol,
         strategy=order.strategy,
         lots=lots,

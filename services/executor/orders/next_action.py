@@ -97,7 +97,12 @@ def _resting_entries(state: State, moment: Moment) -> Iterator[Wish]:
 
 def _looks(state: State, moment: Moment) -> Iterator[Wish]:
     for order in state.orders.values():
-        if order.live and order.sent and order.look_at is not None and order.look_at <= moment.at:
+        if (
+            order.live
+            and order.was_sent
+            and order.look_at is not None
+            and order.look_at <= moment.at
+        ):
             yield Look(order)
 
 

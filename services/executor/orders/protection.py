@@ -19,7 +19,7 @@ from services.executor.orders.state import (
     with_position,
 )
 from shared.domain.trading import ids
-from shared.domain.trading.ledger import Position
+from shared.domain.trading.ledger import HeldLots
 from shared.domain.trading.orders import Order
 from shared.schemas.values import Protection, Purpose, Side
 
@@ -50,7 +50,7 @@ def stale(state: State, order: Order) -> bool:
     return position is None or abs(position.qty) != order.qty
 
 
-def _wished(state: State, position: Position, plan: Protection, *, at: dt.datetime) -> State:
+def _wished(state: State, position: HeldLots, plan: Protection, *, at: dt.datetime) -> State:
     counter = position.protections + 1
     parent = state.orders.get(position.parent)
     order = Order(
@@ -73,7 +73,7 @@ def _wished(state: State, position: Position, plan: Protection, *, at: dt.dateti
     return with_order(state, order)
 
 
-def _backoff(position: Position, at: dt.datetime) -> dt.datetime | None:
+def _backoff(position: HeldLots, at: dt.datetime) -> dt.datetime | None:
     if not position.refusals:
         return None
     return at + dt.timedelta(seconds=min(LONGEST_BACKOFF, 5.0 ** (position.refusals - 1)))

@@ -25,7 +25,7 @@ from services.executor.orders.state import (
     with_position,
 )
 from shared.domain.trading import ledger, orders
-from shared.domain.trading.ledger import Position
+from shared.domain.trading.ledger import HeldLots
 from shared.domain.trading.orders import ENDINGS, OrderView
 from shared.runtime.runner.contract import Decision, Outgoing
 from shared.schemas.messages import AccountSeen, Message, PositionAdjusted
@@ -68,7 +68,9 @@ def observe(
         session=session,
         asked=asked,
         views=tuple(
-            view for key, view in views.items() if key in state.orders and state.orders[key].sent
+            view
+            for key, view in views.items()
+            if key in state.orders and state.orders[key].was_sent
         ),
         positions=positions,
         account=broker.account(),
@@ -87,7 +89,7 @@ def _looked_up(
     """Every order of ours that is live to us and not in the list; None: the broker does not know it."""
     found: dict[str, OrderView | None] = {}
     for order in state.orders.values():
-        if order.live and order.sent and order.client_order_id not in listed:
+        if order.live and order.was_sent and order.client_order_id not in listed:
             known = order.broker_order_id
             view = (
                 broker.order(known) if known else broker.order_by_client_id(order.client_order_id)
@@ -119,7 +121,7 @@ def on_reconciled(state: State, seen: Reconciled, context: ExecutorContext) -> D
         moved |= {order.symbol} if said else set()
         words += said
     for name in seen.missing:
-        state = with_order(state, orders.doubted(state.orders[name], at=context.at))
+        state = with_order(state, orders.look_now(state.orders[name], at=context.at))
     state, adjusted, drifting = _compared(state, seen, context, moved)
     state = _account(state, seen, context)
     words += adjusted
@@ -209,7 +211,7 @@ def _strays(
     return state, drifts
 
 
-def _differs(position: Position, view: PositionView | None) -> bool:
+def _differs(position: HeldLots, view: PositionView | None) -> bool:
     return position.qty != (view.qty if view else 0)
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from services.executor.brokers.protocol import AccountView
-from shared.domain.trading.ledger import Position
+from shared.domain.trading.ledger import HeldLots
 from shared.domain.trading.orders import Order
 from shared.runtime.runner.contract import Context
 from shared.schemas.values import Mode, Phase, Purpose, Slot, Stage, Value
@@ -73,7 +73,7 @@ class State(Value, frozen=True, kw_only=True):
     session: dt.date | None = None
     stage: Stage = Stage.START
     orders: dict[str, Order] = {}
-    positions: dict[str, Position] = {}
+    positions: dict[str, HeldLots] = {}
     scans: dict[str, OpenScan] = {}
     reconciles: tuple[ReconcileWish, ...] = ()
     repeats: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ def without_order(state: State, client_order_id: str) -> State:
     return replace(state, orders=kept)
 
 
-def with_position(state: State, symbol: str, position: Position | None) -> State:
+def with_position(state: State, symbol: str, position: HeldLots | None) -> State:
     """None: nothing is held any more."""
     kept = {key: held for key, held in state.positions.items() if key != symbol}
     return replace(state, positions={**kept, symbol: position} if position else kept)

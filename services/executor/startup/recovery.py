@@ -59,7 +59,7 @@ def _rebuild(state: State, broker: Broker, journal: Journal, clock: Clock) -> No
     """Everything that may have been sent is claimed again, so that it is looked up and never sent."""
     at = clock.now()
     for order in state.orders.values():
-        row_state = RowState.TAKEN if order.sent else RowState.SENDING
+        row_state = RowState.TAKEN if order.was_sent else RowState.SENDING
         journal.adopt(order.journal_key, order.client_order_id, row_state, at=order.sent_at or at)
     for view in broker.orders_since(None).ours:
         journal.adopt(f"broker/{view.broker_order_id}", view.client_order_id, RowState.TAKEN, at=at)
@@ -68,7 +68,7 @@ def _rebuild(state: State, broker: Broker, journal: Journal, clock: Clock) -> No
 def _note_known(state: State, journal: Journal) -> None:
     """A row may have missed what the state knows: then it would be looked up for ever."""
     for order in state.orders.values():
-        if order.sent and order.broker_order_id:
+        if order.was_sent and order.broker_order_id:
             journal.note(
                 order.journal_key,
                 RowState.TAKEN if order.live else RowState.ENDED,

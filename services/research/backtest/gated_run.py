@@ -37,7 +37,7 @@ from shared.domain.risk import book as books
 from shared.domain.risk.book import Book
 from shared.domain.trading.fills import ExitReason, fee, limit_fill
 from shared.rules import registry
-from shared.rules.judge import Rule, breached, judge
+from shared.rules.judge import Rule, first_breach, judge
 from shared.runtime.config.settings import Steering
 from shared.schemas.values import Ending, Reason, Side, TradingState
 
@@ -205,7 +205,7 @@ class _Account:
             if price == price:
                 each.mark = round(float(price) * UNITS_PER_DOLLAR)
         self.book = books.see_account(self.book, cash=self.cash, equity=self._equity())
-        breach = breached(self.book, self.rules)
+        breach = first_breach(self.book, self.rules)
         if breach and self.book.trading_state is TradingState.ACTIVE:
             self.book = books.reduce_only(self.book, breach)
             self.reduced = f"from {self.panel.sessions[column]} on: {breach}"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from services.research.data import remote_bars
 from services.research.data.inputs import Inputs
 from shared.domain.errors import UserError
-from shared.domain.market.bars import Panel, Refusal
+from shared.domain.market.bars import Panel, RefusedBar
 
 SAMPLE, ARCHIVE = "sample", "archive"
 INDEX = "SPY"
@@ -140,5 +140,5 @@ def _market(panel: Panel, digest: str, refused: Mapping[str, int], source: str) 
     return Market(panel, digest, dict(refused), source, index)
 
 
-def _counted(refusals: Sequence[Refusal]) -> dict[str, int]:
+def _counted(refusals: Sequence[RefusedBar]) -> dict[str, int]:
     return dict(sorted(Counter(refusal.reason.value for refusal in refusals).items()))

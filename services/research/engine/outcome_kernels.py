@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.arrays.jit import compiled, inlined
+from shared.domain.arrays.jit import jit, jit_inline
 
 READY, NO_BAR, INVALIDATED_AT_OPEN, NO_SESSION = range(4)
 GAPPED_STOP, SIGNAL_EXIT, STOP, TARGET, TIME_STOP, ENDED, END_OF_DATA = range(7)
@@ -62,13 +62,13 @@ class Found(NamedTuple):
     bars_held: NDArray[np.int32]
 
 
-@inlined
+@jit_inline
 def units(price: float) -> int:
     """Ten-thousandths of a dollar; a bar's price is a whole number of them already."""
     return int(price * 1e4 + 0.5)
 
 
-@inlined
+@jit_inline
 def admitted(opening: int, side: int, stop: int, target: int) -> int:
     """Whether the next open still lies between stop and target."""
     if side * opening <= side * stop or (target != NO_TARGET and side * opening >= side * target):
@@ -76,7 +76,7 @@ def admitted(opening: int, side: int, stop: int, target: int) -> int:
     return READY
 
 
-@inlined
+@jit_inline
 def bar_exit(
     opening: int, worst: int, best: int, side: int, stop: int, target: int
 ) -> tuple[int, int]:
@@ -89,7 +89,7 @@ def bar_exit(
     return -1, stop
 
 
-@inlined
+@jit_inline
 def follow(
     bars: Bars,
     leave: Flags,
@@ -126,7 +126,7 @@ def follow(
     return sessions - 1, units(bars.close[row, last]), END_OF_DATA, held
 
 
-@compiled
+@jit
 def find_outcomes(bars: Bars, orders: Orders, exits: Exits) -> Found:
     """Every signal followed to its end over the whole panel."""
     count, sessions = orders.row.size, bars.close.shape[1]

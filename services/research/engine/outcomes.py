@@ -24,7 +24,7 @@ from services.research.engine.outcome_kernels import (
     find_outcomes,
 )
 from services.research.engine.ranking_kernels import Candidates, by_entry
-from shared.domain.arrays.jit import frozen
+from shared.domain.arrays.jit import read_only
 from shared.domain.market.bars import Panel
 from shared.domain.market.signal_table import SignalTable
 from shared.domain.trading.fills import ExitReason
@@ -53,11 +53,11 @@ def outcomes(panel: Panel, strategy: str, table: SignalTable) -> Outcomes:
     (signal on the panel's last session). Prices are whole ten-thousandths of a dollar, before
     slippage."""
     orders = Orders(
-        frozen(table.row.astype(np.int32, copy=False)),
-        frozen(table.column.astype(np.int32, copy=False)),
-        frozen(table.side.astype(np.int8, copy=False)),
-        frozen(_units(table.stop)),
-        frozen(np.where(np.isnan(table.target), NO_TARGET, _units(np.nan_to_num(table.target)))),
+        read_only(table.row.astype(np.int32, copy=False)),
+        read_only(table.column.astype(np.int32, copy=False)),
+        read_only(table.side.astype(np.int8, copy=False)),
+        read_only(_units(table.stop)),
+        read_only(np.where(np.isnan(table.target), NO_TARGET, _units(np.nan_to_num(table.target)))),
     )
     exits = Exits(table.time_stop_bars, _flags(table.exit_long), _flags(table.exit_short))
     score = np.where(np.isnan(table.score), -np.inf, table.score)
@@ -103,7 +103,9 @@ def last_close(panel: Panel, row: int, column: int) -> tuple[int, Decimal]:
 
 def bars_of(panel: Panel) -> Bars:
     """The panel's prices as the kernels want them."""
-    return Bars(frozen(panel.open), frozen(panel.high), frozen(panel.low), frozen(panel.close))
+    return Bars(
+        read_only(panel.open), read_only(panel.high), read_only(panel.low), read_only(panel.close)
+    )
 
 
 def _units(prices: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -111,7 +113,7 @@ def _units(prices: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _flags(exit_when: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    return frozen(np.zeros((0, 0), np.bool_) if exit_when is None else exit_when)
+    return read_only(np.zeros((0, 0), np.bool_) if exit_when is None else exit_when)
 
 
 def _alphabetical(symbols: Sequence[str]) -> NDArray[np.int32]:

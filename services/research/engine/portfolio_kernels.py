@@ -21,7 +21,7 @@ from services.research.engine.outcome_kernels import (
     TARGET,
 )
 from services.research.engine.ranking_kernels import Candidates
-from shared.domain.arrays.jit import compiled, inlined
+from shared.domain.arrays.jit import jit, jit_inline
 
 TAKEN, SKIP_NO_BAR, SKIP_INVALIDATED, SKIP_HELD, SKIP_SHORTS, SKIP_SIZE, SKIP_CASH = range(7)
 BY_CASH, BY_BUDGET, BY_RISK = range(3)
@@ -81,7 +81,7 @@ class Curves(NamedTuple):
     equity: Ints
 
 
-@inlined
+@jit_inline
 def slipped(price: int, buying: bool, slippage: int) -> int:
     """Units to cents, against us."""
     if buying:
@@ -89,7 +89,7 @@ def slipped(price: int, buying: bool, slippage: int) -> int:
     return (price * (SLIP_ONE - slippage)) // (100 * SLIP_ONE)
 
 
-@inlined
+@jit_inline
 def fees(qty: int, cents: int, buying: bool, terms: Terms) -> int:
     """Cents, rounded up once per fill."""
     if buying:
@@ -97,13 +97,13 @@ def fees(qty: int, cents: int, buying: bool, terms: Terms) -> int:
     return -((-qty * (terms.sell_per_share * 100 + terms.sell_rate * cents)) // FEE_ONE)
 
 
-@inlined
+@jit_inline
 def part(value: int, whole: int) -> int:
     """`value` millionths of `whole`, rounded down, without overflow."""
     return (whole // PART_ONE) * value + (whole % PART_ONE) * value // PART_ONE
 
 
-@inlined
+@jit_inline
 def size(
     terms: Terms, side: int, opening: int, fill: int, stop: int, cash: int, equity: int
 ) -> int:
@@ -117,7 +117,7 @@ def size(
     return max(0, part(terms.value, cash) // fill) if fill > 0 else 0
 
 
-@inlined
+@jit_inline
 def judged(
     c: Candidates, i: int, held: bool, cash: int, equity: int, terms: Terms
 ) -> tuple[int, int, int, int]:
@@ -140,7 +140,7 @@ def judged(
     return (TAKEN if qty * fill + fee <= cash else SKIP_CASH), qty, fill, fee
 
 
-@inlined
+@jit_inline
 def ending(
     close: NDArray[np.float64], c: Candidates, i: int, last: int
 ) -> tuple[int, int, int, int]:
@@ -154,7 +154,7 @@ def ending(
     return last, int(price * 1e4 + 0.5), END_OF_DATA, held
 
 
-@inlined
+@jit_inline
 def mark(
     closes: NDArray[np.float64], qty: int, side: int, entry: int, held: Ints, gross: Ints
 ) -> None:
@@ -169,7 +169,7 @@ def mark(
         held[t] += qty * (price if side > 0 else 2 * entry - price)
 
 
-@inlined
+@jit_inline
 def enter(
     close: NDArray[np.float64],
     c: Candidates,
@@ -197,7 +197,7 @@ def enter(
     trade[EXIT_KIND], trade[BARS_HELD], trade[FEES] = kind, bars_held, fee + exit_fee
 
 
-@inlined
+@jit_inline
 def empty_book(rows: int, sessions: int, candidates: int) -> Book:
     return Book(
         np.full(rows, -1, np.int64),
@@ -209,7 +209,7 @@ def empty_book(rows: int, sessions: int, candidates: int) -> Book:
     )
 
 
-@compiled
+@jit
 def portfolio_pass(
     close: NDArray[np.float64], c: Candidates, terms: Terms, window: Window
 ) -> tuple[Ints, Curves, Ints]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.arrays.jit import compiled, inlined
+from shared.domain.arrays.jit import jit, jit_inline
 
 Ints = NDArray[np.int64]
 
@@ -34,7 +34,7 @@ class Candidates(NamedTuple):
     bars_held: NDArray[np.int32]
 
 
-@compiled
+@jit
 def by_entry(
     entry_column: NDArray[np.int32],
     strategy: NDArray[np.int16],
@@ -59,7 +59,7 @@ def by_entry(
     return order, starts
 
 
-@inlined
+@jit_inline
 def sort_session(
     order: Ints, strategy: NDArray[np.int16], score: NDArray[np.float64], place: NDArray[np.int32]
 ) -> None:
@@ -75,7 +75,7 @@ def sort_session(
         gap //= 2
 
 
-@inlined
+@jit_inline
 def comes_before(
     a: int,
     b: int,

@@ -32,7 +32,7 @@ from services.research.engine.portfolio_kernels import (
     portfolio_pass,
 )
 from services.research.engine.ranking_kernels import Candidates
-from shared.domain.arrays.jit import frozen
+from shared.domain.arrays.jit import read_only
 from shared.domain.errors import UserError
 from shared.domain.market.bars import Panel
 from shared.domain.market.signal_table import SignalTable
@@ -137,7 +137,7 @@ def run(
 
     The window starts flat with `settings.cash` and is closed at its last close (`end_of_data`)."""
     window = between(panel, 0, panel.sessions.size - 1) if window is None else window
-    log, curves, skipped = portfolio_pass(frozen(panel.close), ranked, _terms(settings), window)
+    log, curves, skipped = portfolio_pass(read_only(panel.close), ranked, _terms(settings), window)
     return SimulationResult(
         strategies=strategies,
         sessions=panel.sessions[window.first : window.last + 1],
@@ -154,7 +154,7 @@ def equity_of(
     panel: Panel, ranked: Candidates, settings: SimulationSettings, window: Window
 ) -> Floats:
     """The equity alone of such a run: enough to compare many parameter sets by."""
-    _, curves, _ = portfolio_pass(frozen(panel.close), ranked, _terms(settings), window)
+    _, curves, _ = portfolio_pass(read_only(panel.close), ranked, _terms(settings), window)
     return curves.equity / UNITS_PER_DOLLAR
 
 

@@ -15,7 +15,7 @@ from shared.domain.trading.fills import (
     exit_fill,
     gap_exit,
     limit_fill,
-    slipped,
+    with_slippage,
 )
 from shared.schemas.values import Bar, Direction
 
@@ -30,7 +30,7 @@ def on_arrival(order: Order, leg: Order | None, price: Decimal, costs: Costs) ->
     if through or order.type is OrderType.STOP:
         return through
     if order.limit_price is None:
-        return order, slipped(price, order.side, costs.slippage_bps)
+        return order, with_slippage(price, order.side, costs.slippage_bps)
     fill = limit_fill(price, order.limit_price, order.side, costs.slippage_bps)
     return (order, fill) if fill is not None else None
 
@@ -38,7 +38,7 @@ def on_arrival(order: Order, leg: Order | None, price: Decimal, costs: Costs) ->
 def at_open(order: Order, leg: Order | None, bar: Bar, costs: Costs) -> Match | None:
     """Stops the night has gapped through, and what was queued for the market; a limit waits for the bar."""
     if order.type is OrderType.MARKET:
-        return order, slipped(bar.open, order.side, costs.slippage_bps)
+        return order, with_slippage(bar.open, order.side, costs.slippage_bps)
     return _gapped(order, leg, bar.open, costs)
 
 

@@ -1,7 +1,8 @@
-"""Compiled: each indicator over one symbol's own bars in time order, (bars,) -> (bars,), NaN before its window fills.
+"""Compiled indicators over one symbol's own bars in time order: (bars,) -> (bars,).
 
-Called by the kernels of strategies and by indicators.py (the face for everybody else). All are
-causal: what stands at t depends on bars up to t alone, or up to t-1 where the name says `before`.
+NaN until the window is full. Called by the kernels of strategies and by indicators.py (the face for
+everybody else). All are causal: the value at t depends on bars up to t alone, or up to t-1 where
+the name says `before`.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.arrays.jit import compiled
+from shared.domain.arrays.jit import jit
 
 Floats = NDArray[np.float64]
 
 
-@compiled
+@jit
 def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
-    """max(H-L, |H-C[t-1]|, |L-C[t-1]|), said shorter; NaN at 0, which has no bar before it."""
+    """max(H-L, |H-C[t-1]|, |L-C[t-1]|), which is max(H, C[t-1]) - min(L, C[t-1]); NaN at 0."""
     ranges = np.full(close.size, np.nan)
     highs, lows, to = high[1:], low[1:], ranges[1:]
     for t in range(to.size):
@@ -24,9 +25,9 @@ def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
     return ranges
 
 
-@compiled
+@jit
 def wilder(values: Floats, n: int) -> Floats:
-    """Wilder's average of values[1:]: at index n the mean of the first n, then (previous * (n-1) + value) / n."""
+    """Wilder's average of values[1:]: at n the mean of n, then (previous * (n-1) + value) / n."""
     averages = np.full(values.size, np.nan)
     if values.size <= n:
         return averages
@@ -42,21 +43,21 @@ def wilder(values: Floats, n: int) -> Floats:
     return averages
 
 
-@compiled
+@jit
 def average_true_range(high: Floats, low: Floats, close: Floats, n: int) -> Floats:
     return wilder(true_range(high, low, close), n)
 
 
-@compiled
+@jit
 def on_paper(value: float, scale: float) -> float:
-    """Rounded to 1/scale: what is 0.2 on paper is the float64 of 0.2, so that it is not below a threshold of 0.2."""
+    """Round to 1/scale: what is 0.2 on paper becomes the float64 of 0.2, not just below it."""
     rounded: float = np.rint(value * scale) / scale
     return rounded
 
 
-@compiled
+@jit
 def relative_strength(close: Floats, n: int) -> Floats:
-    """Wilder's RSI in 0..100, to ten decimals: no losses and some gains = 100, no moves at all = 50."""
+    """Wilder's RSI, 0..100, to ten decimals: no losses and some gains = 100, no moves = 50."""
     strength = np.full(close.size, np.nan)
     gain, loss = 0.0, 0.0
     keep, take = (n - 1) / n, 1.0 / n
@@ -75,7 +76,7 @@ def relative_strength(close: Floats, n: int) -> Floats:
     return strength
 
 
-@compiled
+@jit
 def moving_average(values: Floats, n: int) -> Floats:
     """Mean of the last n values.
 
@@ -90,7 +91,7 @@ def moving_average(values: Floats, n: int) -> Floats:
     return means
 
 
-@compiled
+@jit
 def running_sum(values: Floats, n: int) -> Floats:
     """Sum of the last n values."""
     sums = np.full(values.size, np.nan)
@@ -105,7 +106,7 @@ def running_sum(values: Floats, n: int) -> Floats:
     return sums
 
 
-@compiled
+@jit
 def before(values: Floats) -> Floats:
     """values[t-1] at t."""
     earlier = np.empty(values.size, np.float64)
@@ -114,9 +115,9 @@ def before(values: Floats) -> Floats:
     return earlier
 
 
-@compiled
+@jit
 def highest_before(values: Floats, n: int) -> Floats:
-    """max(values[t-n..t-1]), by doubling: the maxima of windows of 1, 2, 4 … bars, two of which cover n."""
+    """max(values[t-n..t-1]), by doubling: of the windows of 1, 2, 4 … bars, two cover n."""
     highest = np.full(values.size, np.nan)
     if values.size <= n:
         return highest
@@ -130,7 +131,7 @@ def highest_before(values: Floats, n: int) -> Floats:
     return highest
 
 
-@compiled
+@jit
 def larger_of(some: Floats, others: Floats) -> Floats:
     """Pair by pair."""
     larger = np.empty(some.size, np.float64)
@@ -139,22 +140,22 @@ def larger_of(some: Floats, others: Floats) -> Floats:
     return larger
 
 
-@compiled
+@jit
 def lowest_before(values: Floats, n: int) -> Floats:
     """min(values[t-n..t-1])."""
     return -highest_before(-values, n)
 
 
-@compiled
+@jit
 def bars_since(values: Floats, extreme: float, t: int) -> int:
-    """Bars between t-1 and the most recent bar before t at which `values` equals `extreme` (0 = at t-1)."""
+    """Bars between t-1 and the latest bar before t at which `values` is `extreme` (0 = at t-1)."""
     age = 0
     while values[t - 1 - age] != extreme:
         age += 1
     return age
 
 
-@compiled
+@jit
 def bars_since_each(values: Floats, extremes: Floats) -> Floats:
     """`bars_since` for every t at which the extreme is known."""
     ages = np.full(values.size, np.nan)
@@ -164,7 +165,7 @@ def bars_since_each(values: Floats, extremes: Floats) -> Floats:
     return ages
 
 
-@compiled
+@jit
 def internal_bar_strength(high: Floats, low: Floats, close: Floats) -> Floats:
     """(C-L)/(H-L) to ten decimals, NaN where H = L."""
     strength = np.empty(close.size, np.float64)

@@ -1,6 +1,6 @@
-"""The indicators for everybody who writes a strategy on arrays: of one symbol (bars,) or of a panel (symbols, bars).
+"""The indicators a strategy is written with: over one symbol (bars,) or a panel (symbols, bars).
 
-Time is the last axis. NaN in a field = no bar: a row is evaluated on its own bars and the holes
+Time is the last axis. NaN in a field = no bar: each row is evaluated on its own bars and the holes
 stay NaN, so it does not matter in which panel a symbol stands. Nothing here looks ahead.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.domain.arrays import indicator_kernels as kernels
-from shared.domain.arrays.jit import frozen
+from shared.domain.arrays.jit import read_only
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
 
 
 def atr(high: Floats, low: Floats, close: Floats, n: int) -> Floats:
-    """Wilder's average true range: at the n-th bar after the first the mean of n ranges, then smoothed."""
+    """Wilder's average true range: the mean of the first n ranges, then smoothed."""
     return _each_row(lambda h, lo, c: kernels.average_true_range(h, lo, c, n), high, low, close)
 
 
@@ -48,12 +48,12 @@ def lowest(values: Floats, n: int) -> Floats:
 
 
 def bars_since_highest(values: Floats, n: int) -> Floats:
-    """Bars between t-1 and the latest bar that holds the maximum of the previous n (0 = made at t-1)."""
+    """Bars between t-1 and the latest bar with the maximum of the previous n (0 = at t-1)."""
     return _each_row(lambda x: kernels.bars_since_each(x, kernels.highest_before(x, n)), values)
 
 
 def bars_since_lowest(values: Floats, n: int) -> Floats:
-    """Bars between t-1 and the latest bar that holds the minimum of the previous n (0 = made at t-1)."""
+    """Bars between t-1 and the latest bar with the minimum of the previous n (0 = at t-1)."""
     return _each_row(lambda x: kernels.bars_since_each(x, kernels.lowest_before(x, n)), values)
 
 
@@ -63,7 +63,7 @@ def ibs(high: Floats, low: Floats, close: Floats) -> Floats:
 
 
 def previous(values: Floats, bars: Floats) -> Floats:
-    """`values` one own bar earlier; `bars` is any field of the panel and tells where bars are."""
+    """`values` one own bar earlier; `bars` is any field of the panel, to tell where bars are."""
     return _on_own_bars(kernels.before, [values], ~np.isnan(bars))
 
 
@@ -84,7 +84,7 @@ def _on_own_bars(
         ]
         return np.stack(rows) if rows else np.empty(known.shape)
     if known.all():
-        return kernel(*map(frozen, fields))
+        return kernel(*map(read_only, fields))
     result = np.full(known.size, np.nan)
-    result[known] = kernel(*(frozen(field[known]) for field in fields))
+    result[known] = kernel(*(read_only(field[known]) for field in fields))
     return result

@@ -1,6 +1,6 @@
-"""The one way in which functions on arrays are compiled: cached on disk, without the interpreter's lock, exact.
+"""The one way functions on arrays are compiled: cached on disk, releasing the GIL, exact.
 
-Decorates kernels of the domain and of strategies; never used by what must stay free of numba.
+Decorates kernels of the domain and of strategies; never imported by what must stay free of numba.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ R = TypeVar("R")
 T = TypeVar("T", bound=np.generic)
 
 
-def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile at the first call per argument types; no fastmath, so results do not depend on the machine."""
-    return cast(
-        Callable[P, R], _stamped(numba.njit(cache=True, nogil=True, error_model="numpy")(function))
-    )
+def jit(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile at the first call per argument types.
+
+    No fastmath: the same bars must give the same signals on every machine."""
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return cast(Callable[P, R], _stamp_with_dependencies(compiled))
 
 
-def inlined(function: Callable[P, R]) -> Callable[P, R]:
-    """The same for a part of a kernel, melted into its caller: bundles of arrays are costly to hand over."""
-    decorated = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)
-    return cast(Callable[P, R], _stamped(decorated))
+def jit_inline(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a part of a kernel into its caller: named tuples of arrays are costly to pass."""
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)
+    return cast(Callable[P, R], _stamp_with_dependencies(compiled))
 
 
-def _stamped(kernel: Any) -> Any:
-    """Numba's cache asks only whether a kernel's own file has changed. What it uses from other files is part of its
-    compiled form too (kernels above it, constants), so that must make the cached form stale as
-    well."""
+def _stamp_with_dependencies(kernel: Any) -> Any:
+    """Make a cached kernel stale when anything it was compiled from has changed.
+
+    Numba's cache compares only the kernel's own file, but kernels and constants imported from other
+    files are part of the compiled form too."""
     index = kernel._cache._cache_file
     scope = kernel.py_func.__globals__
     used = [scope[name] for name in kernel.py_func.__code__.co_names if name in scope]
@@ -47,9 +49,10 @@ def _stamp_of(used: Any) -> Any:
     return repr(used) if isinstance(used, (int, float, tuple)) else None
 
 
-def frozen(array: NDArray[T]) -> NDArray[T]:
-    """A contiguous, read-only plain view (a copy only if not contiguous), so that memory maps, views and fresh
-    arrays share one compiled form."""
+def read_only(array: NDArray[T]) -> NDArray[T]:
+    """A contiguous, read-only, plain view of an array; a copy only if it is not contiguous.
+
+    Memory maps, views and fresh arrays then share one compiled form."""
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False
     return view

@@ -1,7 +1,7 @@
-"""Compiled: a symbol's own bars out of its row of a panel, and the list of hits a strategy's kernel fills.
+"""Compiled: a symbol's own bars out of its row of a panel, and the hits a strategy's kernel finds.
 
-Called by the kernels of strategies and by indicators.py. Every rule speaks of a symbol's own bars
-in time order, so a session without a bar is left out before computing and can change nothing.
+Called by the kernels of strategies. Every rule speaks of a symbol's own bars in time order, so a
+session without a bar is left out before computing and can change nothing.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.arrays.jit import compiled
+from shared.domain.arrays.jit import jit
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int32]
 
 
 class Hits(NamedTuple):
-    """Bars at which a strategy's conditions hold; a kernel fills the first so many places of each array."""
+    """Bars at which a strategy's conditions hold; a kernel fills each array from the front."""
 
     row: Places
     column: Places
@@ -27,7 +27,7 @@ class Hits(NamedTuple):
     """(values per hit, capacity): what the rules need to set prices and score."""
 
 
-@compiled
+@jit
 def own_columns(field: Floats) -> Places:
     """The columns of one row (bars,) that hold a bar."""
     bars = field.size
@@ -45,7 +45,7 @@ def own_columns(field: Floats) -> Places:
     return columns
 
 
-@compiled
+@jit
 def own_bars(field: Floats, columns: Places) -> Floats:
     """A copy of one row at its own columns; a block where there are no holes between them."""
     count = columns.size
@@ -61,7 +61,7 @@ def own_bars(field: Floats, columns: Places) -> Floats:
     return own
 
 
-@compiled
+@jit
 def places_of(holds: NDArray[np.bool_], first: int) -> Places:
     """The own bars from `first` on at which a condition holds."""
     places = np.empty(holds.size + 1, np.int32)
@@ -72,7 +72,7 @@ def places_of(holds: NDArray[np.bool_], first: int) -> Places:
     return places[:count]
 
 
-@compiled
+@jit
 def no_hits(values: int, capacity: int) -> Hits:
     return Hits(
         np.empty(capacity, np.int32),
@@ -82,7 +82,7 @@ def no_hits(values: int, capacity: int) -> Hits:
     )
 
 
-@compiled
+@jit
 def with_room(hits: Hits, count: int, more: int) -> Hits:
     """The same first `count` hits with room for `more`."""
     if count + more <= hits.row.size:
@@ -95,18 +95,18 @@ def with_room(hits: Hits, count: int, more: int) -> Hits:
     return larger
 
 
-@compiled
-def added(
+@jit
+def append_hit(
     hits: Hits, count: int, row: int, column: int, side: int, values: tuple[float, ...]
 ) -> int:
-    """Write one hit into the room there is; the number of hits then."""
+    """Write one hit after the first `count`; returns the new number of hits."""
     hits.row[count], hits.column[count], hits.side[count] = row, column, side
     for place in range(len(values)):
         hits.values[place, count] = values[place]
     return count + 1
 
 
-@compiled
+@jit
 def only_first(hits: Hits, count: int) -> Hits:
     """The filled part, without the room."""
     return Hits(

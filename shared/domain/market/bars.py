@@ -1,8 +1,7 @@
-"""Daily bars: as rows that arrive (`Bars`), as the aligned panel all computing is done on (`Panel`), and the refusal
-of impossible ones between the two.
+"""Daily bars: rows as they arrive (`Bars`), the panel all computing is done on (`Panel`).
 
-Called by the data-fetcher, the archive, strategies and the simulation. It reads no files and
-repairs no data.
+Between the two, impossible bars are refused. Called by the data-fetcher, the archive, strategies
+and the simulation. It reads no files and repairs no data.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ PRICES = ("open", "high", "low", "close")
 FIELDS = (*PRICES, "volume")
 UNITS_PER_DOLLAR = 10_000
 OUTSIDE_RANGE = 10_000
-"""A price may lie outside [low, high] by one part in this many: vendors round their four prices apart."""
+"""A price may lie outside [low, high] by one part in this many: vendors round each price alone."""
 AT_ONCE = 1 << 16
-"""Bars looked at together: few enough to stay in the processor's cache."""
+"""Bars checked together: few enough to stay in the processor's cache."""
 
 
-class Impossible(StrEnum):
+class BarDefect(StrEnum):
     """Why a bar was refused."""
 
     NOT_A_NUMBER = "not_a_number"
@@ -39,12 +38,12 @@ class Impossible(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedBar:
     """One bar that was not let in."""
 
     symbol: str
     session: np.datetime64
-    reason: Impossible
+    reason: BarDefect
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,21 +108,21 @@ class Panel:
         )
 
 
-def refuse_impossible(bars: Bars) -> tuple[Bars, list[Refusal]]:
+def refuse_impossible(bars: Bars) -> tuple[Bars, list[RefusedBar]]:
     """The possible bars, in their order, and every other one with its first reason.
 
     Prices become float64 rounded to four decimals, so each is the float64 nearest to a whole number
     of ten-thousandths. A repeated session keeps its first bar; a bar older than one before it is
     unsorted."""
-    clean = _quantized(bars)
+    clean = _quantize(bars)
     reasons = _impossible(clean)
     kept = np.flatnonzero(reasons == 0)
-    reasons[kept] = _misplaced(clean.row[kept], clean.session[kept])
+    reasons[kept] = _find_misplaced(clean.row[kept], clean.session[kept])
     good = clean if not reasons.any() else clean.only(reasons == 0)
     return good, [_refusal(clean, reasons, entry) for entry in np.flatnonzero(reasons).tolist()]
 
 
-def _quantized(bars: Bars) -> Bars:
+def _quantize(bars: Bars) -> Bars:
     prices = {name: np.round(getattr(bars, name).astype(np.float64), 4) for name in PRICES}
     return Bars(
         bars.symbols, bars.row, bars.session, volume=bars.volume.astype(np.float64), **prices
@@ -131,7 +130,7 @@ def _quantized(bars: Bars) -> Bars:
 
 
 def _impossible(bars: Bars) -> NDArray[np.int8]:
-    """Per bar 0, or the place (from 1) of its first reason in `Impossible`, the last two not among them."""
+    """Per bar 0, or the place (from 1) of its first defect; the last two are found elsewhere."""
     reasons = np.zeros(bars.row.size, np.int8)
     for first in range(0, bars.row.size, AT_ONCE):
         block = slice(first, first + AT_ONCE)
@@ -144,7 +143,7 @@ def _impossible(bars: Bars) -> NDArray[np.int8]:
 def _breaches(
     open: Floats, high: Floats, low: Floats, close: Floats, volume: Floats
 ) -> tuple[NDArray[np.bool_], ...]:
-    """In the order of `Impossible`."""
+    """In the order of `BarDefect`."""
     prices = np.stack([open, high, low, close])
     known = np.isfinite(prices).all(axis=0) & np.isfinite(volume)
     opening, highest, lowest, closing = np.rint(
@@ -161,8 +160,8 @@ def _breaches(
     return ~known, not_positive, highest < lowest, outside[0] | outside[1], outside[2] | outside[3]
 
 
-def _misplaced(row: NDArray[np.int32], session: Sessions) -> NDArray[np.int8]:
-    """0, or the place (from 1) of DUPLICATE or UNSORTED in `Impossible`."""
+def _find_misplaced(row: NDArray[np.int32], session: Sessions) -> NDArray[np.int8]:
+    """0, or the place (from 1) of DUPLICATE or UNSORTED in `BarDefect`."""
     reasons = np.zeros(row.size, np.int8)
     later = (row[1:] > row[:-1]) | ((row[1:] == row[:-1]) & (session[1:] > session[:-1]))
     if later.all():
@@ -175,8 +174,8 @@ def _misplaced(row: NDArray[np.int32], session: Sessions) -> NDArray[np.int8]:
     places = [
         0,
         *(
-            list(Impossible).index(reason) + 1
-            for reason in (Impossible.DUPLICATE, Impossible.UNSORTED)
+            list(BarDefect).index(reason) + 1
+            for reason in (BarDefect.DUPLICATE, BarDefect.UNSORTED)
         ),
     ]
     reasons[order[1:]] = np.array(places, np.int8)[
@@ -185,13 +184,13 @@ def _misplaced(row: NDArray[np.int32], session: Sessions) -> NDArray[np.int8]:
     return reasons
 
 
-def _refusal(bars: Bars, reasons: NDArray[np.int8], entry: int) -> Refusal:
-    reason = list(Impossible)[int(reasons[entry]) - 1]
-    return Refusal(bars.symbols[bars.row[entry]], bars.session[entry], reason)
+def _refusal(bars: Bars, reasons: NDArray[np.int8], entry: int) -> RefusedBar:
+    reason = list(BarDefect)[int(reasons[entry]) - 1]
+    return RefusedBar(bars.symbols[bars.row[entry]], bars.session[entry], reason)
 
 
 def align(bars: Bars) -> Panel:
-    """The panel of bars that `refuse_impossible` let through."""
+    """The panel of bars that `refuse_impossible` has let through."""
     days = bars.session.astype("datetime64[D]").astype(np.int64)
     first = int(days.min()) if days.size else 0
     traded = np.bincount(days - first) > 0

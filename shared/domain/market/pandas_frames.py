@@ -12,21 +12,20 @@ import numpy as np
 import pandas as pd
 
 from shared.domain.errors import UserError
-from shared.domain.market.bars import FIELDS, Bars, Panel, Refusal, align, refuse_impossible
+from shared.domain.market.bars import FIELDS, Bars, Panel, RefusedBar, align, refuse_impossible
 
 COLUMNS: tuple[Hashable, ...] = ("timestamp", "symbol", *FIELDS)
 
 
 def read_frame(frame: pd.DataFrame) -> Bars:
-    """Rows of `timestamp, symbol, open, high, low, close, volume` as bars, symbols in order of appearance.
+    """Bars from rows of `timestamp, symbol, open, high, low, close, volume`.
 
-    A timestamp's own calendar date is its session. UserError if a column is missing or is not
-    numbers or dates."""
+    Symbols keep their order of appearance; a timestamp's own calendar date is its session. Raises
+    UserError if a column is missing or holds something that is neither a number nor a date."""
     missing = [str(name) for name in COLUMNS if name not in frame.columns]
     if missing:
-        raise UserError(
-            f"The frame of bars lacks the column {', '.join(missing)}; it needs {', '.join(map(str, COLUMNS))}."
-        )
+        needed = ", ".join(map(str, COLUMNS))
+        raise UserError(f"The frame of bars has no column {', '.join(missing)}; it needs {needed}.")
     codes, symbols = pd.factorize(frame["symbol"])
     if (codes < 0).any():
         raise UserError("The frame of bars has rows without a symbol.")
@@ -43,7 +42,7 @@ def read_frame(frame: pd.DataFrame) -> Bars:
     return Bars(tuple(map(str, symbols)), codes.astype(np.int32), session, **fields)
 
 
-def panel_of(frame: pd.DataFrame) -> tuple[Panel, list[Refusal]]:
+def panel_of(frame: pd.DataFrame) -> tuple[Panel, list[RefusedBar]]:
     """The aligned panel of a frame's possible bars, and the bars that were refused."""
     good, refused = refuse_impossible(read_frame(frame))
     return align(good), refused

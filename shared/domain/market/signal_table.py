@@ -39,7 +39,7 @@ class SignalTable:
     """Name -> the value the strategy used, unrounded, aligned with the rows."""
     time_stop_bars: int
     exit_long: Flags | None
-    """(symbols, bars): the signal exit's condition holds at the close of t; None = the strategy has no such exit."""
+    """(symbols, bars): a long should leave after the close of t; None = no signal exit."""
     exit_short: Flags | None
     reason: str
 
@@ -83,7 +83,9 @@ def signal_table(
     exit_long: Flags | None = None,
     exit_short: Flags | None = None,
 ) -> SignalTable:
-    """A table from unrounded prices: one entry per signal, sorted by (row, column); `target` None = none anywhere."""
+    """A table from unrounded prices: one entry per signal, sorted by (row, column).
+
+    `target` None: no signal has one."""
     return SignalTable(
         row=row,
         column=column,

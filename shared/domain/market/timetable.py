@@ -27,7 +27,7 @@ class Hours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timetable:
-    """Slots by New York wall time of a day that opens at 09:30; on any other they keep their distance to the open."""
+    """Slots in New York wall time; a day that opens at another hour than 09:30 shifts them all."""
 
     open_slot: dt.time = dt.time(9, 35)
     retry_slots: tuple[dt.time, ...] = (dt.time(10, 30),)
@@ -54,7 +54,7 @@ class Occasion(StrEnum):
 
 
 def slots(hours: Hours, timetable: Timetable) -> tuple[DueSlot, ...]:
-    """The session's slots in order; on a short day those that would come after the close slot fall away."""
+    """The session's slots in order; on a short day those after the close slot are dropped."""
     close = DueSlot(Slot.CLOSE, hours.closes_at - timetable.before_close)
     early = [DueSlot(Slot.OPEN, _instant(hours, timetable.open_slot))]
     early += [DueSlot(Slot.RETRY, _instant(hours, time)) for time in timetable.retry_slots]
@@ -65,7 +65,7 @@ def slots(hours: Hours, timetable: Timetable) -> tuple[DueSlot, ...]:
 
 
 def due(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> DueSlot | None:
-    """The one slot that may run now: the latest that has come, if that is within grace and the session is open."""
+    """The one slot that may run now: the latest, if within grace and the session is open."""
     come = [each for each in slots(hours, timetable) if each.at <= now]
     if not come or now >= hours.closes_at:
         return None
@@ -73,7 +73,7 @@ def due(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> DueSlot | No
 
 
 def occasions(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> tuple[Occasion, ...]:
-    """What has come of the session by now, in order; the open is not announced once the session is over."""
+    """What has happened of the session by now, in order; its open not once it has closed."""
     come = []
     if now >= hours.opens_at - timetable.bars_before_open:
         come.append(Occasion.BARS_BEFORE_OPEN)
@@ -95,6 +95,6 @@ def upcoming(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> dt.date
 
 
 def _instant(hours: Hours, time: dt.time) -> dt.datetime:
-    """A wall time as its distance to the open, so that neither daylight saving nor a late open moves it apart."""
+    """A wall time as its distance to the open, so that daylight saving cannot move it."""
     minutes = (time.hour - REGULAR_OPEN.hour) * 60 + time.minute - REGULAR_OPEN.minute
     return hours.opens_at + dt.timedelta(minutes=minutes)

@@ -1,4 +1,4 @@
-"""The gate's book: what is held, reserved and spent, and what was tried. Frozen; every change is a new book.
+"""The gate's book: what is held, reserved, spent and tried. Frozen; every change is a new book.
 
 Used by the gate and by the backtest's policy pass. Cash moves only when a scan is settled or the
 account is seen, so that a verdict never depends on when a fill happened to arrive.
@@ -18,11 +18,11 @@ from shared.schemas.values import Direction, Ending, Purpose, Side, TradingState
 RATE_WINDOW = dt.timedelta(minutes=1)
 COST_STEP = Decimal("0.0001")
 TRIED_IN_VAIN = frozenset({Ending.CANCELED, Ending.EXPIRED, Ending.NOT_SENT, Ending.HALTED})
-"""Endings after which a wish that got nothing may be tried at a later slot; a refusal or a doubt is final."""
+"""Endings after which an unfilled intent may be tried at a later slot; the others are final."""
 
 
 class Position(Value, frozen=True, kw_only=True):
-    """`qty` counts shares and is positive for shorts too; `average_price` is what they were opened at."""
+    """One symbol held; `qty` is positive for shorts too, `average_price` what it was opened at."""
 
     strategy: str
     direction: Direction
@@ -74,7 +74,7 @@ class Reservation(Value, frozen=True, kw_only=True):
 
 
 class Attempt(Value, frozen=True, kw_only=True):
-    """How often a wish was tried, and how often it was put to us in this session.
+    """How often an intent was tried, and how often the gate was asked for it, in this session.
 
     `over`: the last try ended for certain without a fill and without a refusal, so a later slot may
     try again.
@@ -88,7 +88,11 @@ class Attempt(Value, frozen=True, kw_only=True):
 
 
 class Book(Value, frozen=True, kw_only=True):
-    """`used` is the session's budget spent and reserved; `drifted` are symbols that only the operator frees."""
+    """All that the gate believes about money and positions.
+
+    `used` is the session's budget spent and reserved; `drifted` are symbols that only the operator
+    frees.
+    """
 
     session: dt.date | None = None
     used: Decimal = Decimal(0)
@@ -143,10 +147,10 @@ class Book(Value, frozen=True, kw_only=True):
 
 
 def roll_session(book: Book, session: dt.date) -> Book:
-    """A new session: budget and attempts begin anew. Nothing moves when it is the same one, or an earlier."""
+    """Begin a session with a fresh budget and no attempts; an earlier one is ignored."""
     if book.session is not None and session <= book.session:
         return book
-    settled = _settled(book, [name for name, held in book.reservations.items() if held.ended])
+    settled = _settle(book, [name for name, held in book.reservations.items() if held.ended])
     return replace(
         settled, session=session, used=Decimal(0), attempts={}, session_equity=book.equity
     )
@@ -166,7 +170,7 @@ def reserve(book: Book, client_order_id: str, reservation: Reservation, at: dt.d
     )
 
 
-def attempted(book: Book, signal_id: str, attempt: Attempt) -> Book:
+def record_attempt(book: Book, signal_id: str, attempt: Attempt) -> Book:
     return replace(book, attempts={**book.attempts, signal_id: attempt})
 
 
@@ -174,7 +178,7 @@ def attempted(book: Book, signal_id: str, attempt: Attempt) -> Book:
 
 
 def apply_fill(book: Book, client_order_id: str, *, qty: int, price: Decimal, opens: bool) -> Book:
-    """Count a fill against its reservation; one that comes after its settlement still uses the budget if it opens."""
+    """Count a fill against its reservation; an entry's fill after settlement still uses budget."""
     held = book.reservations.get(client_order_id)
     if held is None:
         return replace(book, used=book.used + qty * price) if opens else book
@@ -208,7 +212,7 @@ def move_position(
 
 
 def _average(held: Position, change: int, price: Decimal) -> Decimal:
-    """What the shares cost on average after more were added; taking some away does not change it."""
+    """The average cost after more shares were added; taking some away does not change it."""
     if held.signed_qty * change < 0:
         return held.average_price
     cost = held.qty * held.average_price + abs(change) * price
@@ -216,22 +220,22 @@ def _average(held: Position, change: int, price: Decimal) -> Decimal:
 
 
 def release(book: Book, client_order_id: str, ending: Ending) -> Book:
-    """The order is terminal. Its money returns with its scan, or at once if the session of that scan is over."""
+    """Note that an order is terminal; its money returns with its scan, or now if that is over."""
     held = book.reservations.get(client_order_id)
     if held is None:
         return book
     attempt = book.attempts.get(held.signal_id)
     if attempt and held.filled_qty == 0 and ending in TRIED_IN_VAIN:
-        book = attempted(book, held.signal_id, replace(attempt, over=True))
+        book = record_attempt(book, held.signal_id, replace(attempt, over=True))
     book = replace(
         book, reservations={**book.reservations, client_order_id: replace(held, ended=True)}
     )
-    return book if held.session == book.session else _settled(book, [client_order_id])
+    return book if held.session == book.session else _settle(book, [client_order_id])
 
 
 def settle_scan(book: Book, scan_id: str) -> Book:
-    """Give back what was not filled, and let cash move by what was; price improvement is not budget again."""
-    return _settled(
+    """Give back what was not filled and move cash by what was; price improvement stays spent."""
+    return _settle(
         book,
         [
             name
@@ -241,8 +245,8 @@ def settle_scan(book: Book, scan_id: str) -> Book:
     )
 
 
-def _settled(book: Book, names: Iterable[str]) -> Book:
-    """Budget is a session's own: what an earlier one did not spend is not given to this one."""
+def _settle(book: Book, names: Iterable[str]) -> Book:
+    """Close reservations; what an earlier session did not spend is not given to this one."""
     done = set(names)
     settled = [book.reservations[name] for name in done]
     unspent = (
@@ -257,7 +261,7 @@ def _settled(book: Book, names: Iterable[str]) -> Book:
 
 
 def see_account(book: Book, *, cash: Decimal, equity: Decimal) -> Book:
-    """The broker's word on cash and equity. What it has moved already will be moved here when its scan is settled."""
+    """Take the broker's cash and equity; what open reservations will still move is held apart."""
     first = book.session_equity == 0
     return replace(
         book,

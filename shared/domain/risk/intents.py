@@ -1,26 +1,26 @@
-"""What is judged: one wish to trade, with all that rules may look at. Made by the gate and by the policy pass."""
+"""What is judged: one intent to trade, with all that rules may look at.
+
+Made by the gate and by the policy pass of a backtest.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
 
-from shared.schemas.values import Direction, Purpose, Quote, Reason, Side, Value
-
-DEAREST = Decimal(10_000_000)
-"""No share costs more: a quote beyond it is a vendor's accident, not a price."""
+from shared.schemas.values import MAX_PRICE, Direction, Purpose, Quote, Reason, Side, Value
 
 
-def quoted_price(quote: Quote | None, side: Side) -> Decimal | None:
-    """What an order would trade against: the ask to buy, the bid to sell; None if nobody stands there."""
+def quote_price(quote: Quote | None, side: Side) -> Decimal | None:
+    """What an order would trade against: the ask to buy, the bid to sell; None if there is none."""
     if quote is None:
         return None
     price = quote.ask if side is Side.BUY else quote.bid
-    return price if 0 < price <= DEAREST else None
+    return price if 0 < price <= MAX_PRICE else None
 
 
 class Intent(Value, frozen=True, kw_only=True):
-    """One wish, sized and priced. `limit_price` and `quote` are None where nobody quotes the symbol.
+    """One exit or entry, sized and priced; `limit_price` and `quote` are None if it is unquoted.
 
     `session` is the one to trade in, `signal_session` the one whose close gave the signal, `now`
     business time (the slot's in a replay). `halted` says why nothing may be sent; `repeated`: it
@@ -58,8 +58,8 @@ class Intent(Value, frozen=True, kw_only=True):
         return self.qty * self.limit_price if self.limit_price is not None else Decimal(0)
 
     @property
-    def quoted_price(self) -> Decimal | None:
-        return quoted_price(self.quote, self.side)
+    def quote_price(self) -> Decimal | None:
+        return quote_price(self.quote, self.side)
 
 
 class Denial(Value, frozen=True, kw_only=True):

@@ -1,8 +1,7 @@
-"""How many shares an intent is worth. Called by the risk-gate and the backtest's policy pass; the kernels of
-simulate_kernels.py hold the same arithmetic in whole numbers.
+"""How many shares an intent is worth. Called by the risk-gate and the backtest's policy pass.
 
-A size of 0 is an explicit refusal and is never rounded up to 1. It never asks whether there is
-enough cash.
+The kernels of research hold the same arithmetic in whole numbers. A size of 0 is an explicit
+refusal and is never rounded up to 1. It never asks whether there is enough cash.
 """
 
 from __future__ import annotations

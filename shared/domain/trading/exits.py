@@ -37,11 +37,12 @@ def exits_due(
     slot: Slot,
     tables: Mapping[str, SignalTable],
 ) -> tuple[Exit, ...]:
-    """In order of symbol. The panel ends with the last completed session; `tables` are over exactly that panel.
+    """The exits due at a slot, in order of symbol.
 
-    At the close slot: positions whose own bar of today would be bar `time_stop_bars` or later (the
-    entry bar is 1). At the others: positions whose strategy's exit condition held at the close of a
-    bar of theirs."""
+    `panel` ends with the last completed session; `tables` are over exactly that panel. At the close
+    slot: positions whose own bar of today would be bar `time_stop_bars` or later (the entry bar is
+    1). At the others: positions whose strategy's exit condition held at the close of a bar of
+    theirs."""
     held = sorted(positions, key=lambda position: position.symbol)
     if slot is Slot.CLOSE:
         found = [_time_exit(position, _own_bars_since(panel, position)) for position in held]
@@ -51,7 +52,7 @@ def exits_due(
 
 
 def _time_exit(position: WatchedPosition, own: NDArray[np.int64]) -> Exit | None:
-    """Today is counted as if there will be a bar: a symbol without a quote is not sold, and is asked again."""
+    """Today counts as a bar: a symbol without one is unquoted, is not sold, and comes again."""
     bars_held = own.size + 1
     if not position.time_stop_bars or bars_held < position.time_stop_bars:
         return None

@@ -1,8 +1,7 @@
 """At what price an order fills against a daily bar, and what it costs.
 
-Called by the simulated broker (order by order) and by the policy pass of a backtest; the compiled
-kernels of simulate_kernels.py hold the same arithmetic in whole numbers. It never sizes and never
-decides who trades.
+Called by the simulated broker (order by order) and by the policy pass of a backtest; the kernels of
+research hold the same arithmetic in whole numbers. It never sizes and never decides who trades.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from shared.schemas.values import Direction, Side
 CENT = Decimal("0.01")
 TEN_THOUSAND = Decimal(10_000)
 SESSIONS_UNTIL_ENDED = 5
-"""A held symbol without a bar for so many sessions running is closed by adjustment."""
+"""A held symbol without a bar for so many sessions in a row is closed by adjustment: a week."""
 
 
 class ExitReason(StrEnum):
-    """Why a round trip ended, in the order of the day; the first two happen at the open, before the entries."""
+    """Why a round trip ended, in the order of the day; the first two precede the entries."""
 
     GAPPED_STOP = "gapped_stop"
     SIGNAL_EXIT = "signal_exit"
@@ -53,7 +52,7 @@ class Costs:
             raise ValueError("commissions and fees cannot be negative")
 
 
-def slipped(price: Decimal, side: Side, bps: Decimal) -> Decimal:
+def with_slippage(price: Decimal, side: Side, bps: Decimal) -> Decimal:
     """The price `bps` worse than `price`, to the cent against us: buys up, sells down."""
     if side is Side.BUY:
         return (price * (TEN_THOUSAND + bps) / TEN_THOUSAND).quantize(CENT, ROUND_CEILING)
@@ -61,14 +60,13 @@ def slipped(price: Decimal, side: Side, bps: Decimal) -> Decimal:
 
 
 def limit_fill(opening: Decimal, limit: Decimal, side: Side, bps: Decimal) -> Decimal | None:
-    """What a marketable limit order gets when the market stands at `opening`, never worse than `limit`;
-    None when the limit is not reached."""
+    """The fill of a marketable limit order at the open, never worse than `limit`, or None."""
     if side is Side.BUY:
-        return min(slipped(opening, side, bps), limit) if limit >= opening else None
-    return max(slipped(opening, side, bps), limit) if limit <= opening else None
+        return min(with_slippage(opening, side, bps), limit) if limit >= opening else None
+    return max(with_slippage(opening, side, bps), limit) if limit <= opening else None
 
 
-def invalidated(
+def is_invalidated(
     opening: Decimal, stop: Decimal, target: Decimal | None, direction: Direction
 ) -> bool:
     """Whether an entry would open at or beyond its own stop or target."""
@@ -78,7 +76,7 @@ def invalidated(
 
 
 def gap_exit(opening: Decimal, stop: Decimal, direction: Direction) -> Decimal | None:
-    """The open, before slippage, when it has gapped through the stop; not asked of the entry bar."""
+    """The open, before slippage, if it has gapped through the stop; never for an entry bar."""
     gapped = opening <= stop if direction is Direction.LONG else opening >= stop
     return opening if gapped else None
 
@@ -91,8 +89,10 @@ def bar_exit(
     target: Decimal | None,
     direction: Direction,
 ) -> tuple[Decimal, ExitReason] | None:
-    """What the bar after its open does to a position: the stop first, else the target (or the open, if that is
-    beyond it). The price is before slippage and rounding: see `exit_fill`."""
+    """What a bar after its open does to a position: the stop first, else the target.
+
+    A target that the open is beyond fills at the open. The price is before slippage and rounding:
+    see `exit_fill`."""
     long = direction is Direction.LONG
     if low <= stop if long else high >= stop:
         return stop, ExitReason.STOP
@@ -103,11 +103,13 @@ def bar_exit(
 
 def exit_fill(price: Decimal, reason: ExitReason, direction: Direction, costs: Costs) -> Decimal:
     """The fill of an exit decided at `price` for `reason`."""
-    return slipped(price, direction.closes_with, costs.slippage_bps if reason.slips else Decimal(0))
+    return with_slippage(
+        price, direction.closes_with, costs.slippage_bps if reason.slips else Decimal(0)
+    )
 
 
 def fee(qty: Decimal | int, price: Decimal, side: Side, costs: Costs) -> Decimal:
-    """Commission and regulatory fees of one fill, together rounded up to the cent; the latter fall on sales."""
+    """Commission, and on sales regulatory fees, of one fill; together rounded up to the cent."""
     if not costs.commissions:
         return Decimal(0)
     per_share = costs.commission_per_share + (costs.taf_per_share if side is Side.SELL else 0)

@@ -1,4 +1,4 @@
-"""Ids are derived, never drawn: the same wish made twice has the same id, so that a repeat dies at every door.
+"""Ids are derived, never drawn: the same intent twice has the same id, so a repeat is refused.
 
 Called by the gate (signals, orders), the executor (protections) and the scheduler (scans).
 """
@@ -33,7 +33,7 @@ def signal_id(
     direction: Direction,
     purpose: Purpose,
 ) -> str:
-    """What is wanted; a re-run of the scan makes the same. `session` is the one in which it is to be traded."""
+    """The id of an intent, the same in a re-run of its scan; `session` is the one to trade in."""
     return _digest(mode, account, session, strategy, symbol, direction, purpose).hex()[:32]
 
 
@@ -51,7 +51,7 @@ def client_order_id(digest: bytes) -> str:
 
 
 def decision_id(digest: bytes, *, session: dt.date, first_slot_at: dt.datetime, symbol: str) -> str:
-    """The readable form: session, slot of the first attempt, symbol, six hex of the order's digest."""
+    """The readable id of an order: session, slot of its first attempt, symbol, six hex digits."""
     return f"DEC_{session:%Y%m%d}_{first_slot_at:%H%M%S}_{symbol}_{digest.hex()[:6].upper()}"
 
 

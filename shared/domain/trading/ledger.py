@@ -1,7 +1,8 @@
 """What we hold and what it brought: lots first in, first out; one position a symbol. Pure.
 
-Called by the executor's handlers for every fill and adjustment. It books what happened, wished for
-or not: a sale of more than is held leaves a short position, which its caller must notice.
+Called by the executor's handlers for every fill and adjustment. It books what happened, whether it
+was wanted or not: a sale of more than is held leaves a short position, which its caller must
+notice.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Lot(Value, frozen=True, kw_only=True):
     session: dt.date
 
 
-class Position(Value, frozen=True, kw_only=True):
+class HeldLots(Value, frozen=True, kw_only=True):
     """One symbol held, for the strategy that opened it.
 
     `parent` is the entry whose approval signed `protection`; `protections` counts those placed so
@@ -52,16 +53,18 @@ class Position(Value, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Booked:
-    """`realised` is the profit of what was closed, in dollars; `closed` how many shares that were."""
+class Booking:
+    """The lots after a fill, the profit it realised in dollars, and how many shares it closed."""
 
     lots: tuple[Lot, ...]
     realised: Decimal
     closed: int
 
 
-def book(lots: tuple[Lot, ...], *, qty: int, price: Decimal, session: dt.date) -> Booked:
-    """`qty` shares bought (positive) or sold (negative) at `price`: opposite lots are closed, oldest first."""
+def book(lots: tuple[Lot, ...], *, qty: int, price: Decimal, session: dt.date) -> Booking:
+    """Book `qty` shares bought (positive) or sold (negative): opposite lots close, oldest first.
+
+    Raises InvariantBroken if `qty` is 0 or `price` is negative."""
     if qty == 0 or price < 0:
         raise InvariantBroken(f"{qty} shares at {price} cannot be booked")
     kept, left, realised = list(lots), qty, Decimal(0)
@@ -74,4 +77,4 @@ def book(lots: tuple[Lot, ...], *, qty: int, price: Decimal, session: dt.date) -
             kept.insert(0, replace(lot, qty=lot.qty - closing))
     if left:
         kept.append(Lot(qty=left, price=price, session=session))
-    return Booked(tuple(kept), realised, abs(qty) - abs(left))
+    return Booking(tuple(kept), realised, abs(qty) - abs(left))

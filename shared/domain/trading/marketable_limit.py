@@ -13,10 +13,11 @@ from shared.schemas.values import Side
 CENT = Decimal("0.01")
 BUY_FACTOR = Decimal("1.001")
 SELL_FACTOR = Decimal("0.999")
+"""A tenth of a percent: enough to fill when the quote moves a little, too little to hurt."""
 
 
 def limit_price(ask: Decimal, bid: Decimal, side: Side) -> Decimal:
-    """A tenth of a percent beyond the quote, to the cent away from it: ask up for a buy, bid down for a sell."""
+    """The limit beyond the quote, rounded away from it: ask up for a buy, bid down for a sell."""
     if side is Side.BUY:
         return (ask * BUY_FACTOR).quantize(CENT, ROUND_CEILING)
     return (bid * SELL_FACTOR).quantize(CENT, ROUND_FLOOR)

@@ -1,8 +1,8 @@
-"""The life of one order as a pure state machine: received, sent, in flight or unknown, ended; fills only grow.
+"""The life of one order as a pure state machine: received, sent, in flight or unknown, ended.
 
-Called by the executor's handlers with what the broker says (OrderView). It never guesses: a status
-it does not know is `unknown`, an order the broker has not shown is looked for, and what contradicts
-the picture is an `anomaly`.
+Called by the executor's handlers with what the broker says (OrderView). Fills only grow. It never
+guesses: a status it does not know is `unknown`, an order the broker has not shown is looked for,
+and what contradicts the picture is an `anomaly`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ OURS = frozenset(
     {OrderStatus.RECEIVED, OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.ABANDONED}
 )
 MISSES, MISSING_SECONDS, YOUNG_SECONDS = 3, 10.0, 15.0
+"""A broker may show an order seconds after it has taken it: one "not found" proves nothing."""
 FIRST_LOOK, LONGEST_LOOK = 0.5, 8.0
+"""Seconds until the first look-up of an unknown order, and between later ones, doubling."""
 PRICE_STEP = Decimal("0.000000001")
+"""Average prices are kept to a billionth of a dollar, so that qty times price is the amount."""
 
 
 class OrderView(Value, frozen=True, kw_only=True):
@@ -50,11 +53,11 @@ class OrderView(Value, frozen=True, kw_only=True):
 
 
 class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
-    """One order of ours. Approved by the gate, or (`protect`) derived from an approved entry, its `parent`.
+    """One order of ours: approved by the gate, or (`protect`) derived from its approved `parent`.
 
     `number` is its place in the stream of orders; `refusal` says why it may not be sent, found when
-    it was heard. `look_at` is when to ask the broker again; None: nobody need ask. Instants are
-    wall clock, UTC.
+    it arrived. `look_at` is when to ask the broker again; None: nobody need ask. Instants are wall
+    clock, UTC.
     """
 
     client_order_id: str
@@ -102,13 +105,13 @@ class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
         return self.ending is None
 
     @property
-    def sent(self) -> bool:
+    def was_sent(self) -> bool:
         return self.status is not OrderStatus.RECEIVED
 
     @property
     def rests(self) -> bool:
         """The broker has shown it in flight."""
-        return self.live and self.sent and self.status not in OURS
+        return self.live and self.was_sent and self.status not in OURS
 
     @property
     def journal_key(self) -> str:
@@ -137,8 +140,8 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """`anomaly`: what can never be true, in a sentence; the order still holds what the broker says."""
+class OrderProgress:
+    """An order after a look at the broker. `anomaly` says what can never be true, in a sentence."""
 
     order: Order
     fill: Fill | None = None
@@ -156,7 +159,7 @@ def status_of(word: str) -> OrderStatus:
 
 
 def difference(order: Order, view: OrderView) -> str:
-    """Why the broker's order is not ours, "" if it is. What only reduces may have been sent for fewer shares."""
+    """Why the broker's order is not ours, "" if it is; a reducing order may be for fewer shares."""
     fewer = (
         order.purpose is not Purpose.ENTRY
         and not order.broker_order_id
@@ -174,10 +177,10 @@ def difference(order: Order, view: OrderView) -> str:
     )
 
 
-def apply(order: Order, view: OrderView, *, at: dt.datetime) -> Applied:
-    """What the broker shows, taken in. An ended order stays ended, but a late fill is still booked."""
+def apply(order: Order, view: OrderView, *, at: dt.datetime) -> OrderProgress:
+    """Apply what the broker shows. An ended order stays ended, but a late fill is still booked."""
     if view.filled_qty < order.filled_qty:
-        return Applied(
+        return OrderProgress(
             order,
             anomaly=f"{order.client_order_id} had {order.filled_qty} filled, now {view.filled_qty}",
         )
@@ -199,11 +202,11 @@ def apply(order: Order, view: OrderView, *, at: dt.datetime) -> Applied:
         else ""
     )
     if not order.live:
-        return Applied(seen, fill, anomaly=overfill)
+        return OrderProgress(seen, fill, anomaly=overfill)
     ending = ENDINGS.get(view.status)
     if ending is None:
-        return Applied(_in_flight(seen, view.status, at), fill, anomaly=overfill)
-    return Applied(
+        return OrderProgress(_in_flight(seen, view.status, at), fill, anomaly=overfill)
+    return OrderProgress(
         replace(seen, status=view.status, ending=ending, look_at=None), fill, True, overfill
     )
 
@@ -223,10 +226,10 @@ def _in_flight(order: Order, status: OrderStatus, at: dt.datetime) -> Order:
         and order.cancel_at is None
         and status is not OrderStatus.UNKNOWN
     )
-    return _looked(replace(order, status=status, look_at=None if settled else at), at)
+    return _schedule_look(replace(order, status=status, look_at=None if settled else at), at)
 
 
-def _looked(order: Order, at: dt.datetime) -> Order:
+def _schedule_look(order: Order, at: dt.datetime) -> Order:
     if order.look_at is None:
         return order
     first = FIRST_LOOK if order.status is OrderStatus.UNKNOWN else FIRST_LOOK / 5
@@ -234,8 +237,8 @@ def _looked(order: Order, at: dt.datetime) -> Order:
     return replace(order, looks=order.looks + 1, look_at=at + dt.timedelta(seconds=delay))
 
 
-def unclear(order: Order, *, at: dt.datetime) -> Order:
-    """Sent, and nobody knows whether the broker took it."""
+def mark_unknown(order: Order, *, at: dt.datetime) -> Order:
+    """Note that it was sent and nobody knows whether the broker has taken it."""
     unknown = replace(
         order,
         status=OrderStatus.UNKNOWN,
@@ -244,26 +247,28 @@ def unclear(order: Order, *, at: dt.datetime) -> Order:
         look_at=at,
         looks=0,
     )
-    return _looked(unknown, at)
+    return _schedule_look(unknown, at)
 
 
-def unseen(order: Order, *, at: dt.datetime) -> Order:
-    """A look-up that brought no answer: ask again, later each time."""
-    return _looked(replace(order, look_at=at), at)
+def look_later(order: Order, *, at: dt.datetime) -> Order:
+    """Ask again after a look-up without an answer, later each time."""
+    return _schedule_look(replace(order, look_at=at), at)
 
 
-def doubted(order: Order, *, at: dt.datetime) -> Order:
-    """Something is strange about it: look it up now, if nobody does already."""
+def look_now(order: Order, *, at: dt.datetime) -> Order:
+    """Look it up now, because something is strange about it, unless a look-up is due already."""
     return order if order.look_at else replace(order, look_at=at)
 
 
-def missed(order: Order, *, at: dt.datetime) -> Order:
-    """The broker says there is no such order; final only after three times over ten seconds at the age of fifteen."""
-    known = order if order.status is OrderStatus.UNKNOWN else unclear(order, at=at)
+def count_miss(order: Order, *, at: dt.datetime) -> Order:
+    """The broker says there is no such order; believed after three times over ten seconds.
+
+    An order younger than fifteen seconds is never given up."""
+    known = order if order.status is OrderStatus.UNKNOWN else mark_unknown(order, at=at)
     missing = replace(known, misses=known.misses + 1, missed_at=known.missed_at or at)
     if _surely_missing(missing, at):
         return replace(missing, status=OrderStatus.ABANDONED, ending=Ending.ABANDONED, look_at=None)
-    return unseen(missing, at=at) if known is order else missing
+    return look_later(missing, at=at) if known is order else missing
 
 
 def _surely_missing(order: Order, at: dt.datetime) -> bool:
@@ -275,17 +280,17 @@ def _surely_missing(order: Order, at: dt.datetime) -> bool:
     )
 
 
-def refused(order: Order, ending: Ending) -> Order:
-    """Ended without ever having been at the broker."""
+def end_unsent(order: Order, ending: Ending) -> Order:
+    """End an order that has never been at the broker."""
     status = OrderStatus.REJECTED if ending is Ending.REJECTED else order.status
     return replace(order, ending=ending, status=status, look_at=None)
 
 
-def delayed(order: Order, *, until: dt.datetime, counted: bool) -> Order:
-    """Surely not taken; the same id may be sent again."""
+def delay(order: Order, *, until: dt.datetime, counted: bool) -> Order:
+    """Send again later under the same id; the broker has surely not taken it."""
     return replace(order, not_before=until, tries=order.tries + counted)
 
 
-def canceling(order: Order, *, at: dt.datetime) -> Order:
-    """We have asked the broker to cancel it; it is followed until it has ended."""
+def mark_canceling(order: Order, *, at: dt.datetime) -> Order:
+    """Note that the broker was asked to cancel it; it is followed until it has ended."""
     return replace(order, cancel_at=at, looks=0)

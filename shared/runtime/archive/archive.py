@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.domain.errors import UserError
-from shared.domain.market.bars import FIELDS, Panel, Refusal
+from shared.domain.market.bars import FIELDS, Panel, RefusedBar
 from shared.runtime.archive import parquet as bar_parquet
 from shared.runtime.archive.manifest import ARRAYS, MANIFEST, REFUSALS, Manifest, read_manifest
 
@@ -53,7 +53,7 @@ class BarArchive:
         return self.manifest.refused
 
     @property
-    def refusals(self) -> list[Refusal]:
+    def refusals(self) -> list[RefusedBar]:
         return bar_parquet.read_refusals(self.folder / REFUSALS)
 
     @property

@@ -23,7 +23,7 @@ from shared.domain.market.bars import (
     FIELDS,
     Bars,
     Panel,
-    Refusal,
+    RefusedBar,
     Sessions,
     align,
     refuse_impossible,
@@ -34,7 +34,7 @@ DATES = ("timestamp", "date", "session")
 _NEW_YORK = str(ZoneInfo("America/New_York"))
 
 
-def load_bars(path: Path, symbols: Collection[str] = ()) -> tuple[Panel, list[Refusal]]:
+def load_bars(path: Path, symbols: Collection[str] = ()) -> tuple[Panel, list[RefusedBar]]:
     """The possible bars of a file or folder as a panel, and every refused one. UserError says what cannot be read.
 
     `symbols` limits what is loaded (empty: all); one that is not there is a UserError too."""

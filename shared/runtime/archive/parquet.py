@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from shared.domain.errors import UserError
-from shared.domain.market.bars import FIELDS, Bars, Impossible, Refusal, Sessions
+from shared.domain.market.bars import FIELDS, BarDefect, Bars, RefusedBar, Sessions
 
 
 def tidy(bars: Bars) -> Bars:
@@ -78,7 +78,7 @@ def read(path: Path) -> Bars:
     return Bars(tuple(symbol.dictionary.to_pylist()), _integers(symbol.indices), session, **fields)
 
 
-def write_refusals(path: Path, refusals: Sequence[Refusal]) -> None:
+def write_refusals(path: Path, refusals: Sequence[RefusedBar]) -> None:
     columns = {
         "symbol": pa.array([refusal.symbol for refusal in refusals], pa.string()),
         "session": pa.array(np.array([refusal.session for refusal in refusals], "datetime64[D]")),
@@ -87,14 +87,14 @@ def write_refusals(path: Path, refusals: Sequence[Refusal]) -> None:
     pq.write_table(pa.table(columns), path)
 
 
-def read_refusals(path: Path) -> list[Refusal]:
+def read_refusals(path: Path) -> list[RefusedBar]:
     if not path.is_file():
         return []
     with pq.ParquetFile(path) as file:
         table = file.read()
     columns = (table["symbol"].to_pylist(), days(table["session"]), table["reason"].to_pylist())
     return [
-        Refusal(symbol, day, Impossible(reason))
+        RefusedBar(symbol, day, BarDefect(reason))
         for symbol, day, reason in zip(*columns, strict=True)
     ]
 

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from shared.domain.errors import TransientError, UserError
-from shared.domain.market.bars import FIELDS, Bars, Panel, Refusal, align, refuse_impossible
+from shared.domain.market.bars import FIELDS, Bars, Panel, RefusedBar, align, refuse_impossible
 from shared.runtime.archive import parquet as bar_parquet
 from shared.runtime.archive.archive import BarArchive
 from shared.runtime.archive.manifest import ARRAYS, FORMAT, MANIFEST, PARTS, REFUSALS, Manifest
@@ -164,7 +164,7 @@ def _symbol_bytes(symbols: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.
 
 
 def _publish(
-    folder: Path, manifest: Manifest, panel: Panel, bars: Bars | None, refusals: list[Refusal]
+    folder: Path, manifest: Manifest, panel: Panel, bars: Bars | None, refusals: list[RefusedBar]
 ) -> Manifest:
     """Write all that the manifest names, then the manifest, then drop what no manifest names any more."""
     last = manifest.digests[-1]

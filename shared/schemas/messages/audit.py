@@ -1,4 +1,4 @@
-"""What the auditor says: records that are on disk, checkpoints that are signed."""
+"""What the auditor publishes: records that are on disk, checkpoints that are signed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the data-fetcher says of bars and shares: how far the archive reaches, and which splits and renames come."""
+"""What the data-fetcher publishes about bars and shares: the archive's reach, splits and renames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.schemas.values import Message, ScanRef
 
 
 class BarsReady(Message, frozen=True, kw_only=True):
-    """The archive holds the sessions through `through`; `digest` is the chained digest of exactly those."""
+    """The archive holds the sessions up to `through`; `digest` is their chained digest."""
 
     scan: ScanRef | None
     through: dt.date

@@ -1,4 +1,4 @@
-"""What the operator says, through the console."""
+"""What the operator asks for, through the console."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from shared.schemas.values import Message
 
 
 class ReconcileRequested(Message, frozen=True, kw_only=True):
+    """The operator asks for a comparison with the broker now."""
+
     by: str
 
 

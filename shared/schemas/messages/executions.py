@@ -1,4 +1,4 @@
-"""What the executor says: what the broker took, filled, ended, and holds."""
+"""What the executor publishes: what the broker has accepted, filled, ended, and holds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.schemas.values import Ending, Holding, Message, Phase, Purpose, Side
 
 
 class OrderSubmitted(Message, frozen=True, kw_only=True):
-    """The broker has it."""
+    """The broker has accepted the order."""
 
     client_order_id: str
     decision_id: str
@@ -23,7 +23,7 @@ class OrderSubmitted(Message, frozen=True, kw_only=True):
 
 
 class OrderFilled(Message, frozen=True, kw_only=True):
-    """`qty` more shares were filled at `price` (their average); `cumulative_qty` counts them all."""
+    """`qty` more shares were filled at the average `price`; `cumulative_qty` counts them all."""
 
     client_order_id: str
     decision_id: str
@@ -41,7 +41,7 @@ class OrderFilled(Message, frozen=True, kw_only=True):
 
 
 class OrderEnded(Message, frozen=True, kw_only=True):
-    """The one terminal event of an order; `reason` and `detail` say what the broker (or we) said."""
+    """The one terminal event of an order; `detail` gives the broker's reason, or ours."""
 
     client_order_id: str
     decision_id: str
@@ -56,7 +56,7 @@ class OrderEnded(Message, frozen=True, kw_only=True):
 
 
 class OrderUnknown(Message, frozen=True, kw_only=True):
-    """We do not know whether the broker took it; never guessed, looked up until known."""
+    """We do not know whether the broker has the order; it is looked up until known."""
 
     client_order_id: str
     symbol: str
@@ -79,7 +79,7 @@ class ProtectionPlaced(Message, frozen=True, kw_only=True):
 
 
 class PositionAdjusted(Message, frozen=True, kw_only=True):
-    """Local books moved to agree with the broker; never an invented fill. `qty` is the signed change."""
+    """Our books moved to agree with the broker: never a fill. `qty` is the signed change."""
 
     symbol: str
     strategy: str
@@ -89,7 +89,7 @@ class PositionAdjusted(Message, frozen=True, kw_only=True):
 
 
 class AccountSeen(Message, frozen=True, kw_only=True):
-    """What the broker says we have; `drift` names the symbols on which our books and the broker differ."""
+    """The account as the broker reports it; `drift` names symbols on which our books differ."""
 
     session: dt.date
     stage: Stage

@@ -1,4 +1,4 @@
-"""What the risk-gate says: approvals, denials, and the trading state."""
+"""What the risk-gate publishes: approvals, denials, and the trading state."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ class OrderApproved(Message, frozen=True, kw_only=True):
 
 
 class OrderDenied(Message, frozen=True, kw_only=True):
+    """The gate refuses an intent; `reasons` are in the fixed order, `details` by reason."""
+
     scan_id: str
     slot: Slot
     signal_id: str
@@ -52,7 +54,7 @@ class OrderDenied(Message, frozen=True, kw_only=True):
 
 
 class ScanDecided(Message, frozen=True, kw_only=True):
-    """`approved` orders of this phase were said before this; the scan's last phase is `final`."""
+    """A phase of a scan is decided: `approved` orders precede this. `final`: no phase follows."""
 
     scan_id: str
     slot: Slot
@@ -63,5 +65,7 @@ class ScanDecided(Message, frozen=True, kw_only=True):
 
 
 class TradingStateChanged(Message, frozen=True, kw_only=True):
+    """Trading is now active, reducing (exits only) or halted."""
+
     state: TradingState
     why: str

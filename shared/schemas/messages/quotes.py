@@ -1,4 +1,4 @@
-"""What the data-fetcher says of quotes: one, or none, for every symbol a scan named."""
+"""What the data-fetcher publishes about quotes: one, or none, for every symbol a scan named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the scheduler says: sessions opening and closing, and what is due."""
+"""What the scheduler publishes: sessions opening and closing, and what is due."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ScanDue(Message, frozen=True, kw_only=True):
 
 
 class ReconcileDue(Message, frozen=True, kw_only=True):
-    """Compare with the broker and say what was seen; `stage` tells which part of the session has passed."""
+    """Our books are to be compared with the broker's; `stage` is the part of the session past."""
 
     session: dt.date
     stage: Stage

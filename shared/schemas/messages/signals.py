@@ -1,4 +1,4 @@
-"""What the signal-engine says: everything a scan found."""
+"""What the signal-engine publishes: everything a scan found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shared.schemas.values import Exit, Message, ScanRef, Signal
 
 
 class ScanCompleted(Message, frozen=True, kw_only=True):
-    """All that a scan found: exits first, then signals in rank order; large scans come in numbered parts."""
+    """All that a scan found: exits first, then signals in rank order; large scans in parts."""
 
     scan: ScanRef
     part: int

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from shared.domain.market.bars import Bars, Impossible, Refusal, align, refuse_impossible
+from shared.domain.market.bars import BarDefect, Bars, RefusedBar, align, refuse_impossible
 
 GOOD = (100.0, 101.0, 99.0, 100.5, 1000.0)
 NAN = float("nan")
@@ -32,27 +32,27 @@ def day(number: int) -> str:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ((NAN, 101, 99, 100, 1), Impossible.NOT_A_NUMBER),
-        ((100, float("inf"), 99, 100, 1), Impossible.NOT_A_NUMBER),
-        ((100, 101, 99, 100, NAN), Impossible.NOT_A_NUMBER),
-        ((100, 101, 0, 100, 1), Impossible.NOT_POSITIVE),
-        ((-1, 101, 99, 100, 1), Impossible.NOT_POSITIVE),
-        ((0.00004, 101, 99, 100, 1), Impossible.NOT_POSITIVE),
-        ((100, 101, 99, 100, -5), Impossible.NOT_POSITIVE),
-        ((100, 99, 101, 100, 1), Impossible.HIGH_BELOW_LOW),
-        ((102, 101, 99, 100, 1), Impossible.OPEN_OUTSIDE_RANGE),
-        ((98, 101, 99, 100, 1), Impossible.OPEN_OUTSIDE_RANGE),
-        ((100, 101, 99, 101.02, 1), Impossible.CLOSE_OUTSIDE_RANGE),
-        ((100, 101, 99, 98.98, 1), Impossible.CLOSE_OUTSIDE_RANGE),
+        ((NAN, 101, 99, 100, 1), BarDefect.NOT_A_NUMBER),
+        ((100, float("inf"), 99, 100, 1), BarDefect.NOT_A_NUMBER),
+        ((100, 101, 99, 100, NAN), BarDefect.NOT_A_NUMBER),
+        ((100, 101, 0, 100, 1), BarDefect.NOT_POSITIVE),
+        ((-1, 101, 99, 100, 1), BarDefect.NOT_POSITIVE),
+        ((0.00004, 101, 99, 100, 1), BarDefect.NOT_POSITIVE),
+        ((100, 101, 99, 100, -5), BarDefect.NOT_POSITIVE),
+        ((100, 99, 101, 100, 1), BarDefect.HIGH_BELOW_LOW),
+        ((102, 101, 99, 100, 1), BarDefect.OPEN_OUTSIDE_RANGE),
+        ((98, 101, 99, 100, 1), BarDefect.OPEN_OUTSIDE_RANGE),
+        ((100, 101, 99, 101.02, 1), BarDefect.CLOSE_OUTSIDE_RANGE),
+        ((100, 101, 99, 98.98, 1), BarDefect.CLOSE_OUTSIDE_RANGE),
     ],
 )
 def test_an_impossible_bar_is_refused_with_its_reason(
-    values: tuple[float, ...], reason: Impossible
+    values: tuple[float, ...], reason: BarDefect
 ) -> None:
     good, refused = refuse_impossible(
         bars(("A", day(2), GOOD), ("A", day(3), values), ("A", day(4), GOOD))
     )
-    assert refused == [Refusal("A", np.datetime64(day(3)), reason)]
+    assert refused == [RefusedBar("A", np.datetime64(day(3)), reason)]
     assert good.session.tolist() == bars(("A", day(2), GOOD), ("A", day(4), GOOD)).session.tolist()
 
 
@@ -74,7 +74,7 @@ def test_a_repeated_session_keeps_its_first_good_bar() -> None:
         ("A", day(2), GOOD),
     ]
     good, refused = refuse_impossible(bars(*rows))
-    assert [each.reason for each in refused] == [Impossible.HIGH_BELOW_LOW, Impossible.DUPLICATE]
+    assert [each.reason for each in refused] == [BarDefect.HIGH_BELOW_LOW, BarDefect.DUPLICATE]
     assert good.close.tolist() == [100.5]
 
 
@@ -87,7 +87,7 @@ def test_a_bar_older_than_one_before_it_is_unsorted_within_its_own_symbol_only()
         ("B", day(8), GOOD),
     ]
     good, refused = refuse_impossible(bars(*rows))
-    assert refused == [Refusal("B", np.datetime64(day(4)), Impossible.UNSORTED)]
+    assert refused == [RefusedBar("B", np.datetime64(day(4)), BarDefect.UNSORTED)]
     assert good.row.size == 4
 
 

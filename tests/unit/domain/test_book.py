@@ -11,8 +11,8 @@ from shared.domain.risk.book import (
     Book,
     Position,
     apply_fill,
-    attempted,
     move_position,
+    record_attempt,
     release,
     reserve,
     roll_session,
@@ -146,7 +146,8 @@ def test_a_session_begins_once_and_never_backwards() -> None:
     assert roll_session(spent, SESSION) is spent
     assert roll_session(spent, YESTERDAY) is spent
     rolled = roll_session(
-        attempted(spent, "s", Attempt(number=1, first_slot_at=SLOT_AT, slot_at=SLOT_AT)), TOMORROW
+        record_attempt(spent, "s", Attempt(number=1, first_slot_at=SLOT_AT, slot_at=SLOT_AT)),
+        TOMORROW,
     )
     assert (rolled.session, rolled.used, rolled.attempts) == (TOMORROW, D(0), {})
     assert rolled.positions == spent.positions
@@ -170,7 +171,7 @@ def test_only_an_order_that_ended_for_certain_without_a_fill_may_be_tried_again(
     ending: Ending, filled: int
 ) -> None:
     attempt = Attempt(number=1, first_slot_at=SLOT_AT, slot_at=SLOT_AT)
-    state = attempted(bought(filled, "10", then=None), "s1", attempt)
+    state = record_attempt(bought(filled, "10", then=None), "s1", attempt)
     assert release(state, "k", ending).attempts["s1"].over == (
         ending in TRIED_IN_VAIN and filled == 0
     )
@@ -207,7 +208,7 @@ def test_the_rate_window_keeps_only_the_last_minute() -> None:
 
 
 def test_a_book_is_written_and_read_back_whole() -> None:
-    state = attempted(
+    state = record_attempt(
         bought(4, "9.50"), "s1", Attempt(number=1, first_slot_at=SLOT_AT, slot_at=SLOT_AT)
     )
     fields, removed = changes(Book(), state)

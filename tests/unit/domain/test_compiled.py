@@ -10,16 +10,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 CALLED = """
-from shared.domain.arrays.jit import compiled
+from shared.domain.arrays.jit import jit
 SCALE = {scale}
-@compiled
+@jit
 def called(x):
     return x + {step}
 """
 CALLER = """
-from shared.domain.arrays.jit import compiled
+from shared.domain.arrays.jit import jit
 from called_kernel import SCALE, called
-@compiled
+@jit
 def caller(x):
     return called(x) * SCALE
 print(caller(1.0), sum(caller.stats.cache_hits.values()))

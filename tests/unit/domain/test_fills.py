@@ -16,9 +16,9 @@ from shared.domain.trading.fills import (
     exit_fill,
     fee,
     gap_exit,
-    invalidated,
+    is_invalidated,
     limit_fill,
-    slipped,
+    with_slippage,
 )
 from shared.domain.trading.marketable_limit import limit_price
 from shared.schemas.values import Direction, Side
@@ -40,7 +40,7 @@ rates = st.decimals(D(0), D(200), places=3)
     ],
 )
 def test_slippage_goes_against_us_to_the_cent(price: str, side: str, fill: str) -> None:
-    assert slipped(D(price), Side(side), D(5)) == D(fill)
+    assert with_slippage(D(price), Side(side), D(5)) == D(fill)
 
 
 @given(prices, rates)
@@ -48,8 +48,8 @@ def test_slippage_never_helps_and_costs_less_than_a_cent_more_than_its_rate(
     price: D, bps: D
 ) -> None:
     worse = price * bps / 10_000
-    assert 0 <= slipped(price, Side.BUY, bps) - price - worse < D("0.01")
-    assert 0 <= price - worse - slipped(price, Side.SELL, bps) < D("0.01")
+    assert 0 <= with_slippage(price, Side.BUY, bps) - price - worse < D("0.01")
+    assert 0 <= price - worse - with_slippage(price, Side.SELL, bps) < D("0.01")
 
 
 @given(st.decimals(D("0.02"), D(900_000), places=4))
@@ -60,8 +60,8 @@ def test_an_own_limit_is_always_wide_enough_for_its_fill(opening: D) -> None:
     sold = limit_fill(
         opening, limit_price(opening, opening - D("0.01"), Side.SELL), Side.SELL, D(5)
     )
-    assert bought == slipped(opening, Side.BUY, D(5))
-    assert sold == slipped(opening, Side.SELL, D(5))
+    assert bought == with_slippage(opening, Side.BUY, D(5))
+    assert sold == with_slippage(opening, Side.SELL, D(5))
 
 
 def test_a_limit_that_is_not_reached_is_not_filled_and_a_tight_one_is_never_exceeded() -> None:
@@ -92,19 +92,19 @@ def test_an_open_at_or_through_the_stop_is_a_gap() -> None:
 
 
 def test_an_entry_is_invalidated_at_or_beyond_its_stop_or_target() -> None:
-    assert [invalidated(D(o), D(90), D(120), LONG) for o in (90, 91, 119, 120)] == [
+    assert [is_invalidated(D(o), D(90), D(120), LONG) for o in (90, 91, 119, 120)] == [
         True,
         False,
         False,
         True,
     ]
-    assert [invalidated(D(o), D(110), D(80), SHORT) for o in (110, 109, 81, 80)] == [
+    assert [is_invalidated(D(o), D(110), D(80), SHORT) for o in (110, 109, 81, 80)] == [
         True,
         False,
         False,
         True,
     ]
-    assert not invalidated(D(10_000), D(90), None, LONG)
+    assert not is_invalidated(D(10_000), D(90), None, LONG)
 
 
 def test_targets_and_adjustments_pay_no_slippage() -> None:
@@ -138,7 +138,7 @@ def test_senseless_costs_are_refused(wrong: dict[str, D]) -> None:
 @given(prices, rates, st.booleans())
 def test_the_kernel_slips_to_the_same_cent(price: D, bps: D, buying: bool) -> None:
     cents = portfolio_kernels.slipped(int(price.scaleb(4)), buying, int(bps.scaleb(3)))
-    assert D(cents).scaleb(-2) == slipped(price, Side.BUY if buying else Side.SELL, bps)
+    assert D(cents).scaleb(-2) == with_slippage(price, Side.BUY if buying else Side.SELL, bps)
 
 
 @settings(deadline=None)

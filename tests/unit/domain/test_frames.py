@@ -42,7 +42,7 @@ def test_the_session_of_a_stamp_with_a_zone_is_its_date_there() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda f: f.drop(columns=["volume"]), "lacks the column volume"),
+        (lambda f: f.drop(columns=["volume"]), "has no column volume"),
         (lambda f: f.assign(close="x"), "neither a number nor a date"),
         (lambda f: f.assign(timestamp="not a day"), "neither a number nor a date"),
         (lambda f: f.assign(timestamp=pd.NaT), "without a timestamp"),

@@ -169,11 +169,11 @@ def test_what_only_reduces_may_have_been_sent_for_fewer_shares_and_never_for_mor
 
 
 def test_look_ups_come_at_half_a_second_then_one_two_four_and_eight() -> None:
-    order, instants = orders.unclear(ORDER, at=NOON), []
+    order, instants = orders.mark_unknown(ORDER, at=NOON), []
     for _ in range(6):
         assert order.look_at is not None
         instants.append((order.look_at - NOON).total_seconds())
-        order = orders.unseen(order, at=order.look_at)
+        order = orders.look_later(order, at=order.look_at)
     assert instants == [0.5, 1.5, 3.5, 7.5, 15.5, 23.5]
 
 
@@ -191,17 +191,19 @@ def test_look_ups_come_at_half_a_second_then_one_two_four_and_eight() -> None:
 def test_missing_is_final_only_after_three_times_ten_seconds_and_the_age_of_fifteen(
     looks: list[float], abandoned: bool
 ) -> None:
-    order = orders.unclear(ORDER, at=NOON)
+    order = orders.mark_unknown(ORDER, at=NOON)
     for seconds in looks:
-        order = orders.missed(order, at=after(seconds))
+        order = orders.count_miss(order, at=after(seconds))
     assert (order.status is OrderStatus.ABANDONED) is abandoned
     assert (order.ending is Ending.ABANDONED) is abandoned
 
 
 def test_seeing_it_once_begins_the_count_of_misses_again() -> None:
-    order = orders.missed(orders.missed(orders.unclear(ORDER, at=NOON), at=after(1)), at=after(6))
+    order = orders.count_miss(
+        orders.count_miss(orders.mark_unknown(ORDER, at=NOON), at=after(1)), at=after(6)
+    )
     seen = apply(order, view(), at=after(8)).order
-    assert orders.missed(seen, at=after(16)).live
+    assert orders.count_miss(seen, at=after(16)).live
 
 
 def test_a_resting_protection_is_not_polled_until_we_cancel_it() -> None:
@@ -209,6 +211,6 @@ def test_a_resting_protection_is_not_polled_until_we_cancel_it() -> None:
     resting = apply(protection, view(), at=NOON).order
     assert resting.look_at is None
     canceled = apply(
-        orders.canceling(resting, at=NOON), view(status=OrderStatus.PENDING_CANCEL), at=NOON
+        orders.mark_canceling(resting, at=NOON), view(status=OrderStatus.PENDING_CANCEL), at=NOON
     ).order
     assert canceled.look_at is not None

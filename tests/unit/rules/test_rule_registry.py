@@ -2,7 +2,7 @@ import pytest
 
 from shared.domain.errors import UserError
 from shared.rules import registry
-from shared.rules.judge import breached, judge
+from shared.rules.judge import first_breach, judge
 from shared.runtime.config.settings import DEFAULT_FILE, read_document, resolve
 from shared.schemas.values import Mode, Reason
 from tests.unit.rules.cases import D, book, intent, quote
@@ -31,7 +31,10 @@ def test_a_rule_left_out_of_the_tables_still_judges_with_its_default_limits() ->
     ("tables", "sentence"),
     [
         ({"spred": {}}, "[rules.spred]: there is no such rule; the nearest known one is 'spread'."),
-        ({"cash": {"limit": "1"}}, "[rules.cash]: unknown limit 'limit'; it has none."),
+        (
+            {"available_cash": {"limit": "1"}},
+            "[rules.available_cash]: unknown limit 'limit'; it has none.",
+        ),
         (
             {"daily_notional": {"maximun": "1"}},
             "[rules.daily_notional]: unknown limit 'maximun'; the nearest known one is 'maximum'.",
@@ -77,4 +80,4 @@ def test_all_reasons_are_told_in_the_fixed_order() -> None:
 
 
 def test_a_calm_book_trips_no_breaker() -> None:
-    assert breached(book(), registry.load({})) == ""
+    assert first_breach(book(), registry.load({})) == ""

@@ -59,7 +59,7 @@ PASSES = [
     ("daily_notional", {"qty": 1, "limit_price": D(70)}, {"used": D(930)}),
     ("max_positions", {}, {"positions": {f"S{n}": position() for n in range(9)}}),
     ("gross_exposure", {"qty": 5, "limit_price": D(10)}, {"positions": {"S": position(qty=995)}}),
-    ("cash", {"qty": 7, "limit_price": D(10)}, {"cash": D(70)}),
+    ("available_cash", {"qty": 7, "limit_price": D(10)}, {"cash": D(70)}),
     ("price_collar", {"limit_price": D("10.30")}, {}),
     ("price_collar", {"limit_price": D("10.00"), "last_close": D("9.10")}, {}),
     ("price_collar", {"limit_price": None, "quote": None}, {}),
@@ -73,19 +73,19 @@ PASSES = [
     ("order_rate", {}, {"approved_at": (SLOT_AT,) * 29}),
     ("order_rate", {}, {"approved_at": (SLOT_AT - RATE_WINDOW,) * 30}),
     ("repeated_entry", {}, {}),
-    ("symbol_held", {}, {"positions": {"MSFT": position()}}),
-    ("symbol_held", {}, {"reservations": {"k": leaving()}}),
+    ("one_position_per_symbol", {}, {"positions": {"MSFT": position()}}),
+    ("one_position_per_symbol", {}, {"reservations": {"k": leaving()}}),
     ("invalidated_at_open", {"stop": D("9.99"), "target": D("10.01")}, {}),
     ("invalidated_at_open", {"quote": None}, {}),
     ("invalidated_at_open", {"target": None}, {}),
     ("drawdown", {}, {"equity": D(80000), "session_equity": D(80000)}),
     ("drawdown", {}, {"equity": D(95000)}),
     ("config_pin", {}, {}),
-    ("halted", {}, {}),
-    ("quoted", {"quote": quoted("0", "10.00")}, {}),
-    ("sized", {"qty": 1}, {}),
-    ("sized", {"qty": 0, "quote": None}, {}),
-    ("held", {}, {}),
+    ("kill_switch", {}, {}),
+    ("quote_required", {"quote": quoted("0", "10.00")}, {}),
+    ("minimum_size", {"qty": 1}, {}),
+    ("minimum_size", {"qty": 0, "quote": None}, {}),
+    ("closable_quantity", {}, {}),
 ]
 
 REFUSES = [
@@ -131,7 +131,12 @@ REFUSES = [
         {"positions": {"S": position(qty=995)}},
         Reason.MAX_EXPOSURE,
     ),
-    ("cash", {"qty": 7, "limit_price": D(10)}, {"cash": D("69.99")}, Reason.INSUFFICIENT_CASH),
+    (
+        "available_cash",
+        {"qty": 7, "limit_price": D(10)},
+        {"cash": D("69.99")},
+        Reason.INSUFFICIENT_CASH,
+    ),
     ("price_collar", {"limit_price": D("10.31")}, {}, Reason.COLLAR),
     ("price_collar", {"limit_price": D("9.69")}, {}, Reason.COLLAR),
     ("price_collar", {"limit_price": D("10.02"), "last_close": D("9.10")}, {}, Reason.COLLAR),
@@ -154,18 +159,18 @@ REFUSES = [
     ("market_hours", {}, {"session": None}, Reason.MARKET_CLOSED),
     ("order_rate", {}, {"approved_at": (SLOT_AT - RATE_WINDOW + SECOND,) * 30}, Reason.ORDER_RATE),
     ("repeated_entry", {"repeated": True}, {}, Reason.REPEATED_ENTRY),
-    ("symbol_held", {}, {"positions": {"AAPL": position()}}, Reason.SYMBOL_HELD),
-    ("symbol_held", {}, {"reservations": {"k": reservation()}}, Reason.SYMBOL_HELD),
+    ("one_position_per_symbol", {}, {"positions": {"AAPL": position()}}, Reason.SYMBOL_HELD),
+    ("one_position_per_symbol", {}, {"reservations": {"k": reservation()}}, Reason.SYMBOL_HELD),
     ("invalidated_at_open", {"stop": D("10.00")}, {}, Reason.INVALIDATED_AT_OPEN),
     ("invalidated_at_open", {"target": D("10.00")}, {}, Reason.INVALIDATED_AT_OPEN),
     ("invalidated_at_open", {**SHORT, "stop": D("9.99")}, {}, Reason.INVALIDATED_AT_OPEN),
     ("drawdown", {}, {"equity": D("79999.99"), "session_equity": D(80000)}, Reason.REDUCING),
     ("drawdown", {}, {"equity": D("94999.99")}, Reason.REDUCING),
     ("config_pin", {"same_pin": False}, {}, Reason.CONFIG_PIN),
-    ("halted", {"halted": ("kill file",)}, {}, Reason.HALTED),
-    ("quoted", {"quote": None}, {}, Reason.NO_QUOTE),
-    ("quoted", {"quote": quoted("9.99", "0")}, {}, Reason.NO_QUOTE),
-    ("sized", {"qty": 0}, {}, Reason.SIZE_ZERO),
+    ("kill_switch", {"halted": ("kill file",)}, {}, Reason.HALTED),
+    ("quote_required", {"quote": None}, {}, Reason.NO_QUOTE),
+    ("quote_required", {"quote": quoted("9.99", "0")}, {}, Reason.NO_QUOTE),
+    ("minimum_size", {"qty": 0}, {}, Reason.SIZE_ZERO),
 ]
 
 
@@ -232,13 +237,13 @@ def test_the_shares_that_are_not_on_their_way_out_yet_may_leave() -> None:
 def test_the_throttle_trips_when_one_wish_keeps_coming() -> None:
     def asked(times: int) -> str:
         attempt = Attempt(number=1, first_slot_at=SLOT_AT, slot_at=SLOT_AT, asked=times)
-        return rule("repeated_entry").breached(book(attempts={"s1": attempt}))
+        return rule("repeated_entry").breach(book(attempts={"s1": attempt}))
 
     assert asked(5) == ""
     assert "came 6 times" in asked(6)
 
 
 def test_the_breakers_name_what_was_breached() -> None:
-    assert "below its peak" in rule("drawdown").breached(book(equity=D(1), session_equity=D(1)))
-    assert "session's start" in rule("drawdown").breached(book(equity=D(94000)))
-    assert rule("cash").breached(book(cash=D(-1))) == ""
+    assert "below its peak" in rule("drawdown").breach(book(equity=D(1), session_equity=D(1)))
+    assert "session's start" in rule("drawdown").breach(book(equity=D(94000)))
+    assert rule("available_cash").breach(book(cash=D(-1))) == ""

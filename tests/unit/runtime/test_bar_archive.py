@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from shared.domain.errors import TransientError, UserError
-from shared.domain.market.bars import Bars, Impossible
+from shared.domain.market.bars import BarDefect, Bars
 from shared.runtime.archive import writer
 from shared.runtime.archive.archive import BarArchive
 from tests.bar_rows import bar_rows, only_sessions
@@ -129,8 +129,8 @@ def test_impossible_bars_are_refused_one_by_one_counted_and_remembered(
     archive = archived(tmp_path, broken)
     assert archive.refused == {"high_below_low": 1, "not_a_number": 1}
     assert {(refusal.symbol, refusal.reason) for refusal in archive.refusals} == {
-        ("IBM", Impossible.NOT_A_NUMBER),
-        ("AAPL", Impossible.HIGH_BELOW_LOW),
+        ("IBM", BarDefect.NOT_A_NUMBER),
+        ("AAPL", BarDefect.HIGH_BELOW_LOW),
     }
     assert np.isfinite(archive.panel().close).sum() == 10
 

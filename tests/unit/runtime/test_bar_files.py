@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared.domain.errors import UserError
-from shared.domain.market.bars import Impossible
+from shared.domain.market.bars import BarDefect
 from shared.runtime.archive.bar_files import digest_of, load_bars, read_bars
 
 HEAD = "date,symbol,open,high,low,close,volume\n"
@@ -67,14 +67,14 @@ def test_bad_bars_are_refused_one_by_one_and_the_good_ones_stay(tmp_path: Path) 
     ]
     panel, refusals = load_bars(csv(tmp_path, "all.csv", HEAD + "\n".join(rows)))
     assert [refusal.reason for refusal in refusals] == [
-        Impossible.NOT_A_NUMBER,
-        Impossible.NOT_A_NUMBER,
-        Impossible.NOT_POSITIVE,
-        Impossible.HIGH_BELOW_LOW,
-        Impossible.OPEN_OUTSIDE_RANGE,
-        Impossible.CLOSE_OUTSIDE_RANGE,
-        Impossible.DUPLICATE,
-        Impossible.UNSORTED,
+        BarDefect.NOT_A_NUMBER,
+        BarDefect.NOT_A_NUMBER,
+        BarDefect.NOT_POSITIVE,
+        BarDefect.HIGH_BELOW_LOW,
+        BarDefect.OPEN_OUTSIDE_RANGE,
+        BarDefect.CLOSE_OUTSIDE_RANGE,
+        BarDefect.DUPLICATE,
+        BarDefect.UNSORTED,
     ]
     assert panel.shape == (1, 2)
 

@@ -5,10 +5,10 @@ from hypothesis import given, strategies as st
 from shared.schemas.envelope import (
     MAX_BYTES,
     Malformed,
+    bytes_to_sign,
     canonical,
     decode,
     from_fields,
-    signed_bytes,
     to_fields,
 )
 from shared.schemas.messages import OrderApproved
@@ -70,7 +70,7 @@ def test_a_broken_envelope_field_is_named(field: str) -> None:
 
 def test_a_signature_covers_every_field_but_itself() -> None:
     sent = envelope(approval(), key_id="k", signature="s")
-    assert signed_bytes(sent) == signed_bytes(msgspec.structs.replace(sent, signature="other"))
+    assert bytes_to_sign(sent) == bytes_to_sign(msgspec.structs.replace(sent, signature="other"))
     for field in ("seq", "account", "data", "key_id", "session"):
         other = msgspec.structs.replace(
             sent, **{field: 9 if field == "seq" else getattr(sent, field)}
@@ -78,7 +78,7 @@ def test_a_signature_covers_every_field_but_itself() -> None:
         changed = msgspec.structs.replace(
             other, **({"data": "{}"} if field == "data" else {"fence": 7})
         )
-        assert signed_bytes(sent) != signed_bytes(changed)
+        assert bytes_to_sign(sent) != bytes_to_sign(changed)
 
 
 @given(st.binary(max_size=200))

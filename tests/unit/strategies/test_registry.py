@@ -65,7 +65,7 @@ def test_a_users_file_is_found_by_its_name(tmp_path: Path) -> None:
         ("mine", "def (", "cannot be loaded: SyntaxError"),
         ("mine", "import nowhere_to_be_found", "cannot be loaded: ModuleNotFoundError"),
         ("mine", "NAME = 'mine'", "does not offer Params, warmup, signals"),
-        ("mine", LEAST.replace('"mine"', '"yours"'), "calls itself 'yours'"),
+        ("mine", LEAST.replace('"mine"', '"yours"'), "has NAME = 'yours'"),
         ("mine", LEAST.replace("int = 3", "int"), "needs a default"),
         ("mine", LEAST.replace("@dataclass(frozen=True)\n", ""), "must be a dataclass"),
         ("donchian", LEAST, "name of a built-in strategy"),
