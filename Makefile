@@ -7,6 +7,8 @@ VENV := .venv
 RUN := $(VENV)/bin
 ARGS ?=
 INSTALL = $(RUN)/uv pip install --quiet --compile-bytecode --python $(RUN)/python
+# The build backend comes from a lock too, so nothing unpinned runs at set-up.
+INSTALL_OURS = $(INSTALL) --require-hashes -r locks/build.txt && $(INSTALL) --no-deps --no-build-isolation -e .
 # Kernels are compiled once here, so that nothing compiles while it trades.
 WARM = $(RUN)/python -m services.research.engine.warm_up >/dev/null
 
@@ -17,17 +19,17 @@ $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' 2>/dev/null \
 	  || { echo "Kobe81 needs Python 3.11 or later; install it, or name it: make PYTHON=/path/to/python3.11 demo" >&2; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 2; }
-	@$(RUN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/installer.txt
 
 $(VENV)/.runtime: locks/runtime.txt pyproject.toml | $(VENV)/bin/uv
 	@test -f $(VENV)/.dev || $(INSTALL) --require-hashes -r locks/runtime.txt
-	@$(INSTALL) --no-deps -e .
+	@$(INSTALL_OURS)
 	@$(WARM)
 	@touch $@
 
 $(VENV)/.dev: locks/dev.txt pyproject.toml | $(VENV)/bin/uv
 	@$(INSTALL) --require-hashes -r locks/dev.txt
-	@$(INSTALL) --no-deps -e .
+	@$(INSTALL_OURS)
 	@$(WARM)
 	@touch $@ $(VENV)/.runtime
 
@@ -78,13 +80,13 @@ paper:           ## the paper stack; needs keys in .env
 live:            ## the live stack; needs keys in .env and an arming file
 	docker compose -p kobe-live -f docker-compose.yml -f compose/live.yml up --build --detach
 
-lock: | $(VENV)/bin/uv ## resolve the dependencies anew
-	$(RUN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-	  pyproject.toml -o locks/runtime.txt
-	$(RUN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-	  --extra dev -c locks/runtime.txt pyproject.toml -o locks/dev.txt
-	$(RUN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-	  --extra bench -c locks/runtime.txt pyproject.toml -o locks/bench.txt
+LOCK = $(RUN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(LOCK_ARGS)
+lock: | $(VENV)/bin/uv ## resolve the dependencies anew; LOCK_ARGS=--upgrade takes the newest
+	$(LOCK) pyproject.toml -o locks/runtime.txt
+	$(LOCK) --group build -o locks/build.txt
+	$(LOCK) --group installer -o locks/installer.txt
+	$(LOCK) --extra dev -c locks/runtime.txt pyproject.toml -o locks/dev.txt
+	$(LOCK) --extra bench -c locks/runtime.txt pyproject.toml -o locks/bench.txt
 
 clean:           ## what can be made again
 	rm -rf $(VENV) .bench-venv .mypy_cache .ruff_cache .pytest_cache

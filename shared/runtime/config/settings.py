@@ -22,7 +22,10 @@ from shared.runtime.config.environment import Environment, read_environment
 from shared.schemas.envelope import canonical
 from shared.schemas.values import Mode
 
-DEFAULT_FILE = Path(__file__).parents[3] / "compose" / "kobe.toml"
+# In a wheel the shipped configuration lies beside this file, in a checkout in compose/.
+_PACKAGED = Path(__file__).with_name("kobe.toml")
+_CHECKOUT = Path(__file__).parents[3] / "compose" / "kobe.toml"
+DEFAULT_FILE = _PACKAGED if _PACKAGED.is_file() else _CHECKOUT
 CONFIG_PIN_ERROR = 3
 
 
