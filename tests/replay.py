@@ -1,4 +1,4 @@
-"""The whole system in one process and one thread: the same builders, handlers and work on MemoryBus.
+"""The whole system in one process: the same builders, handlers and work on MemoryBus.
 
 Only the simulated broker has a thread of its own (its HTTP server); the fills are the same in every
 run.
@@ -22,7 +22,7 @@ from services.executor.__main__ import build as build_executor
 from services.risk_gate.__main__ import build as build_gate
 from services.scheduler.__main__ import build as build_scheduler
 from services.signal_engine.__main__ import build as build_signal_engine
-from services.sim_broker.__main__ import _desk as sim_desk
+from services.sim_broker.__main__ import build_simulator
 from services.sim_broker.http.app import create_app
 from shared.runtime.bus.memory_bus import MemoryBus
 from shared.runtime.bus.memory_server import MemoryServer
@@ -129,6 +129,8 @@ def _runner(stack: EmbeddedStack, server: MemoryServer, name: ServiceName) -> Ru
 def _broker(settings: Settings, port: int) -> Server:
     settings.environment.state_dir.mkdir(parents=True, exist_ok=True)
     app = create_app(
-        sim_desk(settings), health=Health(SystemClock()), metrics=MetricRegistry("sim-broker")
+        build_simulator(settings),
+        health=Health(SystemClock()),
+        metrics=MetricRegistry("sim-broker"),
     )
     return Server(app, "127.0.0.1", port).start()

@@ -1,11 +1,11 @@
-"""Starts the scheduler: timetable, calendar, and one of the two clocks."""
+"""Entry point of the scheduler: timetable, calendar and one of its two clocks."""
 
 from __future__ import annotations
 
 import datetime as dt
 
 from services.scheduler.handlers import HANDLERS, State, counts, gauges
-from services.scheduler.replay_clock import Replay, ReplayWork, SimBroker
+from services.scheduler.replay_clock import Replay, ReplayWork, SimBrokerClient
 from services.scheduler.system_clock import SystemWork
 from shared.domain.errors import UserError
 from shared.domain.market.timetable import Timetable
@@ -17,7 +17,7 @@ from shared.schemas.streams import ServiceName
 
 
 def timetable(settings: Settings) -> Timetable:
-    """UserError for a time or date that is none."""
+    """The timetable of kobe.toml. Raises UserError if one of its times is invalid."""
     table = settings.steering.timetable
     return Timetable(
         open_slot=_time("open_slot", table.open_slot),
@@ -35,7 +35,7 @@ def replay(settings: Settings) -> Replay:
     try:
         start = dt.date.fromisoformat(table.start) if table.start else None
     except ValueError:
-        raise _wrong("start", table.start, "a date like 2024-01-31") from None
+        raise _invalid("start", table.start, "a date like 2024-01-31") from None
     return Replay(
         sessions=table.sessions, start=start, pace_seconds=table.pace_seconds, loop=table.loop
     )
@@ -45,12 +45,13 @@ def _time(key: str, text: str) -> dt.time:
     try:
         return dt.time.fromisoformat(text)
     except ValueError:
-        raise _wrong(key, text, "a time like 09:35") from None
+        raise _invalid(key, text, "a time like 09:35") from None
 
 
-def _wrong(key: str, text: str, wanted: str) -> UserError:
+def _invalid(key: str, text: str, expected: str) -> UserError:
     return UserError(
-        f"kobe.toml: timetable.{key} is {text!r}; it must be {wanted}.", exit_code=CONFIG_PIN_ERROR
+        f"kobe.toml: timetable.{key} is {text!r}; it must be {expected}.",
+        exit_code=CONFIG_PIN_ERROR,
     )
 
 
@@ -64,7 +65,7 @@ def work(wiring: Wiring) -> Work[State]:
         timetable(settings),
         calendar=Xnys(dt.date(2000, 1, 3), today),
         archive=settings.environment.archive_dir,
-        market=SimBroker(settings.environment.broker_url),
+        market=SimBrokerClient(settings.environment.broker_url),
         clock=clock,
     )
 

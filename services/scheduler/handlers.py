@@ -1,6 +1,6 @@
-"""What is said when: the session's occasions and slots, by the exchange's clock or, in a replay, step by step.
+"""The scheduler's decisions: which message each occasion, slot and replay step calls for.
 
-Run by the service loop. It looks at no clock and no calendar; work does, and says what has come.
+Run by the service loop. Looks at no clock and no calendar; work does, and reports what is due.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from shared.schemas import messages as m
 from shared.schemas.values import Message, ScanRef, Slot, Stage, Value
 
 
-class Step(StrEnum):
-    """Where a replayed session stands, in order. `advance_…` is for work to do, the others wait to hear."""
+class ReplayStep(StrEnum):
+    """The steps of a replayed session, in order: `advance_…` is work's, the others wait."""
 
     ADVANCE_OPEN = "advance_open"
     ACCOUNT_OPEN = "account_open"
@@ -34,7 +34,7 @@ class Step(StrEnum):
 
 
 class SessionTimes(Value, frozen=True, kw_only=True):
-    """The session being run: when it opens and closes, and in a replay when its slots are."""
+    """The session being run, with its hours and its first and last slot."""
 
     session: dt.date
     previous: dt.date
@@ -45,79 +45,82 @@ class SessionTimes(Value, frozen=True, kw_only=True):
 
 
 class State(Value, frozen=True, kw_only=True):
-    """`fired` holds what has been said of `times.session`: an occasion, or a slot with its instant."""
+    """`fired` holds the occasions and slots of `times.session` already announced."""
 
     times: SessionTimes | None = None
     fired: dict[str, dt.datetime] = {}
     reconciled_at: dt.datetime | None = None
-    step: Step = Step.REST
+    step: ReplayStep = ReplayStep.REST
     rested_from: dt.datetime | None = None
     scan: str = ""
     sessions_done: int = 0
-    bars_asked: dt.date | None = None
+    bars_requested: dt.date | None = None
     finished: bool = False
 
 
 Decided = Decision[State]
 
 
-# --- what work has found --------------------------------------------------------------------------
+# --- outcomes of work -----------------------------------------------------------------------------
 
 
 class SessionBegun(Value, frozen=True, kw_only=True):
-    """The next session is taken up: the exchange's, or the archive's in a replay."""
+    """The next session begins: the exchange's, or the archive's in a replay."""
 
     times: SessionTimes
 
 
-class OccasionCame(Value, frozen=True, kw_only=True):
+class OccasionReached(Value, frozen=True, kw_only=True):
     occasion: Occasion
     session: dt.date
 
 
-class SlotCame(Value, frozen=True, kw_only=True):
+class SlotReached(Value, frozen=True, kw_only=True):
     slot: Slot
     slot_at: dt.datetime
 
 
-class ReconcileCame(Value, frozen=True, kw_only=True):
+class ReconcileReached(Value, frozen=True, kw_only=True):
     at: dt.datetime
     stage: Stage
 
 
-class Advanced(Value, frozen=True, kw_only=True):
-    """The simulated broker stands at this stage of this session."""
+class BrokerAdvanced(Value, frozen=True, kw_only=True):
+    """The simulated broker has reached this stage."""
 
     session: dt.date
     stage: Stage
 
 
-class BarsEnded(Value, frozen=True, kw_only=True):
-    """A replay that goes on for ever has come to the end of the bars; more are wanted, up to `through`."""
+class ArchiveExhausted(Value, frozen=True, kw_only=True):
+    """An endless replay has used up its bars and needs more, up to `through`."""
 
     through: dt.date
 
 
-class AllReplayed(Value, frozen=True, kw_only=True):
-    """There is no further session to replay."""
+class ReplayCompleted(Value, frozen=True, kw_only=True):
+    """No session is left to replay."""
 
 
 def on_session_begun(state: State, outcome: SessionBegun, context: Context[None]) -> Decided:
     return replace(
-        state, times=outcome.times, fired={}, step=Step.ADVANCE_OPEN, scan="", finished=False
+        state, times=outcome.times, fired={}, step=ReplayStep.ADVANCE_OPEN, scan="", finished=False
     ), ()
 
 
 # --- by the exchange's clock ----------------------------------------------------------------------
 
 
-def on_occasion_came(state: State, outcome: OccasionCame, context: Context[None]) -> Decided:
+def on_occasion_reached(state: State, outcome: OccasionReached, context: Context[None]) -> Decided:
     times = state.times
     if times is None or times.session != outcome.session or outcome.occasion.value in state.fired:
         return state, ()
-    said: dict[Occasion, tuple[Message, ...]] = {
+    announcements: dict[Occasion, tuple[Message, ...]] = {
         Occasion.BARS_BEFORE_OPEN: (m.BarsDue(through=times.previous),),
-        Occasion.OPENED: (_opened(times), m.ReconcileDue(session=times.session, stage=Stage.OPEN)),
+        Occasion.OPENED: (
+            _session_opened(times),
+            m.ReconcileDue(session=times.session, stage=Stage.OPEN),
+        ),
         Occasion.CLOSED: (
             m.SessionClosed(session=times.session),
             m.ReconcileDue(session=times.session, stage=Stage.MARK),
@@ -131,31 +134,35 @@ def on_occasion_came(state: State, outcome: OccasionCame, context: Context[None]
     )
     if outcome.occasion is Occasion.BARS_AFTER_CLOSE:
         state = replace(state, sessions_done=state.sessions_done + 1)
-    return state, said[outcome.occasion]
+    return state, announcements[outcome.occasion]
 
 
-def on_slot_came(state: State, outcome: SlotCame, context: Context[None]) -> Decided:
+def on_slot_reached(state: State, outcome: SlotReached, context: Context[None]) -> Decided:
     key = slot_key(outcome.slot, outcome.slot_at)
     if state.times is None or key in state.fired:
         return state, ()
     scan = _scan(state.times, outcome.slot, outcome.slot_at)
-    return replace(state, fired={**state.fired, key: outcome.slot_at}, scan=scan.id), (_due(scan),)
+    return replace(state, fired={**state.fired, key: outcome.slot_at}, scan=scan.id), (
+        _scan_due(scan),
+    )
 
 
-def on_reconcile_came(state: State, outcome: ReconcileCame, context: Context[None]) -> Decided:
+def on_reconcile_reached(
+    state: State, outcome: ReconcileReached, context: Context[None]
+) -> Decided:
     if state.times is None:
         return state, ()
     due = m.ReconcileDue(session=state.times.session, stage=outcome.stage)
     return replace(state, reconciled_at=outcome.at), (due,)
 
 
-# --- replayed -------------------------------------------------------------------------------------
+# --- in a replay ----------------------------------------------------------------------------------
 
 
-def on_advanced(state: State, outcome: Advanced, context: Context[None]) -> Decided:
-    """The broker has moved; the executor is asked to look, and its answer is waited for."""
+def on_broker_advanced(state: State, outcome: BrokerAdvanced, context: Context[None]) -> Decided:
+    """Ask the executor to look at the broker at its new stage."""
     times = state.times
-    expected = _ADVANCES.get(state.step)
+    expected = _STAGE_MOVES.get(state.step)
     if (
         times is None
         or expected is None
@@ -164,73 +171,84 @@ def on_advanced(state: State, outcome: Advanced, context: Context[None]) -> Deci
         return state, ()
     looks = m.ReconcileDue(session=times.session, stage=expected.seen_as)
     before: dict[Stage, tuple[Message, ...]] = {
-        Stage.OPEN: (_opened(times),),
+        Stage.OPEN: (_session_opened(times),),
         Stage.MARK: (m.SessionClosed(session=times.session),),
     }
     return replace(state, step=expected.then), (*before.get(outcome.stage, ()), looks)
 
 
 def on_account_seen(state: State, message: m.AccountSeen, context: Context[None]) -> Decided:
-    """The executor has looked: the slot may run, or the session is over."""
+    """Start the slot, or end the session, once the executor has looked at the broker."""
     times = state.times
     if times is None or (message.session, message.stage) != (
         times.session,
-        _LOOKED.get(state.step),
+        _SEEN_AS.get(state.step),
     ):
         return state, ()
-    if state.step is Step.ACCOUNT_MARK:
+    if state.step is ReplayStep.ACCOUNT_MARK:
         done = state.sessions_done + 1
-        return replace(state, step=Step.REST, rested_from=context.at, sessions_done=done), ()
-    opening = state.step is Step.ACCOUNT_OPEN
+        return replace(state, step=ReplayStep.REST, rested_from=context.at, sessions_done=done), ()
+    opening = state.step is ReplayStep.ACCOUNT_OPEN
     slot, slot_at = (
         (Slot.OPEN, times.open_slot_at) if opening else (Slot.CLOSE, times.close_slot_at)
     )
     scan = _scan(times, slot, slot_at, executions_seq=context.trigger.seq)
     fired = {**state.fired, slot_key(slot, slot_at): slot_at}
-    step = Step.SCAN_OPEN if opening else Step.SCAN_CLOSE
-    return replace(state, step=step, scan=scan.id, fired=fired), (_due(scan),)
+    step = ReplayStep.SCAN_OPEN if opening else ReplayStep.SCAN_CLOSE
+    return replace(state, step=step, scan=scan.id, fired=fired), (_scan_due(scan),)
 
 
 def on_scan_executed(state: State, message: m.ScanExecuted, context: Context[None]) -> Decided:
-    after = {Step.SCAN_OPEN: Step.ADVANCE_CLOSE, Step.SCAN_CLOSE: Step.ADVANCE_MARK}.get(state.step)
+    after = {
+        ReplayStep.SCAN_OPEN: ReplayStep.ADVANCE_CLOSE,
+        ReplayStep.SCAN_CLOSE: ReplayStep.ADVANCE_MARK,
+    }.get(state.step)
     if after is None or not message.final or message.scan_id != state.scan:
         return state, ()
     return replace(state, step=after), ()
 
 
-def on_bars_ended(state: State, outcome: BarsEnded, context: Context[None]) -> Decided:
-    if state.bars_asked == outcome.through:
+def on_archive_exhausted(
+    state: State, outcome: ArchiveExhausted, context: Context[None]
+) -> Decided:
+    if state.bars_requested == outcome.through:
         return state, ()
-    return replace(state, bars_asked=outcome.through), (m.BarsDue(through=outcome.through),)
+    return replace(state, bars_requested=outcome.through), (m.BarsDue(through=outcome.through),)
 
 
-def on_all_replayed(state: State, outcome: AllReplayed, context: Context[None]) -> Decided:
+def on_replay_completed(state: State, outcome: ReplayCompleted, context: Context[None]) -> Decided:
     return replace(state, finished=True), ()
 
 
-class Advance(Value, frozen=True, kw_only=True):
-    """To which stage the broker is moved at a step, as what the executor then looks, and what is waited for."""
+class StageMove(Value, frozen=True, kw_only=True):
+    """One move of the broker: to `stage`, reported by the executor as `seen_as`; next step."""
 
     stage: Stage
     seen_as: Stage
-    then: Step
+    then: ReplayStep
 
 
-_ADVANCES = {
-    Step.ADVANCE_OPEN: Advance(stage=Stage.OPEN, seen_as=Stage.OPEN, then=Step.ACCOUNT_OPEN),
-    Step.ADVANCE_CLOSE: Advance(stage=Stage.CLOSE, seen_as=Stage.BAR, then=Step.ACCOUNT_BAR),
-    Step.ADVANCE_MARK: Advance(stage=Stage.MARK, seen_as=Stage.MARK, then=Step.ACCOUNT_MARK),
+_STAGE_MOVES = {
+    ReplayStep.ADVANCE_OPEN: StageMove(
+        stage=Stage.OPEN, seen_as=Stage.OPEN, then=ReplayStep.ACCOUNT_OPEN
+    ),
+    ReplayStep.ADVANCE_CLOSE: StageMove(
+        stage=Stage.CLOSE, seen_as=Stage.BAR, then=ReplayStep.ACCOUNT_BAR
+    ),
+    ReplayStep.ADVANCE_MARK: StageMove(
+        stage=Stage.MARK, seen_as=Stage.MARK, then=ReplayStep.ACCOUNT_MARK
+    ),
 }
-_LOOKED = {advance.then: advance.seen_as for advance in _ADVANCES.values()}
+_SEEN_AS = {advance.then: advance.seen_as for advance in _STAGE_MOVES.values()}
 
 
 def stage_to_reach(state: State) -> Stage | None:
-    """The stage work has to move the broker to; None while something is waited for."""
-    advance = _ADVANCES.get(state.step)
+    """The stage to move the broker to; None while an answer is outstanding."""
+    advance = _STAGE_MOVES.get(state.step)
     return advance.stage if advance and state.times and not state.finished else None
 
 
-def _opened(times: SessionTimes) -> m.SessionOpened:
+def _session_opened(times: SessionTimes) -> m.SessionOpened:
     return m.SessionOpened(
         session=times.session,
         previous=times.previous,
@@ -253,7 +271,7 @@ def _scan(
     )
 
 
-def _due(scan: ScanRef) -> Outgoing:
+def _scan_due(scan: ScanRef) -> Outgoing:
     return Outgoing(m.ScanDue(scan=scan), scan.session, scan.id)
 
 
@@ -261,7 +279,7 @@ def slot_key(slot: Slot, slot_at: dt.datetime) -> str:
     return f"{slot.value}-{slot_at:%H%M%S}"
 
 
-# --- what people see ------------------------------------------------------------------------------
+# --- metrics --------------------------------------------------------------------------------------
 
 
 def gauges(state: State) -> Iterable[MetricSample]:
@@ -283,7 +301,7 @@ def gauges(state: State) -> Iterable[MetricSample]:
 def counts(message: m.Message) -> Iterable[MetricSample]:
     if isinstance(message, m.ScanDue):
         yield MetricSample(
-            "kobe_scheduler_slot_runs", 1, {"slot": message.scan.slot.value, "result": "said"}
+            "kobe_scheduler_slot_runs", 1, {"slot": message.scan.slot.value, "result": "announced"}
         )
 
 
@@ -291,10 +309,10 @@ HANDLERS = handler_table(
     on(m.AccountSeen, on_account_seen),
     on(m.ScanExecuted, on_scan_executed),
     on(SessionBegun, on_session_begun),
-    on(OccasionCame, on_occasion_came),
-    on(SlotCame, on_slot_came),
-    on(ReconcileCame, on_reconcile_came),
-    on(Advanced, on_advanced),
-    on(BarsEnded, on_bars_ended),
-    on(AllReplayed, on_all_replayed),
+    on(OccasionReached, on_occasion_reached),
+    on(SlotReached, on_slot_reached),
+    on(ReconcileReached, on_reconcile_reached),
+    on(BrokerAdvanced, on_broker_advanced),
+    on(ArchiveExhausted, on_archive_exhausted),
+    on(ReplayCompleted, on_replay_completed),
 )

@@ -1,7 +1,7 @@
-"""Replays the archive's sessions: moves the simulated broker through each and says what has come.
+"""The replay clock: moves the simulated broker through the archive's sessions.
 
-Used in sim (clock = replay). It waits for every answer, so a replay is deterministic and as fast as
-the pipeline; where it stands is in the state, so a restart goes on exactly there.
+Used in sim (clock = replay). Waits for every answer, so a replay is deterministic and as fast as
+the pipeline; its place is in the state, so a restart goes on exactly there.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import msgspec
 import requests
 
 from services.scheduler.handlers import (
-    Advanced,
-    AllReplayed,
-    BarsEnded,
+    ArchiveExhausted,
+    BrokerAdvanced,
+    ReplayCompleted,
+    ReplayStep,
     SessionBegun,
     State,
-    Step,
     stage_to_reach,
 )
 from services.scheduler.system_clock import session_correlation, session_times
@@ -34,15 +34,20 @@ from shared.runtime.runner.contract import Outcome
 from shared.schemas.values import Stage, Value
 
 TIMEOUT_SECONDS = (3.05, 10.0)
+"""Connect (just above a TCP retransmission) and read (a stage fills every resting order)."""
 IDLE_SECONDS = 0.5
 BARS_POLL_SECONDS = 0.2
+"""Short beside the seconds the data-fetcher needs for its first archive."""
 MORE_BARS = dt.timedelta(days=365)
+"""A year of generated bars at a time: minutes of replay, a second of generation."""
 
 
 class Replay(Value, frozen=True, kw_only=True):
-    """Which sessions: at most `sessions` (0: all) from `start`, or the last so many; the first has one before it.
+    """Which sessions: at most `sessions` (0: all) from `start`, or the last ones.
 
-    With `loop` the data-fetcher is asked for more bars at their end, and it goes on for ever."""
+    The archive's first session only serves as the one before. With `loop` the data-fetcher is
+    asked for more bars at their end, so the replay is endless.
+    """
 
     sessions: int = 0
     start: dt.date | None = None
@@ -50,16 +55,16 @@ class Replay(Value, frozen=True, kw_only=True):
     loop: bool = False
 
 
-class Calendar(Protocol):
-    """shared/runtime/calendar/xnys.py"""
+class ReplayCalendar(Protocol):
+    """The exchange's sessions (shared/runtime/calendar/xnys.py)."""
 
     def usual_hours(self, session: dt.date, previous: dt.date) -> Hours: ...
 
-    def following(self, day: dt.date) -> Hours: ...
+    def session_on_or_after(self, day: dt.date) -> Hours: ...
 
 
-class Market(Protocol):
-    """The simulated broker as the driver sees it."""
+class ReplayMarket(Protocol):
+    """The simulated broker, as far as the replay controls it."""
 
     def advance(self, session: dt.date, stage: Stage, at: dt.datetime) -> None: ...
 
@@ -70,9 +75,9 @@ class ReplayWork:
         replay: Replay,
         timetable: Timetable,
         *,
-        calendar: Calendar,
+        calendar: ReplayCalendar,
         archive: Path,
-        market: Market,
+        market: ReplayMarket,
         clock: Clock,
     ) -> None:
         self._replay, self._timetable, self._calendar = replay, timetable, calendar
@@ -81,19 +86,19 @@ class ReplayWork:
         self._seen = 0
 
     def recover(self, state: State) -> None:
-        """Nothing to recover: the broker takes a repeated advance for what it is."""
+        """Nothing to recover: repeating an advance has no effect at the broker."""
 
     def act(self, state: State) -> Outcome | None:
         stage = stage_to_reach(state)
         if stage is None:
-            return self._next(state) if state.step is Step.REST else None
+            return self._next(state) if state.step is ReplayStep.REST else None
         times = state.times
         assert times is not None
         at = {Stage.OPEN: times.open_slot_at, Stage.CLOSE: times.close_slot_at}.get(
             stage, times.closes_at
         )
         self._market.advance(times.session, stage, at)
-        return self._outcome(Advanced(session=times.session, stage=stage), times.session)
+        return self._outcome(BrokerAdvanced(session=times.session, stage=stage), times.session)
 
     def _next(self, state: State) -> Outcome | None:
         if state.rested_from and self._rest_left(state.rested_from) > 0:
@@ -111,10 +116,12 @@ class ReplayWork:
 
     def _at_the_end(self, state: State, last: dt.date) -> Outcome | None:
         if not self._replay.loop:
-            return None if state.finished else self._outcome(AllReplayed(), last)
-        through = self._calendar.following(last + MORE_BARS).session
+            return None if state.finished else self._outcome(ReplayCompleted(), last)
+        through = self._calendar.session_on_or_after(last + MORE_BARS).session
         return (
-            None if state.bars_asked == through else self._outcome(BarsEnded(through=through), last)
+            None
+            if state.bars_requested == through
+            else self._outcome(ArchiveExhausted(through=through), last)
         )
 
     def _place_after(self, state: State, sessions: Sequence[dt.date]) -> int | None:
@@ -134,7 +141,7 @@ class ReplayWork:
         return max(1, place) if place < len(sessions) > 1 else None
 
     def _read_sessions(self) -> Sequence[dt.date]:
-        """The archive's, read again only when it was written."""
+        """The archive's sessions, read again only after it was written."""
         try:
             seen = (self._archive / MANIFEST).stat().st_mtime_ns
         except OSError:
@@ -147,7 +154,7 @@ class ReplayWork:
         return self._replay.pace_seconds - (self._clock.now() - since).total_seconds()
 
     def wait(self, state: State) -> float:
-        resting = state.step is Step.REST and state.rested_from and not state.finished
+        resting = state.step is ReplayStep.REST and state.rested_from and not state.finished
         return (
             max(0.0, self._rest_left(state.rested_from))
             if resting and state.rested_from
@@ -163,15 +170,18 @@ class ReplayWork:
         )
 
 
-class SimBroker:
-    """The simulated broker over HTTP. Moving it to where it stands already changes nothing there."""
+class SimBrokerClient:
+    """The simulated broker over HTTP; an advance to its present stage has no effect."""
 
     def __init__(self, url: str) -> None:
         self._url = f"{url}/sim/advance"
         self._http = requests.Session()
 
     def advance(self, session: dt.date, stage: Stage, at: dt.datetime) -> None:
-        """TransientError if it does not answer; UserError if it stands elsewhere than this replay."""
+        """Move the broker to a stage.
+
+        Raises TransientError if it does not answer, UserError if it refuses the move.
+        """
         body = msgspec.json.encode({"session": session, "stage": stage, "at": at})
         headers = {"Content-Type": "application/json"}
         try:
@@ -184,6 +194,6 @@ class SimBroker:
             raise TransientError(f"the simulated broker answers {reply.status_code}")
         if reply.status_code != 200:
             raise UserError(
-                f"The simulated broker cannot go to {session} {stage} ({reply.text[:200]}); "
-                "it and this replay are of different runs: begin both anew."
+                f"The simulated broker cannot advance to {session} {stage} ({reply.text[:200]}). "
+                "It belongs to another run than this replay: remove the state of both."
             )

@@ -1,7 +1,7 @@
-"""Looks at the exchange's clock and says what has come: a session, an occasion in it, a slot, a reconcile.
+"""The system clock: reports the sessions, occasions, slots and reconciles that are due.
 
-Used in paper and live (clock = system). Late it does not catch up: of the slots only the latest
-runs, within grace.
+Used in paper and live (clock = system). A late start does not catch up: only the latest slot runs,
+and only within grace.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import datetime as dt
 from typing import Any, Protocol
 
 from services.scheduler.handlers import (
-    OccasionCame,
-    ReconcileCame,
+    OccasionReached,
+    ReconcileReached,
     SessionBegun,
     SessionTimes,
-    SlotCame,
+    SlotReached,
     State,
     slot_key,
 )
@@ -22,55 +22,56 @@ from shared.domain.market.timetable import (
     Hours,
     Occasion,
     Timetable,
-    due,
-    occasions,
+    due_slot,
+    next_instant,
+    past_occasions,
     slots,
-    upcoming,
 )
 from shared.runtime.clock import Clock
 from shared.runtime.runner.contract import Outcome
 from shared.schemas.values import Stage
 
 LONGEST_WAIT = 60.0
+"""A changed system clock is noticed within a minute."""
 
 
-class Calendar(Protocol):
+class SessionCalendar(Protocol):
     """The exchange's sessions (shared/runtime/calendar/xnys.py)."""
 
-    def day_of(self, now: dt.datetime) -> dt.date: ...
+    def new_york_date(self, now: dt.datetime) -> dt.date: ...
 
-    def following(self, day: dt.date) -> Hours: ...
+    def session_on_or_after(self, day: dt.date) -> Hours: ...
 
 
 class SystemWork:
-    def __init__(self, timetable: Timetable, calendar: Calendar, clock: Clock) -> None:
+    def __init__(self, timetable: Timetable, calendar: SessionCalendar, clock: Clock) -> None:
         self._timetable, self._calendar, self._clock = timetable, calendar, clock
 
     def recover(self, state: State) -> None:
-        """Nothing to recover: what was said is in the state."""
+        """Nothing to recover: what was announced is in the state."""
 
     def act(self, state: State) -> Outcome | None:
         now = self._clock.now()
-        hours = self._calendar.following(self._calendar.day_of(now))
-        value = self._come(state, hours, now)
+        hours = self._calendar.session_on_or_after(self._calendar.new_york_date(now))
+        value = self._next_due(state, hours, now)
         if value is None:
             return None
         return Outcome(
             value, at=now, session=hours.session, correlation_id=session_correlation(hours.session)
         )
 
-    def _come(self, state: State, hours: Hours, now: dt.datetime) -> Any:
+    def _next_due(self, state: State, hours: Hours, now: dt.datetime) -> Any:
         if state.times is None or state.times.session != hours.session:
             return SessionBegun(times=session_times(hours, self._timetable))
-        for occasion in occasions(hours, self._timetable, now=now):
+        for occasion in past_occasions(hours, self._timetable, now=now):
             if occasion.value not in state.fired:
-                return OccasionCame(occasion=occasion, session=hours.session)
-        slot = due(hours, self._timetable, now=now)
+                return OccasionReached(occasion=occasion, session=hours.session)
+        slot = due_slot(hours, self._timetable, now=now)
         if slot and slot_key(slot.slot, slot.at) not in state.fired:
-            return SlotCame(slot=slot.slot, slot_at=slot.at)
+            return SlotReached(slot=slot.slot, slot_at=slot.at)
         if self._open(state) and now >= self._next_reconcile(state):
             closing = now >= state.times.close_slot_at
-            return ReconcileCame(at=now, stage=Stage.CLOSE if closing else Stage.OPEN)
+            return ReconcileReached(at=now, stage=Stage.CLOSE if closing else Stage.OPEN)
         return None
 
     def _open(self, state: State) -> bool:
@@ -83,8 +84,8 @@ class SystemWork:
 
     def wait(self, state: State) -> float:
         now = self._clock.now()
-        hours = self._calendar.following(self._calendar.day_of(now))
-        instants = [upcoming(hours, self._timetable, now=now)]
+        hours = self._calendar.session_on_or_after(self._calendar.new_york_date(now))
+        instants = [next_instant(hours, self._timetable, now=now)]
         if self._open(state):
             instants.append(self._next_reconcile(state))
         seconds = [(instant - now).total_seconds() for instant in instants if instant]

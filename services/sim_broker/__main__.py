@@ -1,6 +1,7 @@
-"""Starts the simulated broker: settings, bars, journal, HTTP. Run by compose and by the demo; in mode sim only.
+"""Entry point of the simulated broker: settings, market data, journal, HTTP server.
 
-Answers probes from the first moment, everything else once there are bars.
+Run by compose and by the demo, in mode sim only. Probes are answered at once; the broker's own
+routes answer 503 until there are bars.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from threading import Event
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.sim_broker.archive_market_data import ArchiveBars
+from services.sim_broker.archive_market_data import ArchiveMarketData
 from services.sim_broker.exchange.exchange import Exchange
 from services.sim_broker.http.app import create_app
-from services.sim_broker.http.responses import said
-from services.sim_broker.journal import Journal
-from services.sim_broker.simulator import Desk
+from services.sim_broker.http.responses import as_json
+from services.sim_broker.journal import EventJournal
+from services.sim_broker.simulator import Simulator
 from shared.domain.errors import UserError
 from shared.runtime.archive.archive import BarArchive
 from shared.runtime.clock import SystemClock
@@ -32,12 +33,14 @@ from shared.schemas.values import Mode
 NAME = "sim-broker"
 ACCOUNT = "SIM000001"
 BARS_POLL_SECONDS = 0.2
+"""Short beside the seconds the data-fetcher needs for its first archive."""
 BEAT_SECONDS = 1.0
+"""Well inside the age at which the liveness probe fails."""
 NOT_YET = {"code": 50310000, "message": "the simulated broker has no bars yet"}
 
 
-class Front:
-    """The one app the server knows: probes until the broker is there, then the broker."""
+class EarlyApp:
+    """The app the server runs: probes until the broker is ready, then the broker itself."""
 
     def __init__(self, health: Health, registry: CollectorRegistry) -> None:
         self._probes: ASGIApp = probes(health, registry)
@@ -49,15 +52,15 @@ class Front:
             and scope["type"] == "http"
             and scope["path"].startswith(("/v2", "/sim"))
         )
-        app = said(NOT_YET, 503) if early else self.broker or self._probes
+        app = as_json(NOT_YET, 503) if early else self.broker or self._probes
         await app(scope, receive, send)
 
 
 def main() -> None:
-    sys.exit(guarded(_run))
+    sys.exit(guarded(_serve))
 
 
-def _run() -> None:
+def _serve() -> None:
     settings = load_settings(os.environ)
     if settings.mode is not Mode.SIM:
         raise UserError(
@@ -66,15 +69,15 @@ def _run() -> None:
     configure_logging(settings, NAME)
     environment, metrics, stop = settings.environment, MetricRegistry(NAME), stop_on_signal()
     health = Health(SystemClock())
-    front = Front(health, metrics.registry)
-    server = Server(front, environment.http_host, environment.http_port).start()
+    app = EarlyApp(health, metrics.registry)
+    server = Server(app, environment.http_host, environment.http_port).start()
     logger().info("runner_start", port=server.port)
     try:
-        if not _bars_there(environment.archive_dir, health, stop):
+        if not _wait_for_bars(environment.archive_dir, health, stop):
             return
-        desk = _desk(settings)
-        front.broker = create_app(
-            desk,
+        simulator = build_simulator(settings)
+        app.broker = create_app(
+            simulator,
             key_id=environment.broker_key_id.reveal(),
             secret=environment.broker_secret_key.reveal(),
             test=environment.test,
@@ -89,8 +92,8 @@ def _run() -> None:
         logger().info("runner_stop")
 
 
-def _bars_there(folder: Path, health: Health, stop: Event) -> bool:
-    """Wait for the data-fetcher; False when told to stop before."""
+def _wait_for_bars(folder: Path, health: Health, stop: Event) -> bool:
+    """Wait for the data-fetcher's archive; False if the process is stopped first."""
     health.not_ready("bars", f"no bars yet in {folder}")
     while not BarArchive.exists(folder):
         health.beat()
@@ -100,23 +103,23 @@ def _bars_there(folder: Path, health: Health, stop: Event) -> bool:
     return True
 
 
-def _desk(settings: Settings) -> Desk:
+def build_simulator(settings: Settings) -> Simulator:
     environment, steering = settings.environment, settings.steering
     exchange = Exchange(
-        ArchiveBars(environment.archive_dir),
+        ArchiveMarketData(environment.archive_dir),
         cash=steering.broker.starting_cash,
         number=ACCOUNT,
         shorting=bool(steering.rules.get("short_selling", {}).get("allowed", False)),
     )
-    journal = environment.state_dir / f"{NAME}.jsonl"
-    desk = Desk(exchange, journal=Journal(journal))
-    stands_at = exchange.book.account.session
-    if stands_at and stands_at not in exchange.bars.sessions():
+    path = environment.state_dir / f"{NAME}.jsonl"
+    simulator = Simulator(exchange, journal=EventJournal(path))
+    session = exchange.book.account.session
+    if session and session not in exchange.bars.sessions():
         raise UserError(
-            f"The simulated broker stands at session {stands_at}, which these bars do not have; "
-            f"give it its bars back, or remove {journal} to begin with a new account."
+            f"The simulated broker stands at session {session}, which these bars do not have; "
+            f"give it its bars back, or remove {path} to begin with a new account."
         )
-    return desk
+    return simulator
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The bar archive as the exchange's Bars: reads one symbol's session at a time, sees what the writer appends.
+"""The bar archive as the exchange's market data, one symbol's session at a time.
 
-Wired by `__main__`; prices become Decimals here, exactly as the archive has them (four decimals).
+Wired by `__main__`. Notices sessions that the writer appends; prices become Decimals with the
+archive's four decimals.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from shared.runtime.archive.manifest import MANIFEST
 from shared.schemas.values import Bar
 
 
-class ArchiveBars:
+class ArchiveMarketData:
     def __init__(self, folder: Path) -> None:
-        """UserError if there is no readable archive."""
+        """Open the archive. Raises UserError if there is no readable one."""
         self._manifest = folder / MANIFEST
         self._folder = folder
         self._open()

@@ -1,7 +1,7 @@
-"""Faults on order: what the broker is told to do wrong next, for test suites. Without any it costs one look.
+"""Faults that tests ask the broker to commit next.
 
-Set by POST /sim/faults (only under KOBE_TEST=1). HTTP faults are worked by door.py, the others
-where they bite.
+Scheduled by POST /sim/faults (only under KOBE_TEST=1). HTTP faults are injected by
+http/middleware.py, the others where they apply.
 """
 
 from __future__ import annotations
@@ -17,32 +17,36 @@ class FaultKind(StrEnum):
     REFUSE = "refuse"
     """Answer `status` and do nothing."""
     LOSE = "lose"
-    """Do it, then answer `status`."""
+    """Execute the request, then answer `status`."""
     GARBLE = "garble"
-    """Do it, then answer 200 with `body`."""
+    """Execute the request, then answer 200 with `body`."""
     CUT = "cut"
-    """Do it, then drop the connection without a byte."""
+    """Execute the request, then reset the connection without a byte."""
     CUT_BEFORE = "cut_before"
-    """Drop the connection and do nothing."""
+    """Reset the connection and do nothing."""
     DELAY = "delay"
-    """Wait `seconds`, then do it."""
+    """Wait `seconds`, then execute the request."""
     DELAY_ANSWER = "delay_answer"
-    """Do it, then wait `seconds` with the answer."""
+    """Execute the request, then wait `seconds` before the answer."""
     PARTIAL = "partial"
-    """Fill at most `shares` of the next order in `symbol` on arrival; 0 is unfilled."""
+    """Fill at most `shares` of the next order in `symbol` on arrival; 0 leaves it unfilled."""
     HIDE = "hide"
-    """Say 404 to look-ups of `client_order_id` (any, if empty)."""
+    """Answer 404 to look-ups of `client_order_id` (any, if empty)."""
     UNQUOTED = "unquoted"
     """Leave `symbol` (all, if empty) out of the quotes."""
     MUTE = "mute"
-    """Swallow trade updates."""
+    """Drop trade updates."""
 
 
 HTTP_KINDS = frozenset(tuple(FaultKind)[:7])
 
 
 class Fault(Value, frozen=True, kw_only=True):
-    """`on` is a method and the beginning of a path; the first `skip` occasions pass, the next `times` are hit."""
+    """One scheduled fault.
+
+    `on` is a method and the beginning of a path. The first `skip` occasions pass, the next `times`
+    are hit.
+    """
 
     kind: FaultKind
     on: str = "POST /v2/orders"
@@ -71,41 +75,41 @@ class Faults:
     def waiting(self) -> list[Fault]:
         return list(self._waiting)
 
-    def http(self, method: str, path: str) -> Fault | None:
-        """The fault this request meets, if any; one at most."""
+    def next_http_fault(self, method: str, path: str) -> Fault | None:
+        """The fault that applies to this request, if any."""
         for fault in self.waiting:
             if (
                 fault.kind in HTTP_KINDS
                 and f"{method} {path}".startswith(fault.on)
-                and self._hits(fault)
+                and self._is_due(fault)
             ):
                 return fault
         return None
 
-    def shares(self, symbol: str) -> int | None:
-        fault = self._about(FaultKind.PARTIAL, symbol=symbol)
+    def fill_limit(self, symbol: str) -> int | None:
+        fault = self._next(FaultKind.PARTIAL, symbol=symbol)
         return fault.shares if fault else None
 
-    def hidden(self, client_order_id: str) -> bool:
-        return self._about(FaultKind.HIDE, client_order_id=client_order_id) is not None
+    def hides_order(self, client_order_id: str) -> bool:
+        return self._next(FaultKind.HIDE, client_order_id=client_order_id) is not None
 
-    def unquoted(self, symbol: str) -> bool:
-        return self._about(FaultKind.UNQUOTED, symbol=symbol) is not None
+    def hides_quote(self, symbol: str) -> bool:
+        return self._next(FaultKind.UNQUOTED, symbol=symbol) is not None
 
-    def muted(self) -> bool:
-        return self._about(FaultKind.MUTE) is not None
+    def drops_update(self) -> bool:
+        return self._next(FaultKind.MUTE) is not None
 
-    def _about(
+    def _next(
         self, kind: FaultKind, *, symbol: str = "", client_order_id: str = ""
     ) -> Fault | None:
         for fault in self.waiting:
             named = fault.symbol in ("", symbol) and fault.client_order_id in ("", client_order_id)
-            if fault.kind is kind and named and self._hits(fault):
+            if fault.kind is kind and named and self._is_due(fault):
                 return fault
         return None
 
-    def _hits(self, fault: Fault) -> bool:
-        """Count the occasion; whether it is one to be hit."""
+    def _is_due(self, fault: Fault) -> bool:
+        """Count the occasion and tell whether the fault applies to it."""
         place = next(place for place, each in enumerate(self._waiting) if each is fault)
         if fault.skip:
             self._waiting[place] = replace(fault, skip=fault.skip - 1)

@@ -1,8 +1,8 @@
-"""The broker's memory on disk: one JSON line for every step that changed something, written before it is answered.
+"""The broker's memory on disk: one JSON line per change, written before the answer.
 
 A killed process loses nothing it has answered (the line is with the operating system); power loss
-may cut the last line, which is then dropped. Started anew from one line at every start and reset,
-so that it never grows for long.
+may cut the last line, which is then dropped. Rewritten as one line at every start and reset, so
+that it does not grow without bound.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from shared.domain.errors import UserError
 _DECODER = msgspec.json.Decoder(Changes)
 
 
-class Journal:
+class EventJournal:
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> Iterator[Changes]:
-        """Every step kept, oldest first."""
+        """Read every recorded change, oldest first. Raises UserError if a line is unreadable."""
         lines = self._path.read_bytes().split(b"\n") if self._path.exists() else [b""]
         for number, line in enumerate(lines[:-1], start=1):
             try:
                 yield _DECODER.decode(line)
             except msgspec.MsgspecError as error:
                 raise UserError(
-                    f"The simulated broker's journal {self._path} is unreadable at line {number}: {error}; "
-                    "restore it, or remove it to begin with a new account."
+                    f"The simulated broker's journal {self._path} is unreadable at line {number}: "
+                    f"{error}; restore it, or remove it to begin with a new account."
                 ) from error
 
     def append(self, changes: Changes) -> None:
         with self._path.open("ab") as file:
             file.write(msgspec.json.encode(changes) + b"\n")
 
-    def start_over(self, everything: Changes) -> None:
-        """Replace all lines by one, at once or not at all."""
+    def rewrite(self, everything: Changes) -> None:
+        """Replace all lines by one, atomically."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         aside = self._path.with_suffix(".aside")
         with aside.open("wb") as file:

@@ -1,4 +1,4 @@
-"""What every broker promises, asked of the fake and, through the Alpaca adapter, of the simulated one."""
+"""What every broker promises: the fake and, through the Alpaca adapter, the simulated one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.executor.brokers.protocol import Broker, Fate, Kind, OrderRequest
 from services.sim_broker.exchange.exchange import Exchange
 from services.sim_broker.fault_injection import Fault, FaultKind
 from services.sim_broker.http.app import create_app
-from services.sim_broker.simulator import Desk
+from services.sim_broker.simulator import Simulator
 from shared.domain.trading.ids import CLIENT_ORDER_PREFIX
 from shared.runtime.clock import ManualClock, SystemClock
 from shared.runtime.observability.health_server import Server
@@ -28,7 +28,7 @@ from tests.unit.sim_broker.bar_table import DAYS, BarTable, bar
 
 @dataclass
 class World:
-    """One implementation; `partial` lets the next order in AAPL fill that much, `stop` hits what rests."""
+    """One implementation; `partial` caps the next fill in AAPL, `stop` hits what rests."""
 
     broker: Broker
     partial: Callable[[int], None]
@@ -48,9 +48,11 @@ def fake() -> Iterator[World]:
 
 def simulated() -> Iterator[World]:
     """Flat bars at 100; day 2 falls to 89."""
-    desk = Desk(Exchange(BarTable({2: bar("100", "101", "89", "100")}), cash=Decimal(100_000)))
-    desk.advance(DAYS[0], Stage.OPEN, None)
-    server = Server(create_app(desk), "127.0.0.1", 0).start()
+    simulator = Simulator(
+        Exchange(BarTable({2: bar("100", "101", "89", "100")}), cash=Decimal(100_000))
+    )
+    simulator.advance(DAYS[0], Stage.OPEN, None)
+    server = Server(create_app(simulator), "127.0.0.1", 0).start()
     http, clock = DeadlineHttp(f"http://127.0.0.1:{server.port}", {}), SystemClock()
     broker = AlpacaBroker(
         http, budget=RequestBudget(per_minute=9999, reserved=30, clock=clock), clock=clock
@@ -58,10 +60,10 @@ def simulated() -> Iterator[World]:
 
     def stop() -> None:
         for stage in (Stage.OPEN, Stage.BAR):
-            desk.advance(DAYS[1], stage, None)
+            simulator.advance(DAYS[1], stage, None)
 
     partial = Fault(kind=FaultKind.PARTIAL, symbol="AAPL")
-    yield World(broker, lambda shares: desk.faults.add(replace(partial, shares=shares)), stop)
+    yield World(broker, lambda shares: simulator.faults.add(replace(partial, shares=shares)), stop)
     http.close()
     server.stop()
 

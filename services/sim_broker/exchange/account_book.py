@@ -1,7 +1,7 @@
-"""All the simulated broker knows about its account: orders, positions, cash, where in the session it stands.
+"""Everything the simulated broker knows about its account: orders, positions, cash, clock.
 
-Changed by the exchange alone, by whole values; remembers what has changed so that the journal can
-keep it.
+Changed by the exchange alone, always by whole values. Tracks what has changed, so that the journal
+can record it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from services.sim_broker.exchange.market_hours import OPEN_STAGES
-from services.sim_broker.exchange.order import Order, OrderType, Update, identity
-from services.sim_broker.exchange.position import Position
+from services.sim_broker.exchange.order import BrokerOrder, OrderType, OrderUpdate, identity
+from services.sim_broker.exchange.position import AccountPosition
 from shared.schemas.values import Side, Stage, Value
 
 
 class Account(Value, frozen=True, kw_only=True):
-    """`at` is the broker's clock, moved by stages; `sequence` numbers all that happens, so that ids are derived."""
+    """Cash and clock of the account.
+
+    `at` is the broker's clock, moved by stages; `sequence` numbers every event, so that ids are
+    derived and never drawn.
+    """
 
     number: str
     cash: Decimal
@@ -39,24 +43,24 @@ class Account(Value, frozen=True, kw_only=True):
 
     @property
     def now(self) -> dt.datetime:
-        """Strictly later with everything that happens in a stage, so that lists by time lose nothing."""
+        """The clock plus 1 µs per event of this stage, so that listing by time loses nothing."""
         return self.at + dt.timedelta(microseconds=self.sequence - self.sequence_at_stage)
 
 
 class Changes(Value, frozen=True, kw_only=True):
-    """What a step changed, as it is after it; a position of None is gone."""
+    """What one step changed, as it stands afterwards; a position of None was closed."""
 
     account: Account
-    orders: tuple[Order, ...]
-    positions: dict[str, Position | None]
+    orders: tuple[BrokerOrder, ...]
+    positions: dict[str, AccountPosition | None]
 
 
-class Book:
+class AccountBook:
     def __init__(self, account: Account) -> None:
         self.account = account
-        self.orders: dict[str, Order] = {}
-        self.positions: dict[str, Position] = {}
-        self._updates: list[Update] = []
+        self.orders: dict[str, BrokerOrder] = {}
+        self.positions: dict[str, AccountPosition] = {}
+        self._updates: list[OrderUpdate] = []
         self._by_client_id: dict[str, str] = {}
         self._open: dict[str, None] = {}
         self._kept: Account | None = None
@@ -65,7 +69,7 @@ class Book:
 
     # --- changing ---------------------------------------------------------------------------------
 
-    def put(self, order: Order) -> Order:
+    def put(self, order: BrokerOrder) -> BrokerOrder:
         self.orders[order.id] = order
         self._by_client_id[order.client_order_id] = order.id
         if order.is_open:
@@ -75,7 +79,7 @@ class Book:
         self._changed_orders[order.id] = None
         return order
 
-    def put_position(self, position: Position) -> None:
+    def put_position(self, position: AccountPosition) -> None:
         if position.qty:
             self.positions[position.symbol] = position
         else:
@@ -83,24 +87,24 @@ class Book:
         self._changed_symbols[position.symbol] = None
 
     def tick(self) -> int:
-        """The number of the next thing that happens."""
+        """Number the next event."""
         self.account = replace(self.account, sequence=self.account.sequence + 1)
         return self.account.sequence
 
     def record(
         self,
         event: str,
-        order: Order,
+        order: BrokerOrder,
         *,
         price: Decimal | None = None,
         qty: int | None = None,
         position_qty: int | None = None,
-    ) -> Order:
-        """Keep the order as it now is and tell whoever listens what happened to it."""
+    ) -> BrokerOrder:
+        """Store the order as it now is and queue the update for subscribers."""
         number = self.tick()
         now = self.account.now
         order = self.put(replace(order, updated_at=now))
-        update = Update(
+        update = OrderUpdate(
             event=event,
             order=order,
             at=now,
@@ -112,13 +116,13 @@ class Book:
         self._updates.append(update)
         return order
 
-    def take_updates(self) -> list[Update]:
-        """What happened to orders since this was last asked."""
+    def drain_updates(self) -> list[OrderUpdate]:
+        """Return the updates queued since the last call."""
         updates, self._updates = self._updates, []
         return updates
 
-    def take_changes(self) -> Changes | None:
-        """What has changed since this was last asked, if anything."""
+    def drain_changes(self) -> Changes | None:
+        """Return what has changed since the last call, None if nothing has."""
         if self.account is self._kept and not self._changed_symbols:
             return None
         changes = Changes(
@@ -130,7 +134,7 @@ class Book:
         return changes
 
     def restore(self, changes: Changes) -> None:
-        """Take over what another book has changed; as kept as it was there."""
+        """Apply the recorded changes of an earlier process; they count as recorded here too."""
         self.account = self._kept = changes.account
         for order in changes.orders:
             self.put(order)
@@ -146,38 +150,41 @@ class Book:
             account=self.account, orders=tuple(self.orders.values()), positions=dict(self.positions)
         )
 
-    # --- asking -----------------------------------------------------------------------------------
+    # --- reading ----------------------------------------------------------------------------------
 
-    def by_client_id(self, client_order_id: str) -> Order | None:
+    def order_by_client_id(self, client_order_id: str) -> BrokerOrder | None:
         order_id = self._by_client_id.get(client_order_id)
         return self.orders[order_id] if order_id else None
 
-    def leg(self, order: Order) -> Order | None:
+    def leg(self, order: BrokerOrder) -> BrokerOrder | None:
         return self.orders[order.leg_id] if order.leg_id else None
 
-    def open_orders(self, symbol: str | None = None) -> Iterator[Order]:
-        """Working orders, oldest first; an OCO once, without its leg. Safe while they are being changed."""
+    def open_orders(self, symbol: str | None = None) -> Iterator[BrokerOrder]:
+        """Working orders, oldest first; an OCO without its leg.
+
+        The book may be changed while iterating.
+        """
         for order_id in list(self._open):
             order = self.orders[order_id]
             if order.is_open and not order.parent_id and symbol in (None, order.symbol):
                 yield order
 
-    def all_open(self) -> Iterator[Order]:
-        """The same with the legs of OCOs."""
+    def all_open(self) -> Iterator[BrokerOrder]:
+        """Working orders with the legs of OCOs."""
         return (self.orders[order_id] for order_id in self._open)
 
     @property
     def open_count(self) -> int:
         return len(self._open)
 
-    def held(self, symbol: str) -> int:
-        """Signed shares."""
+    def shares(self, symbol: str) -> int:
+        """Shares held, negative for a short."""
         position = self.positions.get(symbol)
         return position.qty if position else 0
 
     def available(self, symbol: str) -> int:
-        """Held shares (unsigned) that no working order is about to close."""
-        held = self.held(symbol)
+        """Held shares (unsigned) that no working order reserves for closing."""
+        held = self.shares(symbol)
         closing = Side.SELL if held > 0 else Side.BUY
         return abs(held) - sum(
             order.remaining for order in self.open_orders(symbol) if order.side is closing
@@ -191,18 +198,18 @@ class Book:
 
     @property
     def buying_power(self) -> Decimal:
-        """Cash that neither a working buy nor the shares owed for a short may still need."""
+        """Cash reserved neither for working buys nor for buying back shorts."""
         owed = sum(
             (-each.market_value for each in list(self.positions.values()) if each.qty < 0),
             Decimal(0),
         )
-        reserved = sum((self._reserved(order) for order in self.open_orders()), Decimal(0))
+        reserved = sum((self._reservation(order) for order in self.open_orders()), Decimal(0))
         return max(self.account.cash - owed - reserved, Decimal(0))
 
-    def _reserved(self, order: Order) -> Decimal:
+    def _reservation(self, order: BrokerOrder) -> Decimal:
         if (
             order.side is not Side.BUY
-            or self.held(order.symbol) < 0
+            or self.shares(order.symbol) < 0
             or order.type is OrderType.MARKET
         ):
             return Decimal(0)

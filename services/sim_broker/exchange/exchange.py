@@ -1,7 +1,8 @@
-"""The simulated exchange: takes orders, moves through the stages of a session, fills by fills.py.
+"""The simulated exchange: accepts orders, moves through the stages of a session, fills orders.
 
-Driven by the HTTP face and by tests; knows no HTTP, no file and no wall clock. It shows and uses
-only the price of the stage it stands in, so nobody who trades with it can look ahead.
+Driven by the HTTP routes and by tests; knows no HTTP, no file and no wall clock. It shows and uses
+only the price of its present stage, so nobody who trades with it can look ahead. Fill prices are
+those of shared/domain/trading/fills.py.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from services.sim_broker.exchange import (
-    account_rules as permission,
+    account_rules,
     matching,
-    position as holdings,
-    session as day,
+    position,
+    session as session_stages,
     settlement,
 )
-from services.sim_broker.exchange.account_book import Account, Book
-from services.sim_broker.exchange.market_data import Bars
+from services.sim_broker.exchange.account_book import Account, AccountBook
+from services.sim_broker.exchange.market_data import MarketData
 from services.sim_broker.exchange.market_hours import CLOSES, instant, stage_at
 from services.sim_broker.exchange.order import (
-    Order,
+    BrokerOrder,
     OrderClass,
-    OrderRequest,
+    OrderRefusal,
+    OrderSubmission,
     OrderType,
-    Refusal,
     Ticket,
     TimeInForce,
     identity,
@@ -38,15 +39,16 @@ from shared.schemas.values import OrderStatus, Quote, Stage
 
 CENT = Decimal("0.01")
 GTC_DAYS = 90
+"""Alpaca expires a GTC order after 90 days."""
 CONFLICT = 40910000
 
 
 class Exchange:
-    """One account on one set of bars."""
+    """One account on one set of market data."""
 
     def __init__(
         self,
-        bars: Bars,
+        bars: MarketData,
         *,
         cash: Decimal,
         number: str = "SIM000001",
@@ -55,22 +57,22 @@ class Exchange:
     ) -> None:
         self.bars, self.cash, self.shorting = bars, cash, shorting
         self._costs = costs or Costs()
-        self.book = self._fresh(number)
+        self.book = self._new_book(number)
 
     def reset(self, number: str) -> None:
-        """Another account, before the first session; nothing of the old one stays."""
-        self.book = self._fresh(number)
+        """Start over with a new account, before the first session."""
+        self.book = self._new_book(number)
 
-    def _fresh(self, number: str) -> Book:
+    def _new_book(self, number: str) -> AccountBook:
         at = stage_at(self.bars.sessions()[0], Stage.START)
-        return Book(
+        return AccountBook(
             Account(number=number, cash=self.cash, last_equity=self.cash, created_at=at, at=at)
         )
 
     # --- prices -----------------------------------------------------------------------------------
 
     def price(self, symbol: str) -> Decimal | None:
-        """The one price the market shows now; None before the open and for a symbol that does not trade today."""
+        """The price of the present stage; None before the open and for symbols without a bar."""
         account = self.book.account
         if account.session is None or account.stage is Stage.START:
             return None
@@ -87,39 +89,46 @@ class Exchange:
 
     # --- orders -----------------------------------------------------------------------------------
 
-    def submit(self, request: OrderRequest, *, at_most: int | None = None) -> Order | Refusal:
-        """The order as accepted; what it met at once is in the book. `at_most` caps what fills on arrival."""
+    def submit(
+        self, request: OrderSubmission, *, at_most: int | None = None
+    ) -> BrokerOrder | OrderRefusal:
+        """Accept or refuse an order; what filled at once is in the book.
+
+        `at_most` caps the shares that fill on arrival.
+        """
         account = self.book.account
-        wanted = ticket(
+        order_ticket = ticket(
             request, self.bars.symbols(), identity(account.number, "client", account.sequence)
         )
-        if isinstance(wanted, Refusal):
-            return wanted
-        price = self.price(wanted.symbol)
-        refusal = permission.refusal(wanted, self.book, price=price, shorting=self.shorting)
+        if isinstance(order_ticket, OrderRefusal):
+            return order_ticket
+        price = self.price(order_ticket.symbol)
+        refusal = account_rules.refusal_of_account(
+            order_ticket, self.book, price=price, shorting=self.shorting
+        )
         if refusal:
             return refusal
-        order = self._accept(wanted)
+        order = self._accept(order_ticket)
         if account.is_open:
             self._route(order, price, at_most)
         elif order.time_in_force is TimeInForce.IOC:
             settlement.end(self.book, order, OrderStatus.CANCELED)
         return order
 
-    def cancel(self, order_id: str) -> Refusal | None:
-        """At once; either half of an OCO takes the other along."""
+    def cancel(self, order_id: str) -> OrderRefusal | None:
+        """Cancel a working order; either half of an OCO cancels both."""
         order = self.book.orders.get(order_id)
         if order is None:
-            return permission.not_found(order_id)
+            return account_rules.order_not_found(order_id)
         if not order.is_open:
-            return permission.not_cancelable(order)
+            return account_rules.order_not_cancelable(order)
         settlement.end(self.book, order, OrderStatus.CANCELED)
         return None
 
-    def _accept(self, wanted: Ticket) -> Order:
+    def _accept(self, order_ticket: Ticket) -> BrokerOrder:
         number = self.book.tick()
-        order = self._order(wanted, number)
-        if wanted.order_class is OrderClass.SIMPLE:
+        order = self._order_from(order_ticket, number)
+        if order_ticket.order_class is OrderClass.SIMPLE:
             return self.book.put(order)
         account = self.book.account.number
         stop = replace(
@@ -135,24 +144,26 @@ class Exchange:
         self.book.put(stop)
         return order
 
-    def _order(self, wanted: Ticket, number: int) -> Order:
+    def _order_from(self, order_ticket: Ticket, number: int) -> BrokerOrder:
         account = self.book.account
-        return Order(
+        return BrokerOrder(
             id=identity(account.number, "order", number),
-            client_order_id=wanted.client_order_id,
-            symbol=wanted.symbol,
-            side=wanted.side,
-            type=wanted.type,
-            time_in_force=wanted.time_in_force,
-            order_class=wanted.order_class,
-            position_intent=holdings.intent(self.book.held(wanted.symbol), wanted.side),
-            qty=wanted.qty,
-            limit_price=wanted.limit_price,
-            stop_price=wanted.stop_price,
+            client_order_id=order_ticket.client_order_id,
+            symbol=order_ticket.symbol,
+            side=order_ticket.side,
+            type=order_ticket.type,
+            time_in_force=order_ticket.time_in_force,
+            order_class=order_ticket.order_class,
+            position_intent=position.position_intent(
+                self.book.shares(order_ticket.symbol), order_ticket.side
+            ),
+            qty=order_ticket.qty,
+            limit_price=order_ticket.limit_price,
+            stop_price=order_ticket.stop_price,
             status=OrderStatus.ACCEPTED,
             submitted_at=account.now,
             updated_at=account.now,
-            expires_at=self._expiry(wanted.time_in_force),
+            expires_at=self._expiry(order_ticket.time_in_force),
         )
 
     def _expiry(self, time_in_force: TimeInForce) -> dt.datetime:
@@ -164,11 +175,13 @@ class Exchange:
             last_day += dt.timedelta(days=GTC_DAYS)
         return instant(last_day, CLOSES)
 
-    def _route(self, order: Order, price: Decimal | None, at_most: int | None) -> None:
-        """The order goes to the market: it may fill at once, and an IOC ends here either way."""
+    def _route(self, order: BrokerOrder, price: Decimal | None, at_most: int | None) -> None:
+        """Send the order to the market, where it may fill at once; an IOC ends here either way."""
         order = self.book.record("new", replace(order, status=OrderStatus.NEW))
         leg = self.book.leg(order)
-        match = matching.on_arrival(order, leg, price, self._costs) if price is not None else None
+        match = (
+            matching.match_on_arrival(order, leg, price, self._costs) if price is not None else None
+        )
         if price is not None and match:
             filled, at = match
             qty = filled.remaining if at_most is None else min(at_most, filled.remaining)
@@ -184,22 +197,24 @@ class Exchange:
 
     def advance(
         self, session: dt.date, stage: Stage, at: dt.datetime | None = None
-    ) -> Refusal | None:
-        """Move to that stage through every one between; to where it stands already: nothing happens.
+    ) -> OrderRefusal | None:
+        """Move to a stage through every one between; no effect if it is the present one.
 
-        `at` sets the broker's clock there, for sessions whose hours are not the usual (half days).
+        `at` sets the broker's clock there, for sessions with other hours (half days).
         """
         sessions = self.bars.sessions()
         rank = bisect_left(sessions, session)
         if rank == len(sessions) or sessions[rank] != session:
-            return Refusal(422, UNPROCESSABLE, f"{session} is not a session of these bars")
+            return OrderRefusal(422, UNPROCESSABLE, f"{session} is not a session of these bars")
         account = self.book.account
         here = (account.session, account.stage) if account.session else None
-        if here and day.place((session, stage)) < day.place(here):
-            return Refusal(
+        if here and session_stages.rank((session, stage)) < session_stages.rank(here):
+            return OrderRefusal(
                 409, CONFLICT, f"the clock stands at {here[0]} {here[1]} and does not go back"
             )
-        for moment in day.between(sessions, here, (session, stage)):
+        for moment in session_stages.moments_between(sessions, here, (session, stage)):
             last = moment == (session, stage)
-            day.Day(self.book, self.bars, self._costs, *moment).enter(at if last else None)
+            session_stages.SessionStage(self.book, self.bars, self._costs, *moment).enter(
+                at if last else None
+            )
         return None

@@ -1,4 +1,4 @@
-"""What the exchange needs of the bars: one symbol's session at a time. Implemented by the archive's adapter."""
+"""The market data the exchange needs; implemented by services/sim_broker/archive_market_data.py."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Protocol
 from shared.schemas.values import Bar
 
 
-class Bars(Protocol):
+class MarketData(Protocol):
     def bar(self, symbol: str, session: dt.date) -> Bar | None:
-        """None for a symbol that did not trade that day, or that is not known."""
+        """The symbol's bar; None if it did not trade that day or is unknown."""
         ...
 
     def symbols(self) -> Collection[str]: ...
 
     def sessions(self) -> Sequence[dt.date]:
-        """Every trading day, in order; it may grow."""
+        """Every trading day in order; the list may grow."""
         ...

@@ -1,4 +1,4 @@
-"""When things happen in a simulated session: New York wall times, daylight saving included, as UTC instants.
+"""The clock times of a simulated session: New York wall times as UTC instants.
 
 Called by the exchange and by the clock and calendar replies. The broker's clock moves only with the
 stages.
@@ -32,10 +32,10 @@ def stage_at(session: dt.date, stage: Stage) -> dt.datetime:
 
 
 def instant(session: dt.date, time: dt.time) -> dt.datetime:
-    """A New York wall time of that day as an aware UTC instant."""
+    """A New York wall time as an aware UTC instant."""
     return dt.datetime.combine(session, time, EASTERN).astimezone(dt.UTC)
 
 
 def next_weekday(day: dt.date) -> dt.date:
-    """The guess for what follows the last session known."""
+    """The likely session after the last one known."""
     return day + dt.timedelta(days={4: 3, 5: 2}.get(day.weekday(), 1))

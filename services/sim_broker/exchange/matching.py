@@ -1,13 +1,13 @@
-"""Which price an order gets, if any: when it arrives, at an open, during a bar. Pure; every fill is fills.py's.
+"""The price at which an order fills, if any: on arrival, at the open, during the bar.
 
-Called by the exchange, which alone knows the book and the money.
+Called by the exchange. Pure; every price comes from shared/domain/trading/fills.py.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from services.sim_broker.exchange.order import Order, OrderType, closed_by
+from services.sim_broker.exchange.order import BrokerOrder, OrderType, closing_direction
 from shared.domain.trading.fills import (
     Costs,
     ExitReason,
@@ -20,13 +20,15 @@ from shared.domain.trading.fills import (
 from shared.schemas.values import Bar, Direction
 
 _NEVER_STOPS = {Direction.LONG: Decimal("-Infinity"), Direction.SHORT: Decimal("Infinity")}
-Match = tuple[Order, Decimal]
-"""The order that fills (of an OCO: which of the two) and its price."""
+Match = tuple[BrokerOrder, Decimal]
+"""The order that fills (of an OCO: which half) and its price."""
 
 
-def on_arrival(order: Order, leg: Order | None, price: Decimal, costs: Costs) -> Match | None:
-    """Against the one price the market shows now."""
-    through = _gapped(order, leg, price, costs)
+def match_on_arrival(
+    order: BrokerOrder, leg: BrokerOrder | None, price: Decimal, costs: Costs
+) -> Match | None:
+    """Match against the one price the market shows now."""
+    through = _gap_match(order, leg, price, costs)
     if through or order.type is OrderType.STOP:
         return through
     if order.limit_price is None:
@@ -35,45 +37,51 @@ def on_arrival(order: Order, leg: Order | None, price: Decimal, costs: Costs) ->
     return (order, fill) if fill is not None else None
 
 
-def at_open(order: Order, leg: Order | None, bar: Bar, costs: Costs) -> Match | None:
-    """Stops the night has gapped through, and what was queued for the market; a limit waits for the bar."""
+def match_at_open(
+    order: BrokerOrder, leg: BrokerOrder | None, bar: Bar, costs: Costs
+) -> Match | None:
+    """Match market orders and gapped stops at the open; a limit waits for the bar."""
     if order.type is OrderType.MARKET:
         return order, with_slippage(bar.open, order.side, costs.slippage_bps)
-    return _gapped(order, leg, bar.open, costs)
+    return _gap_match(order, leg, bar.open, costs)
 
 
-def in_bar(order: Order, leg: Order | None, bar: Bar, costs: Costs) -> Match | None:
-    """The stop first, else the target or resting limit."""
+def match_in_bar(
+    order: BrokerOrder, leg: BrokerOrder | None, bar: Bar, costs: Costs
+) -> Match | None:
+    """Match against the bar: the stop first, else the target or resting limit."""
     if order.type is OrderType.MARKET:
         return None
-    direction = closed_by(order.side)
-    stopping = _stopping(order, leg)
+    direction = closing_direction(order.side)
+    stop_half = _stop_half(order, leg)
     stop = (
-        stopping.stop_price
-        if stopping and stopping.stop_price is not None
+        stop_half.stop_price
+        if stop_half and stop_half.stop_price is not None
         else _NEVER_STOPS[direction]
     )
-    found = bar_exit(bar.open, bar.high, bar.low, stop, order.limit_price, direction)
-    if not found:
+    hit = bar_exit(bar.open, bar.high, bar.low, stop, order.limit_price, direction)
+    if not hit:
         return None
-    price, reason = found
-    filled = stopping if reason is ExitReason.STOP and stopping else order
+    price, reason = hit
+    filled = stop_half if reason is ExitReason.STOP and stop_half else order
     return filled, exit_fill(price, reason, direction, costs)
 
 
-def _gapped(order: Order, leg: Order | None, price: Decimal, costs: Costs) -> Match | None:
-    stopping = _stopping(order, leg)
-    if stopping is None or stopping.stop_price is None:
+def _gap_match(
+    order: BrokerOrder, leg: BrokerOrder | None, price: Decimal, costs: Costs
+) -> Match | None:
+    stop_half = _stop_half(order, leg)
+    if stop_half is None or stop_half.stop_price is None:
         return None
-    direction = closed_by(order.side)
-    gap = gap_exit(price, stopping.stop_price, direction)
+    direction = closing_direction(order.side)
+    gap = gap_exit(price, stop_half.stop_price, direction)
     return (
-        (stopping, exit_fill(gap, ExitReason.GAPPED_STOP, direction, costs))
+        (stop_half, exit_fill(gap, ExitReason.GAPPED_STOP, direction, costs))
         if gap is not None
         else None
     )
 
 
-def _stopping(order: Order, leg: Order | None) -> Order | None:
-    """The one of the two that is a stop."""
+def _stop_half(order: BrokerOrder, leg: BrokerOrder | None) -> BrokerOrder | None:
+    """The half of an OCO that is a stop; a plain stop itself; None for a plain limit."""
     return order if order.type is OrderType.STOP else leg

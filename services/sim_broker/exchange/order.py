@@ -1,6 +1,6 @@
-"""Orders, requests for them and refusals of them: the values the simulated exchange works on.
+"""Orders, submissions and refusals: the values the simulated exchange works on.
 
-Only what is simulated can be said: whole shares; market, limit, stop and OCO; day, GTC and IOC.
+Simulated are whole shares; market, limit, stop and OCO orders; day, GTC and IOC.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class StopLoss(msgspec.Struct, frozen=True):
     limit_price: Decimal | None = None
 
 
-class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of POST /v2/orders as it comes; nothing in it is believed before `checks.ticket`."""
+class OrderSubmission(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /v2/orders, unchecked; see order_validation.py."""
 
     symbol: str | None = None
     qty: Decimal | None = None
@@ -66,7 +66,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ticket(Value, frozen=True, kw_only=True):
-    """A request that makes sense. An OCO carries both prices: the target's limit and the stop."""
+    """A valid submission. An OCO has both prices: the target's limit and the stop."""
 
     client_order_id: str
     symbol: str
@@ -79,8 +79,11 @@ class Ticket(Value, frozen=True, kw_only=True):
     stop_price: Decimal | None
 
 
-class Order(Value, frozen=True, kw_only=True):
-    """One order at the exchange. Of an OCO the target is the order and the stop its leg: each knows the other."""
+class BrokerOrder(Value, frozen=True, kw_only=True):
+    """One order at the exchange.
+
+    Of an OCO the target is the order and the stop its leg; each knows the other's id.
+    """
 
     id: str
     client_order_id: str
@@ -118,11 +121,11 @@ class Order(Value, frozen=True, kw_only=True):
         return self.filled_notional / self.filled_qty if self.filled_qty else None
 
 
-class Update(Value, frozen=True, kw_only=True):
-    """Something happened to an order; what the trade_updates stream tells. Prices only with fills."""
+class OrderUpdate(Value, frozen=True, kw_only=True):
+    """One event in the life of an order, for the trade_updates stream; prices only with fills."""
 
     event: str
-    order: Order
+    order: BrokerOrder
     at: dt.datetime
     execution_id: str
     price: Decimal | None = None
@@ -131,8 +134,8 @@ class Update(Value, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """No, as the broker says it: HTTP status, its own code, a sentence, and fields beside them."""
+class OrderRefusal:
+    """The broker's refusal: HTTP status, its own code, a sentence, and further fields."""
 
     status: int
     code: int
@@ -141,10 +144,10 @@ class Refusal:
 
 
 def identity(*parts: object) -> str:
-    """A UUID that is the same whenever the same things are named."""
+    """A UUID derived from the parts."""
     return str(uuid.uuid5(_NAMESPACE, "|".join(str(part) for part in parts)))
 
 
-def closed_by(side: Side) -> Direction:
-    """What an order of this side closes: sells close longs."""
+def closing_direction(side: Side) -> Direction:
+    """The direction of the position that an order of this side closes."""
     return Direction.LONG if side is Side.SELL else Direction.SHORT

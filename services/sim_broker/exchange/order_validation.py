@@ -1,7 +1,7 @@
-"""Which requests for an order make sense by themselves, in the words of the real broker where they are known.
+"""Validation of a submission by itself, with the real broker's sentences where they are known.
 
-Called by the exchange before it looks at its book; a request becomes a Ticket or a Refusal, never
-an exception.
+Called by the exchange before it looks at its book. A submission becomes a Ticket or an
+OrderRefusal, never an exception.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from decimal import Decimal
 
 from services.sim_broker.exchange.order import (
     OrderClass,
-    OrderRequest,
+    OrderRefusal,
+    OrderSubmission,
     OrderType,
-    Refusal,
     Ticket,
     TimeInForce,
 )
@@ -22,6 +22,7 @@ from shared.schemas.values import Side
 BAD_PARAMETER = 40010001
 UNPROCESSABLE = 42210000
 MAX_CLIENT_ID = 128
+"""Alpaca's limit."""
 _PRICES = {
     OrderType.MARKET: (False, False, "market orders require no limit or stop price"),
     OrderType.LIMIT: (True, False, "limit orders require only limit price"),
@@ -30,19 +31,19 @@ _PRICES = {
 
 
 def ticket(
-    request: OrderRequest, symbols: Collection[str], client_order_id: str
-) -> Ticket | Refusal:
-    """`client_order_id` is taken where the request brings none."""
+    request: OrderSubmission, symbols: Collection[str], client_order_id: str
+) -> Ticket | OrderRefusal:
+    """Validate a submission; `client_order_id` is used if it has none of its own."""
     for check in _CHECKS:
         refusal = check(request)
         if refusal:
             return refusal
     if request.symbol not in symbols:
-        return _bad(f'could not find asset "{request.symbol}"')
+        return _bad_parameter(f'could not find asset "{request.symbol}"')
     return _ticket(request, client_order_id)
 
 
-def _ticket(request: OrderRequest, client_order_id: str) -> Ticket:
+def _ticket(request: OrderSubmission, client_order_id: str) -> Ticket:
     limit, stop = _prices(request)
     return Ticket(
         client_order_id=request.client_order_id or client_order_id,
@@ -57,20 +58,20 @@ def _ticket(request: OrderRequest, client_order_id: str) -> Ticket:
     )
 
 
-def _bad(message: str) -> Refusal:
-    return Refusal(422, BAD_PARAMETER, message)
+def _bad_parameter(message: str) -> OrderRefusal:
+    return OrderRefusal(422, BAD_PARAMETER, message)
 
 
-def _unprocessable(message: str) -> Refusal:
-    return Refusal(422, UNPROCESSABLE, message)
+def _unprocessable(message: str) -> OrderRefusal:
+    return OrderRefusal(422, UNPROCESSABLE, message)
 
 
-def _order_class(request: OrderRequest) -> OrderClass:
+def _order_class(request: OrderSubmission) -> OrderClass:
     return OrderClass.OCO if request.order_class == OrderClass.OCO else OrderClass.SIMPLE
 
 
-def _prices(request: OrderRequest) -> tuple[Decimal | None, Decimal | None]:
-    """(limit, stop), wherever the order's class puts them."""
+def _prices(request: OrderSubmission) -> tuple[Decimal | None, Decimal | None]:
+    """(limit, stop) from where the order's class puts them."""
     if _order_class(request) is OrderClass.SIMPLE:
         return request.limit_price, request.stop_price
     target = request.take_profit.limit_price if request.take_profit else None
@@ -80,18 +81,18 @@ def _prices(request: OrderRequest) -> tuple[Decimal | None, Decimal | None]:
     )
 
 
-def _complete(request: OrderRequest) -> Refusal | None:
+def _missing_field(request: OrderSubmission) -> OrderRefusal | None:
     for name in ("symbol", "side", "type", "time_in_force"):
         if not getattr(request, name):
-            return _bad(f"{name} is required")
+            return _bad_parameter(f"{name} is required")
     if request.qty is None and request.notional is None:
-        return _bad("qty or notional is required")
+        return _bad_parameter("qty or notional is required")
     return None
 
 
-def _known_words(request: OrderRequest) -> Refusal | None:
+def _vocabulary(request: OrderSubmission) -> OrderRefusal | None:
     if request.side not in tuple(Side):
-        return _bad(f"invalid side: {request.side}")
+        return _bad_parameter(f"invalid side: {request.side}")
     if request.type not in tuple(OrderType):
         return _unprocessable(f"{request.type} orders are not simulated")
     if request.time_in_force not in tuple(TimeInForce):
@@ -101,18 +102,18 @@ def _known_words(request: OrderRequest) -> Refusal | None:
     return None
 
 
-def _size(request: OrderRequest) -> Refusal | None:
+def _size(request: OrderSubmission) -> OrderRefusal | None:
     if request.notional is not None:
         return _unprocessable("notional orders are not simulated")
     qty = request.qty
     if qty is None or not qty.is_finite() or qty <= 0:
-        return _bad("qty must be > 0")
+        return _bad_parameter("qty must be > 0")
     if qty != qty.to_integral_value():
         return _unprocessable("fractional shares are not simulated")
     return None
 
 
-def _price_fields(request: OrderRequest) -> Refusal | None:
+def _price_fields(request: OrderSubmission) -> OrderRefusal | None:
     if _order_class(request) is OrderClass.OCO:
         return _oco(request)
     needs_limit, needs_stop, sentence = _PRICES[OrderType(str(request.type))]
@@ -120,36 +121,38 @@ def _price_fields(request: OrderRequest) -> Refusal | None:
         needs_limit,
         needs_stop,
     ):
-        return _bad(sentence)
+        return _bad_parameter(sentence)
     return None
 
 
-def _oco(request: OrderRequest) -> Refusal | None:
+def _oco(request: OrderSubmission) -> OrderRefusal | None:
     limit, stop = _prices(request)
     if request.type != OrderType.LIMIT:
-        return _bad("oco orders must be limit orders")
+        return _bad_parameter("oco orders must be limit orders")
     if limit is None or stop is None:
-        return _bad("oco orders require take_profit.limit_price and stop_loss.stop_price")
+        return _bad_parameter("oco orders require take_profit.limit_price and stop_loss.stop_price")
     if request.stop_loss and request.stop_loss.limit_price is not None:
         return _unprocessable("stop-limit legs are not simulated")
     if (limit > stop) != (request.side == Side.SELL):
-        return _bad("oco orders require the stop on the losing side of take_profit.limit_price")
+        return _bad_parameter(
+            "oco orders require the stop on the losing side of take_profit.limit_price"
+        )
     return None
 
 
-def _pennies(request: OrderRequest) -> Refusal | None:
+def _price_increments(request: OrderSubmission) -> OrderRefusal | None:
     for name, price in zip(("limit_price", "stop_price"), _prices(request), strict=True):
         if price is None:
             continue
         if not price.is_finite() or price <= 0:
-            return _bad(f"{name} must be > 0")
+            return _bad_parameter(f"{name} must be > 0")
         if price != round(price, 2 if price >= 1 else 4):
             sentence = "sub-penny increment does not fulfill minimum pricing criteria"
             return _unprocessable(f"invalid {name} {price:f}. {sentence}")
     return None
 
 
-def _time_in_force(request: OrderRequest) -> Refusal | None:
+def _time_in_force(request: OrderSubmission) -> OrderRefusal | None:
     if request.time_in_force != TimeInForce.IOC:
         return None
     if request.type == OrderType.STOP or _order_class(request) is OrderClass.OCO:
@@ -157,22 +160,22 @@ def _time_in_force(request: OrderRequest) -> Refusal | None:
     return None
 
 
-def _hours(request: OrderRequest) -> Refusal | None:
+def _hours(request: OrderSubmission) -> OrderRefusal | None:
     return _unprocessable("extended hours are not simulated") if request.extended_hours else None
 
 
-def _client_id(request: OrderRequest) -> Refusal | None:
+def _client_id(request: OrderSubmission) -> OrderRefusal | None:
     if len(request.client_order_id or "") > MAX_CLIENT_ID:
-        return _bad(f"client_order_id must be no more than {MAX_CLIENT_ID} characters")
+        return _bad_parameter(f"client_order_id must be no more than {MAX_CLIENT_ID} characters")
     return None
 
 
-_CHECKS: tuple[Callable[[OrderRequest], Refusal | None], ...] = (
-    _complete,
-    _known_words,
+_CHECKS: tuple[Callable[[OrderSubmission], OrderRefusal | None], ...] = (
+    _missing_field,
+    _vocabulary,
     _size,
     _price_fields,
-    _pennies,
+    _price_increments,
     _time_in_force,
     _hours,
     _client_id,

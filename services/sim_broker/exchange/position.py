@@ -1,4 +1,4 @@
-"""What is held in one symbol and how a fill changes it. Pure; called by the book and by settlement."""
+"""The position in one symbol and how a fill changes it. Pure; called by book and settlement."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from services.sim_broker.exchange.order import Order
+from services.sim_broker.exchange.order import BrokerOrder
 from shared.schemas.values import Side, Value
 
 
-class Position(Value, frozen=True, kw_only=True):
-    """`qty` is negative for a short; `cost` is what was paid (or got) for what is left of it, always positive."""
+class AccountPosition(Value, frozen=True, kw_only=True):
+    """`qty` is negative for a short; `cost` is what the remaining shares cost (or brought), > 0."""
 
     symbol: str
     qty: int
@@ -29,13 +29,16 @@ class Position(Value, frozen=True, kw_only=True):
         return self.cost / abs(self.qty) if self.qty else Decimal(0)
 
 
-def after_fill(
-    before: Position | None, order: Order, price: Decimal, qty: int, market: Decimal
-) -> Position:
-    """`market` is what the symbol is worth now. A fill never turns a long into a short or back: see permission."""
+def apply_fill(
+    before: AccountPosition | None, order: BrokerOrder, price: Decimal, qty: int, market: Decimal
+) -> AccountPosition:
+    """The position after a fill; `market` is the symbol's present price.
+
+    A fill never turns a long into a short or back: account_rules.py refuses such orders.
+    """
     signed = qty if order.side is Side.BUY else -qty
     if before is None:
-        return Position(
+        return AccountPosition(
             symbol=order.symbol,
             qty=signed,
             cost=qty * price,
@@ -47,7 +50,7 @@ def after_fill(
     return replace(before, qty=before.qty + signed, cost=cost)
 
 
-def intent(held: int, side: Side) -> str:
-    """Alpaca's `position_intent` of an order, seen from what is held when it comes."""
+def position_intent(held: int, side: Side) -> str:
+    """Alpaca's `position_intent` of an order, given the shares held when it arrives."""
     closes = held < 0 if side is Side.BUY else held > 0
     return f"{side}_to_{'close' if closes else 'open'}"

@@ -1,7 +1,7 @@
-"""The simulated day: from one stage to the next, and what each does to resting orders and held shares.
+"""The simulated day: what each stage does to resting orders and positions.
 
-Called by the exchange's `advance`. The rules are those of the backtest: gapped stops at the open,
-then stop before target in the bar; a symbol that stays away is closed by adjustment.
+Called by the exchange's `advance`. The rules are the backtest's: gapped stops at the open, then the
+stop before the target in the bar; a symbol that stops trading is closed by adjustment.
 """
 
 from __future__ import annotations
@@ -14,47 +14,52 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from services.sim_broker.exchange import matching, settlement
-from services.sim_broker.exchange.account_book import Book
-from services.sim_broker.exchange.market_data import Bars
+from services.sim_broker.exchange.account_book import AccountBook
+from services.sim_broker.exchange.market_data import MarketData
 from services.sim_broker.exchange.market_hours import STAGES, stage_at
-from services.sim_broker.exchange.order import Order, TimeInForce
+from services.sim_broker.exchange.order import BrokerOrder, TimeInForce
 from shared.domain.trading.fills import SESSIONS_UNTIL_ENDED, Costs
 from shared.schemas.values import Bar, OrderStatus, Stage
 
 Moment = tuple[dt.date, Stage]
-Matcher = Callable[[Order, Order | None, Bar, Costs], matching.Match | None]
+Matcher = Callable[[BrokerOrder, BrokerOrder | None, Bar, Costs], matching.Match | None]
 
 
-def between(sessions: Sequence[dt.date], here: Moment | None, there: Moment) -> Iterator[Moment]:
-    """Every moment after `here` up to and with `there`; from nowhere the day of `there` is entered alone."""
+def moments_between(
+    sessions: Sequence[dt.date], here: Moment | None, there: Moment
+) -> Iterator[Moment]:
+    """Every moment after `here` up to and with `there`.
+
+    At the start (`here` is None) the first moments of the session of `there` are entered alone.
+    """
     first = here[0] if here else there[0]
     for session in sessions[bisect_left(sessions, first) : bisect_right(sessions, there[0])]:
         for stage in STAGES:
-            if (here is None or place(here) < place((session, stage))) and place(
+            if (here is None or rank(here) < rank((session, stage))) and rank(
                 (session, stage)
-            ) <= place(there):
+            ) <= rank(there):
                 yield session, stage
 
 
-def place(moment: Moment) -> tuple[dt.date, int]:
-    """Moments in their order."""
+def rank(moment: Moment) -> tuple[dt.date, int]:
+    """Sort key of a moment."""
     return moment[0], STAGES.index(moment[1])
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """One stage being entered; the book already stands in it when its effects are worked."""
+class SessionStage:
+    """One stage of one session; `enter` moves the book there and applies its effects."""
 
-    book: Book
-    bars: Bars
+    book: AccountBook
+    bars: MarketData
     costs: Costs
     session: dt.date
     stage: Stage
 
     def enter(self, at: dt.datetime | None = None) -> None:
-        """`at` is the broker's clock, where the session's hours are not the usual."""
+        """Enter the stage; `at` is the broker's clock, for sessions with other hours."""
         if self.session != self.book.account.session:
-            self._turn()
+            self._begin_session()
         account = self.book.account
         self.book.account = replace(
             account,
@@ -71,8 +76,8 @@ class Day:
             Stage.MARK: self._mark,
         }[self.stage]()
 
-    def _turn(self) -> None:
-        """Yesterday's figures, before today's first price."""
+    def _begin_session(self) -> None:
+        """Record yesterday's closing figures before today's first price."""
         self.book.account = replace(self.book.account, last_equity=self.book.equity)
         for position in list(self.book.positions.values()):
             self.book.put_position(replace(position, lastday_price=position.last_price))
@@ -87,10 +92,10 @@ class Day:
         for order in self.book.open_orders():
             if order.status is OrderStatus.ACCEPTED:
                 self.book.record("new", replace(order, status=OrderStatus.NEW))
-        self._match(matching.at_open)
+        self._match(matching.match_at_open)
 
     def _bar(self) -> None:
-        self._match(matching.in_bar)
+        self._match(matching.match_in_bar)
         for position in list(self.book.positions.values()):
             if position.sessions_absent >= SESSIONS_UNTIL_ENDED:
                 settlement.close_by_adjustment(self.book, position.symbol)

@@ -1,6 +1,6 @@
-"""What a fill or an end does to the book: money, shares, status, and the other half of an OCO.
+"""What a fill or an ending does to the book: cash, shares, status, the other half of an OCO.
 
-Called by the exchange when an order has met a price, and by the day when orders run out.
+Called by the exchange when an order fills or is canceled, and at the end of a session.
 """
 
 from __future__ import annotations
@@ -9,19 +9,25 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from services.sim_broker.exchange import position as holdings
-from services.sim_broker.exchange.account_book import Book
-from services.sim_broker.exchange.order import Order
+from services.sim_broker.exchange.account_book import AccountBook
+from services.sim_broker.exchange.order import BrokerOrder
+from services.sim_broker.exchange.position import apply_fill
 from shared.domain.trading.fills import Costs, fee
 from shared.schemas.values import OrderStatus, Side
 
 
 def fill(
-    book: Book, order: Order, *, price: Decimal, qty: int, market: Decimal, costs: Costs
+    book: AccountBook,
+    order: BrokerOrder,
+    *,
+    price: Decimal,
+    qty: int,
+    market: Decimal,
+    costs: Costs,
 ) -> None:
-    """`qty` shares of the order traded at `price` while the symbol stood at `market`."""
+    """Settle `qty` shares at `price`; `market` is the symbol's present price."""
     _pay(book, order, price=price, qty=qty, costs=costs)
-    position = holdings.after_fill(book.positions.get(order.symbol), order, price, qty, market)
+    position = apply_fill(book.positions.get(order.symbol), order, price, qty, market)
     book.put_position(position)
     complete = qty == order.remaining
     filled = replace(
@@ -37,8 +43,8 @@ def fill(
         _end_other_half(book, order, OrderStatus.CANCELED)
 
 
-def end(book: Book, order: Order, status: OrderStatus) -> None:
-    """Canceled or expired; what has been filled stays filled."""
+def end(book: AccountBook, order: BrokerOrder, status: OrderStatus) -> None:
+    """End an order as canceled or expired; what has filled stays filled."""
     now = book.account.now
     canceled = status is OrderStatus.CANCELED
     ended = replace(order, status=status, **{"canceled_at" if canceled else "expired_at": now})
@@ -46,8 +52,8 @@ def end(book: Book, order: Order, status: OrderStatus) -> None:
     _end_other_half(book, order, status)
 
 
-def close_by_adjustment(book: Book, symbol: str) -> None:
-    """A symbol that has stopped trading: its shares become cash at their last price, no order is involved."""
+def close_by_adjustment(book: AccountBook, symbol: str) -> None:
+    """Turn the shares of a symbol that stopped trading into cash at their last price."""
     for order in book.open_orders(symbol):
         end(book, order, OrderStatus.CANCELED)
     position = book.positions[symbol]
@@ -55,14 +61,14 @@ def close_by_adjustment(book: Book, symbol: str) -> None:
     book.put_position(replace(position, qty=0, cost=Decimal(0)))
 
 
-def _pay(book: Book, order: Order, *, price: Decimal, qty: int, costs: Costs) -> None:
+def _pay(book: AccountBook, order: BrokerOrder, *, price: Decimal, qty: int, costs: Costs) -> None:
     account = book.account
     paid = qty * price if order.side is Side.BUY else -qty * price
     cash = account.cash - paid - fee(qty, price, order.side, costs)
     book.account = replace(account, cash=cash, fills=account.fills + 1)
 
 
-def _end_other_half(book: Book, order: Order, status: OrderStatus) -> None:
+def _end_other_half(book: AccountBook, order: BrokerOrder, status: OrderStatus) -> None:
     other = book.orders.get(order.leg_id or order.parent_id)
     if other and other.is_open:
         end(book, other, status)

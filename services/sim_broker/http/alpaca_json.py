@@ -1,4 +1,4 @@
-"""What the broker's answers look like: Alpaca's field names, money and shares as strings, instants as RFC 3339.
+"""The broker's answers in Alpaca's wire form: its field names, money and shares as strings.
 
 Pure; called by the HTTP routes and by the trade_updates stream.
 """
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from services.sim_broker.exchange.account_book import Account, Book
+from services.sim_broker.exchange.account_book import Account, AccountBook
 from services.sim_broker.exchange.market_hours import CLOSES, EASTERN, OPENS, instant, next_weekday
-from services.sim_broker.exchange.order import Order, Refusal, Update, identity
-from services.sim_broker.exchange.position import Position
-from services.sim_broker.number_format import plain, ratio
+from services.sim_broker.exchange.order import BrokerOrder, OrderRefusal, OrderUpdate, identity
+from services.sim_broker.exchange.position import AccountPosition
+from services.sim_broker.number_format import format_decimal, format_ratio
 from shared.schemas.values import Quote, Stage
 
 Json = dict[str, Any]
@@ -22,12 +22,12 @@ EXCHANGE = "NASDAQ"
 ASSET_CLASS = "us_equity"
 
 
-def refusal(no: Refusal) -> Json:
-    return {"code": no.code, "message": no.message, **no.extra}
+def refusal(refused: OrderRefusal) -> Json:
+    return {"code": refused.code, "message": refused.message, **refused.extra}
 
 
-def order(one: Order, leg: Order | None = None) -> Json:
-    """`leg` is told of only where Alpaca rolls legs up."""
+def order(one: BrokerOrder, leg: BrokerOrder | None = None) -> Json:
+    """An order; `leg` is given only where Alpaca nests legs."""
     average = one.average_price
     return {
         "id": one.id,
@@ -49,7 +49,7 @@ def order(one: Order, leg: Order | None = None) -> Json:
         "notional": None,
         "qty": str(one.qty),
         "filled_qty": str(one.filled_qty),
-        "filled_avg_price": plain(round(average, 6)) if average is not None else None,
+        "filled_avg_price": format_decimal(round(average, 6)) if average is not None else None,
         "order_class": one.order_class,
         "order_type": one.type,
         "type": one.type,
@@ -67,7 +67,7 @@ def order(one: Order, leg: Order | None = None) -> Json:
     }
 
 
-def trade_update(update: Update) -> Json:
+def trade_update(update: OrderUpdate) -> Json:
     data: Json = {
         "event": update.event,
         "execution_id": update.execution_id,
@@ -76,19 +76,19 @@ def trade_update(update: Update) -> Json:
     }
     if update.price is not None:
         data |= {
-            "price": plain(update.price),
+            "price": format_decimal(update.price),
             "qty": str(update.qty),
             "position_qty": str(update.position_qty),
         }
     return {"stream": "trade_updates", "data": data}
 
 
-def account(book: Book, *, shorting: bool) -> Json:
+def account(book: AccountBook, *, shorting: bool) -> Json:
     one = book.account
     values = [each.market_value for each in book.positions.values()]
     long = sum((value for value in values if value > 0), Decimal(0))
     short = sum((value for value in values if value < 0), Decimal(0))
-    power, equity = plain(book.buying_power), plain(book.equity)
+    power, equity = format_decimal(book.buying_power), format_decimal(book.equity)
     return {
         "id": identity("account", one.number),
         "account_number": one.number,
@@ -99,17 +99,17 @@ def account(book: Book, *, shorting: bool) -> Json:
         "regt_buying_power": power,
         "non_marginable_buying_power": power,
         "options_buying_power": "0",
-        "cash": plain(one.cash),
+        "cash": format_decimal(one.cash),
         "accrued_fees": "0",
         "pending_transfer_in": "0",
         "portfolio_value": equity,
         "equity": equity,
-        "last_equity": plain(one.last_equity),
-        "long_market_value": plain(long),
-        "short_market_value": plain(short),
-        "position_market_value": plain(long - short),
-        "initial_margin": plain(long - short),
-        "maintenance_margin": plain(long - short),
+        "last_equity": format_decimal(one.last_equity),
+        "long_market_value": format_decimal(long),
+        "short_market_value": format_decimal(short),
+        "position_market_value": format_decimal(long - short),
+        "initial_margin": format_decimal(long - short),
+        "maintenance_margin": format_decimal(long - short),
         "last_maintenance_margin": "0",
         "sma": "0",
         "multiplier": "1",
@@ -142,7 +142,7 @@ def configurations(one: Account, *, shorting: bool) -> Json:
     }
 
 
-def position(one: Position, available: int) -> Json:
+def position(one: AccountPosition, available: int) -> Json:
     sign = 1 if one.qty > 0 else -1
     profit = one.market_value - sign * one.cost
     today = one.qty * (one.last_price - one.lastday_price)
@@ -154,17 +154,17 @@ def position(one: Position, available: int) -> Json:
         "asset_marginable": False,
         "qty": str(one.qty),
         "qty_available": str(sign * available),
-        "avg_entry_price": plain(round(one.average_price, 6)),
+        "avg_entry_price": format_decimal(round(one.average_price, 6)),
         "side": "long" if one.qty > 0 else "short",
-        "market_value": plain(one.market_value),
-        "cost_basis": plain(sign * one.cost),
-        "unrealized_pl": plain(profit),
-        "unrealized_plpc": ratio(profit, one.cost),
-        "unrealized_intraday_pl": plain(today),
-        "unrealized_intraday_plpc": ratio(today, abs(one.qty * one.lastday_price)),
-        "current_price": plain(one.last_price),
-        "lastday_price": plain(one.lastday_price),
-        "change_today": ratio(one.last_price - one.lastday_price, one.lastday_price),
+        "market_value": format_decimal(one.market_value),
+        "cost_basis": format_decimal(sign * one.cost),
+        "unrealized_pl": format_decimal(profit),
+        "unrealized_plpc": format_ratio(profit, one.cost),
+        "unrealized_intraday_pl": format_decimal(today),
+        "unrealized_intraday_plpc": format_ratio(today, abs(one.qty * one.lastday_price)),
+        "current_price": format_decimal(one.last_price),
+        "lastday_price": format_decimal(one.lastday_price),
+        "change_today": format_ratio(one.last_price - one.lastday_price, one.lastday_price),
     }
 
 
@@ -191,7 +191,7 @@ def asset_id(symbol: str) -> str:
 
 
 def quote(one: Quote) -> Json:
-    """Prices are JSON numbers here, as at the real data host: encode with `decimal_format="number"`."""
+    """A quote; encode it with `decimal_format="number"`, as the real data host does."""
     return {
         "t": one.at,
         "ax": "V",
@@ -206,7 +206,7 @@ def quote(one: Quote) -> Json:
 
 
 def clock(one: Account, sessions: Sequence[dt.date]) -> Json:
-    """Wall times of New York with their offset."""
+    """The broker's clock in New York wall times with their offset."""
     today = one.session or sessions[0]
     following = next((each for each in sessions if each > today), next_weekday(today))
     before_open = one.session is None or one.stage is Stage.START
@@ -235,4 +235,4 @@ def calendar(sessions: Sequence[dt.date], start: dt.date, end: dt.date) -> list[
 
 
 def _price(price: Decimal | None) -> str | None:
-    return None if price is None else plain(price)
+    return None if price is None else format_decimal(price)

@@ -1,7 +1,7 @@
-"""The simulated broker's HTTP face: `create_app` puts routes, door, stream and probes together.
+"""The simulated broker's HTTP application: routes, middleware, update stream and probes.
 
 Speaks Alpaca's Trading API v2 and latest quotes, so that the executor's adapter and Alpaca's own
-client use it unchanged; what steers the simulation is under /sim.
+client use it unchanged; the simulation is controlled under /sim.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import WebSocketRoute
 
 from services.sim_broker.http import (
-    market_routes as market,
-    simulation_routes as control,
-    trading_routes as trading,
+    market_routes,
+    simulation_routes,
+    trading_routes,
 )
-from services.sim_broker.http.middleware import Door, Requests, Seen
-from services.sim_broker.http.trade_updates import Feed
-from services.sim_broker.simulator import Desk
+from services.sim_broker.http.middleware import BrokerMiddleware, RequestLog, RequestRecord
+from services.sim_broker.http.trade_updates import UpdateFeed
+from services.sim_broker.simulator import Simulator
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.observability.health_server import Health, add_probes
 from shared.runtime.observability.metrics import MetricRegistry
 
 
 def create_app(
-    desk: Desk,
+    simulator: Simulator,
     *,
     key_id: str = "",
     secret: str = "",
@@ -35,32 +35,36 @@ def create_app(
     health: Health | None = None,
     metrics: MetricRegistry | None = None,
 ) -> FastAPI:
-    """Without a `key_id` any keys are let in. `test` opens /sim/faults."""
+    """Build the application. Without a `key_id` any keys are accepted; `test` opens /sim/faults."""
     clock = clock or SystemClock()
 
-    def authorized(key: str, password: str) -> bool:
+    def authorize(key: str, password: str) -> bool:
         return not key_id or (_same(key, key_id) and _same(password, secret))
 
-    def answered(seen: Seen) -> None:
+    def count_request(record: RequestRecord) -> None:
         if metrics:
-            metrics.count("kobe_sim_requests", method=seen.method, status=str(seen.status))
+            metrics.count("kobe_sim_requests", method=record.method, status=str(record.status))
 
-    requests, feed = Requests(clock), Feed(authorized)
-    desk.listen(feed.tell)
+    requests, feed = RequestLog(clock), UpdateFeed(authorize)
+    simulator.subscribe(feed.publish)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     if health:
         add_probes(app, health, metrics.registry if metrics else CollectorRegistry())
     if metrics:
-        metrics.watch(lambda: control.gauges(desk))
-    app.router.routes.extend(trading.routes(desk))
-    app.router.routes.extend(market.routes(desk))
-    app.router.routes.extend(control.routes(desk, requests, feed, test=test))
+        metrics.watch(lambda: simulation_routes.account_gauges(simulator))
+    app.router.routes.extend(trading_routes.routes(simulator))
+    app.router.routes.extend(market_routes.routes(simulator))
+    app.router.routes.extend(simulation_routes.routes(simulator, requests, feed, test=test))
     app.router.routes.append(WebSocketRoute("/stream", feed.serve))
     app.add_middleware(
-        Door, requests=requests, authorized=authorized, faults=desk.faults, answered=answered
+        BrokerMiddleware,
+        requests=requests,
+        authorize=authorize,
+        faults=simulator.faults,
+        on_reply=count_request,
     )
     return app
 
 
-def _same(told: str, right: str) -> bool:
-    return hmac.compare_digest(told.encode(), right.encode())
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode(), expected.encode())

@@ -1,4 +1,4 @@
-"""Which orders GET /v2/orders lists, and in what order. Called by the trading routes."""
+"""The query of GET /v2/orders: parsing and selection. Called by the trading routes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from itertools import islice
 
 from starlette.requests import Request
 
-from services.sim_broker.exchange.account_book import Book
-from services.sim_broker.exchange.order import Order
-from services.sim_broker.http.responses import flag, moment, names
+from services.sim_broker.exchange.account_book import AccountBook
+from services.sim_broker.exchange.order import BrokerOrder
+from services.sim_broker.http import responses
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
@@ -19,8 +19,8 @@ STATUSES = ("open", "closed", "all")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """The query; `after` and `until` exclude the instant itself."""
+class OrderQuery:
+    """The parsed query; `after` and `until` exclude the instant itself."""
 
     status: str
     limit: int
@@ -32,8 +32,8 @@ class Wanted:
     side: str
 
 
-def wanted(request: Request) -> Wanted | str:
-    """The query understood, or a sentence on what is wrong with it."""
+def parse_query(request: Request) -> OrderQuery | str:
+    """Parse the query; a str is a sentence on what is wrong with it."""
     query = request.query_params
     status, limit = query.get("status", "open"), query.get("limit", str(DEFAULT_LIMIT))
     if status not in STATUSES:
@@ -42,49 +42,50 @@ def wanted(request: Request) -> Wanted | str:
         return f"limit must be between 1 and {MAX_LIMIT}"
     try:
         after, until = (
-            moment(query[name]) if query.get(name) else None for name in ("after", "until")
+            responses.parse_instant(query[name]) if query.get(name) else None
+            for name in ("after", "until")
         )
     except ValueError:
         return "invalid date or time in after or until"
-    return Wanted(
+    return OrderQuery(
         status=status,
         limit=int(limit),
         after=after,
         until=until,
         ascending=query.get("direction", "desc") == "asc",
-        nested=flag(request, "nested"),
-        symbols=frozenset(names(request, "symbols")),
+        nested=responses.query_flag(request, "nested"),
+        symbols=frozenset(responses.query_names(request, "symbols")),
         side=query.get("side", ""),
     )
 
 
-def listed(book: Book, want: Wanted) -> list[Order]:
-    """Nested, an OCO's leg is told of inside its order only."""
-    newest_first = (order for order in _until_too_old(book, want) if _fits(order, want))
-    if not want.ascending:
-        return list(islice(newest_first, want.limit))
-    return list(reversed(list(newest_first)))[: want.limit]
+def find_orders(book: AccountBook, query: OrderQuery) -> list[BrokerOrder]:
+    """Select orders; nested, an OCO's leg appears inside its order only."""
+    newest_first = (order for order in _until_too_old(book, query) if _matches(order, query))
+    if not query.ascending:
+        return list(islice(newest_first, query.limit))
+    return list(reversed(list(newest_first)))[: query.limit]
 
 
-def _until_too_old(book: Book, want: Wanted) -> Iterator[Order]:
-    """Orders are kept in the order of their submission, so the rest need not be looked at."""
-    for order in _newest_first(book, want):
-        if want.after and order.submitted_at <= want.after:
+def _until_too_old(book: AccountBook, query: OrderQuery) -> Iterator[BrokerOrder]:
+    """Stop at the first order before `after`: the book keeps orders by time of submission."""
+    for order in _newest_first(book, query):
+        if query.after and order.submitted_at <= query.after:
             return
         yield order
 
 
-def _newest_first(book: Book, want: Wanted) -> Iterable[Order]:
-    if want.status == "open":
+def _newest_first(book: AccountBook, query: OrderQuery) -> Iterable[BrokerOrder]:
+    if query.status == "open":
         return reversed(list(book.all_open()))
     return reversed(book.orders.values())
 
 
-def _fits(order: Order, want: Wanted) -> bool:
+def _matches(order: BrokerOrder, query: OrderQuery) -> bool:
     return (
-        (want.status == "all" or order.is_open == (want.status == "open"))
-        and (want.until is None or order.submitted_at < want.until)
-        and not (want.nested and order.parent_id)
-        and (not want.symbols or order.symbol in want.symbols)
-        and want.side in ("", order.side)
+        (query.status == "all" or order.is_open == (query.status == "open"))
+        and (query.until is None or order.submitted_at < query.until)
+        and not (query.nested and order.parent_id)
+        and (not query.symbols or order.symbol in query.symbols)
+        and query.side in ("", order.side)
     )

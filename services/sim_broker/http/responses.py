@@ -1,4 +1,4 @@
-"""From a value to an HTTP answer, and from a query to values; what all of the broker's routes share."""
+"""Values to HTTP responses and query parameters to values; shared by the broker's routes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.sim_broker.exchange.order import Refusal
+from services.sim_broker.exchange.order import OrderRefusal
 from services.sim_broker.exchange.order_validation import BAD_PARAMETER
 from services.sim_broker.http import alpaca_json as replies
 
@@ -17,32 +17,32 @@ _MONEY_AS_TEXT = msgspec.json.Encoder()
 _MONEY_AS_NUMBER = msgspec.json.Encoder(decimal_format="number")
 
 
-def said(value: Any, status: int = 200) -> Response:
+def as_json(value: Any, status: int = 200) -> Response:
     return Response(_MONEY_AS_TEXT.encode(value), status, media_type="application/json")
 
 
-def said_in_numbers(value: Any) -> Response:
+def as_json_numbers(value: Any) -> Response:
     return Response(_MONEY_AS_NUMBER.encode(value), media_type="application/json")
 
 
-def refused(no: Refusal) -> Response:
-    return said(replies.refusal(no), no.status)
+def as_refusal(refused: OrderRefusal) -> Response:
+    return as_json(replies.refusal(refused), refused.status)
 
 
-def bad(message: str) -> Response:
-    return refused(Refusal(422, BAD_PARAMETER, message))
+def bad_request(message: str) -> Response:
+    return as_refusal(OrderRefusal(422, BAD_PARAMETER, message))
 
 
-def flag(request: Request, name: str) -> bool:
+def query_flag(request: Request, name: str) -> bool:
     return request.query_params.get(name, "").lower() == "true"
 
 
-def names(request: Request, name: str) -> list[str]:
-    """A comma-separated list of symbols."""
+def query_names(request: Request, name: str) -> list[str]:
+    """Split a comma-separated parameter."""
     return [each for each in request.query_params.get(name, "").split(",") if each]
 
 
-def moment(text: str) -> dt.datetime:
-    """A date or an RFC 3339 instant; ValueError when it is neither."""
+def parse_instant(text: str) -> dt.datetime:
+    """Parse a date or an RFC 3339 instant. Raises ValueError if it is neither."""
     found = dt.datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)

@@ -1,4 +1,7 @@
-"""What steers the simulation, under /sim: advance, state, requests, reset, faults. Called by scheduler and tests."""
+"""Control of the simulation, under /sim: advance, state, requests, reset, faults.
+
+Called by the scheduler (advance), the console (state) and tests.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.sim_broker.fault_injection import Fault
+from services.sim_broker.http import responses
 from services.sim_broker.http.alpaca_json import Json
-from services.sim_broker.http.middleware import Requests
-from services.sim_broker.http.responses import bad, refused, said
-from services.sim_broker.http.trade_updates import Feed
-from services.sim_broker.number_format import plain
-from services.sim_broker.simulator import Desk
+from services.sim_broker.http.middleware import RequestLog
+from services.sim_broker.http.trade_updates import UpdateFeed
+from services.sim_broker.number_format import format_decimal
+from services.sim_broker.simulator import Simulator
 from shared.runtime.observability.samples import MetricSample
 from shared.schemas.values import Stage, Value
 
 
-class Advance(Value, frozen=True, kw_only=True):
-    """`at` sets the broker's clock where the session's hours are not the usual."""
+class StageAdvance(Value, frozen=True, kw_only=True):
+    """Body of POST /sim/advance; `at` sets the broker's clock, for sessions with other hours."""
 
     session: dt.date
     stage: Stage
@@ -30,81 +33,87 @@ class Advance(Value, frozen=True, kw_only=True):
 
 
 class Reset(Value, frozen=True, kw_only=True):
-    """The next account's number; None counts on."""
+    """Body of POST /sim/reset; without a number the account's own is counted up."""
 
     account_number: str | None = None
 
 
-class Control:
-    def __init__(self, desk: Desk, requests: Requests, feed: Feed) -> None:
-        self._desk, self._requests, self._feed = desk, requests, feed
+class SimulationRoutes:
+    def __init__(self, simulator: Simulator, requests: RequestLog, feed: UpdateFeed) -> None:
+        self._simulator, self._requests, self._feed = simulator, requests, feed
 
     def _state(self) -> Json:
-        return state(self._desk, self._feed.listeners)
+        return simulation_state(self._simulator, self._feed.listeners)
 
     async def advance(self, request: Request) -> Response:
         try:
-            wanted = msgspec.json.decode(await request.body(), type=Advance)
+            body = msgspec.json.decode(await request.body(), type=StageAdvance)
         except msgspec.MsgspecError as error:
-            return bad(f"advance wants session, stage and perhaps at: {error}")
-        refusal = self._desk.advance(wanted.session, wanted.stage, wanted.at)
-        return refused(refusal) if refusal else said(self._state())
+            return responses.bad_request(f"advance needs session and stage, optionally at: {error}")
+        refusal = self._simulator.advance(body.session, body.stage, body.at)
+        return responses.as_refusal(refusal) if refusal else responses.as_json(self._state())
 
     async def state(self, _: Request) -> Response:
-        return said(self._state())
+        return responses.as_json(self._state())
 
     async def requests(self, request: Request) -> Response:
-        """The last ones, oldest first; `after` leaves out those up to that number."""
+        """List the last requests, oldest first; `after` skips those up to that number."""
         after = request.query_params.get("after", "0")
-        return said(
-            [each for each in self._requests.seen if each.n > int(after if after.isdigit() else 0)]
+        return responses.as_json(
+            [
+                each
+                for each in self._requests.records
+                if each.n > int(after if after.isdigit() else 0)
+            ]
         )
 
     async def reset(self, request: Request) -> Response:
         try:
-            wanted = msgspec.json.decode(await request.body() or b"{}", type=Reset)
+            body = msgspec.json.decode(await request.body() or b"{}", type=Reset)
         except msgspec.MsgspecError as error:
-            return bad(str(error))
-        self._desk.reset(wanted.account_number)
-        return said(self._state())
+            return responses.bad_request(str(error))
+        self._simulator.reset(body.account_number)
+        return responses.as_json(self._state())
 
     async def faults(self, request: Request) -> Response:
-        """GET what waits, POST one or a list more, DELETE all."""
+        """GET lists the scheduled faults, POST adds one or a list, DELETE clears them."""
         if request.method == "DELETE":
-            self._desk.faults.clear()
+            self._simulator.faults.clear()
         elif request.method == "POST":
             try:
-                asked = msgspec.json.decode(await request.body(), type=Fault | list[Fault])
+                body = msgspec.json.decode(await request.body(), type=Fault | list[Fault])
             except msgspec.MsgspecError as error:
-                return bad(str(error))
-            for fault in asked if isinstance(asked, list) else [asked]:
-                self._desk.faults.add(fault)
-        return said(self._desk.faults.waiting)
+                return responses.bad_request(str(error))
+            for fault in body if isinstance(body, list) else [body]:
+                self._simulator.faults.add(fault)
+        return responses.as_json(self._simulator.faults.waiting)
 
 
-def routes(desk: Desk, requests: Requests, feed: Feed, *, test: bool) -> list[Route]:
-    face = Control(desk, requests, feed)
+def routes(
+    simulator: Simulator, requests: RequestLog, feed: UpdateFeed, *, test: bool
+) -> list[Route]:
+    handlers = SimulationRoutes(simulator, requests, feed)
     steering = [
-        Route("/sim/advance", face.advance, methods=["POST"]),
-        Route("/sim/state", face.state, methods=["GET"]),
-        Route("/sim/requests", face.requests, methods=["GET"]),
-        Route("/sim/reset", face.reset, methods=["POST"]),
+        Route("/sim/advance", handlers.advance, methods=["POST"]),
+        Route("/sim/state", handlers.state, methods=["GET"]),
+        Route("/sim/requests", handlers.requests, methods=["GET"]),
+        Route("/sim/reset", handlers.reset, methods=["POST"]),
     ]
-    faults = Route("/sim/faults", face.faults, methods=["GET", "POST", "DELETE"])
+    faults = Route("/sim/faults", handlers.faults, methods=["GET", "POST", "DELETE"])
     return [*steering, faults] if test else steering
 
 
-def state(desk: Desk, listeners: int) -> Json:
-    """Where the simulation stands and what the account is worth."""
-    book = desk.exchange.book
-    sessions = desk.exchange.bars.sessions()
+def simulation_state(simulator: Simulator, listeners: int) -> Json:
+    """The present stage and the account's figures."""
+    book = simulator.exchange.book
+    sessions = simulator.exchange.bars.sessions()
     return {
         "account_number": book.account.number,
         "session": book.account.session,
         "stage": book.account.stage if book.account.session else None,
         "at": book.account.at,
-        "cash": plain(book.account.cash),
-        "equity": plain(book.equity),
+        "cash": format_decimal(book.account.cash),
+        "equity": format_decimal(book.equity),
         "orders": len(book.orders),
         "open_orders": book.open_count,
         "fills": book.account.fills,
@@ -114,8 +123,8 @@ def state(desk: Desk, listeners: int) -> Json:
     }
 
 
-def gauges(desk: Desk) -> Iterable[MetricSample]:
-    book = desk.exchange.book
+def account_gauges(simulator: Simulator) -> Iterable[MetricSample]:
+    book = simulator.exchange.book
     yield MetricSample(
         "kobe_sim_equity_dollars", float(book.equity), help="Equity of the simulated account"
     )

@@ -1,6 +1,6 @@
-"""The trade_updates websocket: authenticate, listen, then every update as a JSON text in a binary frame.
+"""The trade_updates websocket: authenticate, listen, then one frame per update.
 
-Binary because that is what Alpaca's paper stream sends. A listener that does not read is let go.
+Frames are binary, as on Alpaca's paper stream. A listener that does not read is disconnected.
 """
 
 from __future__ import annotations
@@ -12,25 +12,26 @@ from typing import Any
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from services.sim_broker.exchange.order import Update
+from services.sim_broker.exchange.order import OrderUpdate
 from services.sim_broker.http import alpaca_json as replies
 
 MAX_BEHIND = 10_000
-Authorized = Callable[[str, str], bool]
+"""Updates queued for one listener; about 10 MB."""
+Authorize = Callable[[str, str], bool]
 
 
-class Feed:
-    """Everybody who listens."""
+class UpdateFeed:
+    """All connected listeners."""
 
-    def __init__(self, authorized: Authorized) -> None:
-        self._authorized = authorized
+    def __init__(self, authorize: Authorize) -> None:
+        self._authorize = authorize
         self._queues: set[asyncio.Queue[bytes | None]] = set()
 
     @property
     def listeners(self) -> int:
         return len(self._queues)
 
-    def tell(self, update: Update) -> None:
+    def publish(self, update: OrderUpdate) -> None:
         if not self._queues:
             return
         frame = msgspec.json.encode(replies.trade_update(update))
@@ -45,38 +46,40 @@ class Feed:
         await websocket.accept()
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         sending = asyncio.create_task(_send(websocket, queue))
-        hearing = asyncio.create_task(self._hear(websocket, queue))
+        reading = asyncio.create_task(self._read_commands(websocket, queue))
         try:
-            await asyncio.wait({sending, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sending, reading}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._queues.discard(queue)
-            for task in (sending, hearing):
+            for task in (sending, reading):
                 task.cancel()
-            await asyncio.gather(sending, hearing, return_exceptions=True)
+            await asyncio.gather(sending, reading, return_exceptions=True)
 
-    async def _hear(self, websocket: WebSocket, queue: asyncio.Queue[bytes | None]) -> None:
+    async def _read_commands(
+        self, websocket: WebSocket, queue: asyncio.Queue[bytes | None]
+    ) -> None:
         allowed = False
         while True:
-            message = await _received(websocket)
+            message = await _receive(websocket)
             if message is None:
                 return
             data = message.get("data") or {}
             if message.get("action") == "authenticate":
-                allowed = self._authorized(
+                allowed = self._authorize(
                     str(data.get("key_id", "")), str(data.get("secret_key", ""))
                 )
-                queue.put_nowait(_authorization(allowed))
+                queue.put_nowait(_authorization_frame(allowed))
             elif message.get("action") == "listen":
                 streams = [
                     each for each in data.get("streams", []) if each == "trade_updates" and allowed
                 ]
                 if streams:
                     self._queues.add(queue)
-                queue.put_nowait(_said("listening", {"streams": streams}))
+                queue.put_nowait(_frame("listening", {"streams": streams}))
 
 
-async def _received(websocket: WebSocket) -> dict[str, Any] | None:
-    """What the client said, an empty dict if that was no JSON object; None when it has gone."""
+async def _receive(websocket: WebSocket) -> dict[str, Any] | None:
+    """The client's message, {} if it is no JSON object, None after a disconnect."""
     frame = await websocket.receive()
     if frame["type"] == "websocket.disconnect":
         return None
@@ -98,10 +101,10 @@ async def _send(websocket: WebSocket, queue: asyncio.Queue[bytes | None]) -> Non
         return
 
 
-def _said(stream: str, data: dict[str, Any]) -> bytes:
+def _frame(stream: str, data: dict[str, Any]) -> bytes:
     return msgspec.json.encode({"stream": stream, "data": data})
 
 
-def _authorization(allowed: bool) -> bytes:
+def _authorization_frame(allowed: bool) -> bytes:
     status = "authorized" if allowed else "unauthorized"
-    return _said("authorization", {"status": status, "action": "authenticate"})
+    return _frame("authorization", {"status": status, "action": "authenticate"})

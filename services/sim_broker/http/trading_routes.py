@@ -10,173 +10,197 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.sim_broker.exchange import account_rules as permission
-from services.sim_broker.exchange.order import Order, OrderRequest, Refusal
+from services.sim_broker.exchange import account_rules
+from services.sim_broker.exchange.order import BrokerOrder, OrderRefusal, OrderSubmission
 from services.sim_broker.exchange.order_validation import BAD_PARAMETER
-from services.sim_broker.exchange.position import Position
-from services.sim_broker.http import alpaca_json as replies, order_query as listing
-from services.sim_broker.http.responses import bad, flag, refused, said
-from services.sim_broker.simulator import Desk
+from services.sim_broker.exchange.position import AccountPosition
+from services.sim_broker.http import alpaca_json as replies, order_query, responses
+from services.sim_broker.simulator import Simulator
 from shared.schemas.values import Side
 
-NO_POSITION = Refusal(404, permission.NOT_FOUND, "position does not exist")
-MALFORMED = Refusal(400, 40010000, "request body format is invalid")
+NO_POSITION = OrderRefusal(404, account_rules.NOT_FOUND, "position does not exist")
+MALFORMED = OrderRefusal(400, 40010000, "request body format is invalid")
 
 
-class Trading:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+class TradingRoutes:
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
 
     # --- orders -----------------------------------------------------------------------------------
 
     async def submit(self, request: Request) -> Response:
-        wanted = _order_request(await request.body())
-        result = self._desk.submit(wanted) if isinstance(wanted, OrderRequest) else wanted
-        if isinstance(result, Refusal):
-            return refused(result)
-        return said(replies.order(result, self._desk.exchange.book.leg(result)))
+        submission = _submission(await request.body())
+        result = (
+            self._simulator.submit(submission)
+            if isinstance(submission, OrderSubmission)
+            else submission
+        )
+        if isinstance(result, OrderRefusal):
+            return responses.as_refusal(result)
+        return responses.as_json(replies.order(result, self._simulator.exchange.book.leg(result)))
 
     async def orders(self, request: Request) -> Response:
-        wanted = listing.wanted(request)
-        if isinstance(wanted, str):
-            return bad(wanted)
-        book = self._desk.exchange.book
-        found = listing.listed(book, wanted)
-        return said(
-            [replies.order(each, book.leg(each) if wanted.nested else None) for each in found]
+        query = order_query.parse_query(request)
+        if isinstance(query, str):
+            return responses.bad_request(query)
+        book = self._simulator.exchange.book
+        found = order_query.find_orders(book, query)
+        return responses.as_json(
+            [replies.order(each, book.leg(each) if query.nested else None) for each in found]
         )
 
     async def order(self, request: Request) -> Response:
         order_id = request.path_params["order_id"]
         if not _is_uuid(order_id):
-            return bad("order_id is missing")
-        return self._one(self._desk.order(order_id), order_id, request)
+            return responses.bad_request("order_id is missing")
+        return self._order_response(self._simulator.order(order_id), order_id, request)
 
-    async def by_client_id(self, request: Request) -> Response:
+    async def order_by_client_id(self, request: Request) -> Response:
         client_order_id = request.query_params.get("client_order_id", "")
         if not client_order_id:
-            return bad("client_order_id is missing")
-        return self._one(self._desk.by_client_id(client_order_id), client_order_id, request)
+            return responses.bad_request("client_order_id is missing")
+        return self._order_response(
+            self._simulator.order_by_client_id(client_order_id), client_order_id, request
+        )
 
-    def _one(self, order: Order | None, asked: str, request: Request) -> Response:
+    def _order_response(self, order: BrokerOrder | None, name: str, request: Request) -> Response:
         if order is None:
-            return refused(permission.not_found(asked))
-        return said(
+            return responses.as_refusal(account_rules.order_not_found(name))
+        return responses.as_json(
             replies.order(
-                order, self._desk.exchange.book.leg(order) if flag(request, "nested") else None
+                order,
+                self._simulator.exchange.book.leg(order)
+                if responses.query_flag(request, "nested")
+                else None,
             )
         )
 
     async def cancel(self, request: Request) -> Response:
-        refusal = self._desk.cancel(request.path_params["order_id"])
-        return refused(refusal) if refusal else Response(status_code=204)
+        refusal = self._simulator.cancel(request.path_params["order_id"])
+        return responses.as_refusal(refusal) if refusal else Response(status_code=204)
 
     async def cancel_all(self, _: Request) -> Response:
-        canceled = [order.id for order in self._desk.exchange.book.open_orders()]
+        canceled = [order.id for order in self._simulator.exchange.book.open_orders()]
         for order_id in canceled:
-            self._desk.cancel(order_id)
-        return said([{"id": order_id, "status": 200} for order_id in canceled], 207)
+            self._simulator.cancel(order_id)
+        return responses.as_json([{"id": order_id, "status": 200} for order_id in canceled], 207)
 
     # --- positions --------------------------------------------------------------------------------
 
     async def positions(self, _: Request) -> Response:
-        return said([self._told(each) for each in self._desk.exchange.book.positions.values()])
+        return responses.as_json(
+            [self._position_json(each) for each in self._simulator.exchange.book.positions.values()]
+        )
 
     async def position(self, request: Request) -> Response:
         position = self._position(request)
-        return said(self._told(position)) if position else refused(NO_POSITION)
+        return (
+            responses.as_json(self._position_json(position))
+            if position
+            else responses.as_refusal(NO_POSITION)
+        )
 
     async def close(self, request: Request) -> Response:
         position = self._position(request)
         if position is None:
-            return refused(NO_POSITION)
-        qty = _share_of(abs(position.qty), request)
+            return responses.as_refusal(NO_POSITION)
+        qty = _quantity_to_close(abs(position.qty), request)
         result = (
             self._close(position, qty)
             if qty is not None
-            else Refusal(422, BAD_PARAMETER, "qty is invalid")
+            else OrderRefusal(422, BAD_PARAMETER, "qty is invalid")
         )
-        return refused(result) if isinstance(result, Refusal) else said(replies.order(result))
+        return (
+            responses.as_refusal(result)
+            if isinstance(result, OrderRefusal)
+            else responses.as_json(replies.order(result))
+        )
 
     async def close_all(self, request: Request) -> Response:
-        if flag(request, "cancel_orders"):
+        if responses.query_flag(request, "cancel_orders"):
             await self.cancel_all(request)
         closed = []
-        for position in list(self._desk.exchange.book.positions.values()):
+        for position in list(self._simulator.exchange.book.positions.values()):
             result = self._close(position, Decimal(abs(position.qty)))
-            refusal = isinstance(result, Refusal)
-            body = replies.refusal(result) if isinstance(result, Refusal) else replies.order(result)
+            refusal = isinstance(result, OrderRefusal)
+            body = (
+                replies.refusal(result)
+                if isinstance(result, OrderRefusal)
+                else replies.order(result)
+            )
             closed.append(
                 {"symbol": position.symbol, "status": 500 if refusal else 200, "body": body}
             )
-        return said(closed, 207)
+        return responses.as_json(closed, 207)
 
-    def _close(self, position: Position, qty: Decimal) -> Order | Refusal:
+    def _close(self, position: AccountPosition, qty: Decimal) -> BrokerOrder | OrderRefusal:
         side = Side.SELL if position.qty > 0 else Side.BUY
-        return self._desk.submit(
-            OrderRequest(
+        return self._simulator.submit(
+            OrderSubmission(
                 symbol=position.symbol, qty=qty, side=side, type="market", time_in_force="day"
             )
         )
 
-    def _position(self, request: Request) -> Position | None:
+    def _position(self, request: Request) -> AccountPosition | None:
         named = request.path_params["symbol"]
-        positions = self._desk.exchange.book.positions
+        positions = self._simulator.exchange.book.positions
         by_asset = (each for each in positions.values() if replies.asset_id(each.symbol) == named)
         return positions.get(named) or next(by_asset, None)
 
-    def _told(self, position: Position) -> replies.Json:
-        return replies.position(position, self._desk.exchange.book.available(position.symbol))
+    def _position_json(self, position: AccountPosition) -> replies.Json:
+        return replies.position(position, self._simulator.exchange.book.available(position.symbol))
 
     # --- account ----------------------------------------------------------------------------------
 
     async def account(self, _: Request) -> Response:
-        exchange = self._desk.exchange
-        return said(replies.account(exchange.book, shorting=exchange.shorting))
+        exchange = self._simulator.exchange
+        return responses.as_json(replies.account(exchange.book, shorting=exchange.shorting))
 
     async def configurations(self, request: Request) -> Response:
-        """Of what may be changed only `suspend_trade` means something here."""
+        """Show or change the configurations; only `suspend_trade` has an effect."""
         if request.method == "PATCH":
             try:
-                asked = msgspec.json.decode(await request.body(), type=dict[str, object])
+                changes = msgspec.json.decode(await request.body(), type=dict[str, object])
             except msgspec.MsgspecError:
-                return refused(MALFORMED)
-            if "suspend_trade" in asked:
-                self._desk.suspend(asked["suspend_trade"] is True)
-        exchange = self._desk.exchange
-        return said(replies.configurations(exchange.book.account, shorting=exchange.shorting))
+                return responses.as_refusal(MALFORMED)
+            if "suspend_trade" in changes:
+                self._simulator.suspend(changes["suspend_trade"] is True)
+        exchange = self._simulator.exchange
+        return responses.as_json(
+            replies.configurations(exchange.book.account, shorting=exchange.shorting)
+        )
 
 
-def routes(desk: Desk) -> list[Route]:
-    """Every path of the Trading API about this account."""
-    face = Trading(desk)
+def routes(simulator: Simulator) -> list[Route]:
+    """Every simulated path of the Trading API about this account."""
+    handlers = TradingRoutes(simulator)
     return [
-        Route("/v2/orders", face.submit, methods=["POST"]),
-        Route("/v2/orders", face.orders, methods=["GET"]),
-        Route("/v2/orders", face.cancel_all, methods=["DELETE"]),
-        Route("/v2/orders:by_client_order_id", face.by_client_id, methods=["GET"]),
-        Route("/v2/orders/{order_id}", face.order, methods=["GET"]),
-        Route("/v2/orders/{order_id}", face.cancel, methods=["DELETE"]),
-        Route("/v2/positions", face.positions, methods=["GET"]),
-        Route("/v2/positions", face.close_all, methods=["DELETE"]),
-        Route("/v2/positions/{symbol}", face.position, methods=["GET"]),
-        Route("/v2/positions/{symbol}", face.close, methods=["DELETE"]),
-        Route("/v2/account", face.account, methods=["GET"]),
-        Route("/v2/account/configurations", face.configurations, methods=["GET", "PATCH"]),
+        Route("/v2/orders", handlers.submit, methods=["POST"]),
+        Route("/v2/orders", handlers.orders, methods=["GET"]),
+        Route("/v2/orders", handlers.cancel_all, methods=["DELETE"]),
+        Route("/v2/orders:by_client_order_id", handlers.order_by_client_id, methods=["GET"]),
+        Route("/v2/orders/{order_id}", handlers.order, methods=["GET"]),
+        Route("/v2/orders/{order_id}", handlers.cancel, methods=["DELETE"]),
+        Route("/v2/positions", handlers.positions, methods=["GET"]),
+        Route("/v2/positions", handlers.close_all, methods=["DELETE"]),
+        Route("/v2/positions/{symbol}", handlers.position, methods=["GET"]),
+        Route("/v2/positions/{symbol}", handlers.close, methods=["DELETE"]),
+        Route("/v2/account", handlers.account, methods=["GET"]),
+        Route("/v2/account/configurations", handlers.configurations, methods=["GET", "PATCH"]),
     ]
 
 
-def _order_request(body: bytes) -> OrderRequest | Refusal:
+def _submission(body: bytes) -> OrderSubmission | OrderRefusal:
     try:
-        return msgspec.json.decode(body, type=OrderRequest, strict=False)
+        return msgspec.json.decode(body, type=OrderSubmission, strict=False)
     except msgspec.ValidationError as error:
-        return Refusal(422, BAD_PARAMETER, str(error))
+        return OrderRefusal(422, BAD_PARAMETER, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return MALFORMED
 
 
-def _share_of(held: int, request: Request) -> Decimal | None:
-    """How much to close: all, `qty`, or the whole shares in `percentage`; None when that is no number."""
+def _quantity_to_close(held: int, request: Request) -> Decimal | None:
+    """Shares to close: all, `qty`, or the whole shares in `percentage`; None if unreadable."""
     try:
         if percentage := request.query_params.get("percentage"):
             return Decimal(held * Decimal(percentage) // 100)

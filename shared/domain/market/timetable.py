@@ -1,7 +1,6 @@
-"""When what is due in a session: the hours of the exchange and the slots derived from them.
+"""What is due when in a session: the exchange's hours and the slots derived from them.
 
-Called by the scheduler (both clocks). It knows no calendar and asks no clock; instants are aware,
-UTC.
+Called by the scheduler (both clocks). Knows no calendar and no clock; instants are aware, UTC.
 """
 
 from __future__ import annotations
@@ -27,7 +26,10 @@ class Hours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timetable:
-    """Slots in New York wall time; a day that opens at another hour than 09:30 shifts them all."""
+    """Slots as New York wall times of a day that opens at 09:30.
+
+    On any other day they keep their distance to the open, the close slot its distance to the close.
+    """
 
     open_slot: dt.time = dt.time(9, 35)
     retry_slots: tuple[dt.time, ...] = (dt.time(10, 30),)
@@ -45,7 +47,7 @@ class DueSlot:
 
 
 class Occasion(StrEnum):
-    """What happens once in a session besides its slots."""
+    """What happens once in every session, besides its slots."""
 
     BARS_BEFORE_OPEN = "bars_before_open"
     OPENED = "opened"
@@ -54,47 +56,47 @@ class Occasion(StrEnum):
 
 
 def slots(hours: Hours, timetable: Timetable) -> tuple[DueSlot, ...]:
-    """The session's slots in order; on a short day those after the close slot are dropped."""
+    """The session's slots in order; on a half day those after the close slot are dropped."""
     close = DueSlot(Slot.CLOSE, hours.closes_at - timetable.before_close)
-    early = [DueSlot(Slot.OPEN, _instant(hours, timetable.open_slot))]
-    early += [DueSlot(Slot.RETRY, _instant(hours, time)) for time in timetable.retry_slots]
+    early = [DueSlot(Slot.OPEN, _slot_instant(hours, timetable.open_slot))]
+    early += [DueSlot(Slot.RETRY, _slot_instant(hours, time)) for time in timetable.retry_slots]
     return (
         *sorted((each for each in early if each.at < close.at), key=lambda each: each.at),
         close,
     )
 
 
-def due(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> DueSlot | None:
-    """The one slot that may run now: the latest, if within grace and the session is open."""
-    come = [each for each in slots(hours, timetable) if each.at <= now]
-    if not come or now >= hours.closes_at:
+def due_slot(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> DueSlot | None:
+    """The slot that may run now: the latest one, if within grace and the session is open."""
+    reached = [each for each in slots(hours, timetable) if each.at <= now]
+    if not reached or now >= hours.closes_at:
         return None
-    return come[-1] if now - come[-1].at <= timetable.grace else None
+    return reached[-1] if now - reached[-1].at <= timetable.grace else None
 
 
-def occasions(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> tuple[Occasion, ...]:
-    """What has happened of the session by now, in order; its open not once it has closed."""
-    come = []
+def past_occasions(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> tuple[Occasion, ...]:
+    """Occasions reached by now, in order; the open is dropped once the session is over."""
+    reached = []
     if now >= hours.opens_at - timetable.bars_before_open:
-        come.append(Occasion.BARS_BEFORE_OPEN)
+        reached.append(Occasion.BARS_BEFORE_OPEN)
     if hours.opens_at <= now < hours.closes_at:
-        come.append(Occasion.OPENED)
+        reached.append(Occasion.OPENED)
     if now >= hours.closes_at:
-        come.append(Occasion.CLOSED)
+        reached.append(Occasion.CLOSED)
     if now >= hours.closes_at + timetable.bars_after_close:
-        come.append(Occasion.BARS_AFTER_CLOSE)
-    return tuple(come)
+        reached.append(Occasion.BARS_AFTER_CLOSE)
+    return tuple(reached)
 
 
-def upcoming(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> dt.datetime | None:
-    """The next instant of this session at which something is due; None if all has come."""
+def next_instant(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> dt.datetime | None:
+    """The next instant of this session at which something is due; None if there is none."""
     instants = [each.at for each in slots(hours, timetable)]
     instants += [hours.opens_at - timetable.bars_before_open, hours.opens_at, hours.closes_at]
     instants.append(hours.closes_at + timetable.bars_after_close)
     return min((instant for instant in instants if instant > now), default=None)
 
 
-def _instant(hours: Hours, time: dt.time) -> dt.datetime:
-    """A wall time as its distance to the open, so that daylight saving cannot move it."""
+def _slot_instant(hours: Hours, time: dt.time) -> dt.datetime:
+    """The open plus the wall time's distance to 09:30, through daylight saving and late opens."""
     minutes = (time.hour - REGULAR_OPEN.hour) * 60 + time.minute - REGULAR_OPEN.minute
     return hours.opens_at + dt.timedelta(minutes=minutes)

@@ -1,7 +1,7 @@
-"""Prints the exchange's sessions with their hours: `python -m shared.runtime.calendar.xnys_schedule FIRST LAST`.
+"""Print the exchange's sessions: `python -m shared.runtime.calendar.xnys_schedule FIRST LAST`.
 
-Run by xnys.py as a process of its own: the calendar brings pandas, which would stay in memory for
-one table.
+Run by xnys.py as a child process: the calendar imports pandas, which would stay in memory for the
+sake of one table.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import msgspec
 
 from services.sim_broker.exchange.exchange import Exchange
 from services.sim_broker.http.app import create_app
-from services.sim_broker.simulator import Desk
+from services.sim_broker.simulator import Simulator
 from shared.domain.trading import ids
 from shared.runtime.bus.redis_connection import Address, RedisConnection
 from shared.runtime.clock import SystemClock
@@ -44,13 +44,13 @@ class Stack:
         self.folder, self.redis_url = folder, redis_url
         self.redis = RedisConnection(Address.parse(redis_url))
         init_streams(self.redis, folder / "marker")
-        self.desk = Desk(
+        self.simulator = Simulator(
             Exchange(
                 BarTable(symbols=["AAPL", *(f"S{n}" for n in range(400))]), cash=Decimal(10**8)
             )
         )
-        self.desk.advance(TODAY, Stage.OPEN, None)
-        self._broker = Server(create_app(self.desk, test=True), "127.0.0.1", 0).start()
+        self.simulator.advance(TODAY, Stage.OPEN, None)
+        self._broker = Server(create_app(self.simulator, test=True), "127.0.0.1", 0).start()
         self.gate = Signer.generate()
         (folder / "public_keys.json").write_bytes(
             msgspec.json.encode([self.gate.public_key("risk-gate")])
@@ -161,7 +161,7 @@ class Stack:
         raise AssertionError((self.folder / "out.log").read_text()[-4000:])
 
     def orders(self, client_order_id: str) -> int:
-        book = self.desk.exchange.book
+        book = self.simulator.exchange.book
         return sum(order.client_order_id == client_order_id for order in list(book.orders.values()))
 
 

@@ -1,4 +1,4 @@
-"""The broker as a process over the real archive: waits for bars, is killed, comes back, says what it cannot do."""
+"""The broker as a process over a real archive: it waits for bars, is killed, comes back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import requests
 
-from services.sim_broker.archive_market_data import ArchiveBars
+from services.sim_broker.archive_market_data import ArchiveMarketData
 from shared.domain.market.bars import Bars
 from shared.runtime.archive import writer
 from shared.schemas.values import Bar
@@ -39,7 +39,7 @@ def test_archived_bars_are_read_as_exact_decimals_and_appended_ones_are_seen(
     tmp_path: Path,
 ) -> None:
     archive = writer.create(tmp_path, bars("AAPL", DAYS[:3], 100.1234), basis="raw", source="x")
-    read = ArchiveBars(tmp_path)
+    read = ArchiveMarketData(tmp_path)
     price = Decimal("100.1234")
     expected = Bar(open=price, high=price + 1, low=price - 1, close=price)
     assert read.bar("AAPL", DAYS[2]) == expected

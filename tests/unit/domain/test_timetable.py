@@ -9,10 +9,10 @@ from shared.domain.market.timetable import (
     Hours,
     Occasion,
     Timetable,
-    due,
-    occasions,
+    due_slot,
+    next_instant,
+    past_occasions,
     slots,
-    upcoming,
 )
 from shared.runtime.calendar.xnys import Xnys
 from shared.schemas.values import Slot
@@ -98,11 +98,11 @@ def test_a_slot_is_due_from_its_instant_to_the_end_of_grace_and_at_no_other_minu
             continue
         for expected in expected_slots(day):
             end = min(expected.at + TIMETABLE.grace, hours.closes_at - second)
-            assert due(hours, TIMETABLE, now=expected.at) == expected
-            assert due(hours, TIMETABLE, now=end) == expected
-            assert due(hours, TIMETABLE, now=expected.at - second) is None
-            assert due(hours, TIMETABLE, now=end + second) is None
-        assert due(hours, TIMETABLE, now=hours.closes_at) is None
+            assert due_slot(hours, TIMETABLE, now=expected.at) == expected
+            assert due_slot(hours, TIMETABLE, now=end) == expected
+            assert due_slot(hours, TIMETABLE, now=expected.at - second) is None
+            assert due_slot(hours, TIMETABLE, now=end + second) is None
+        assert due_slot(hours, TIMETABLE, now=hours.closes_at) is None
 
 
 def regular() -> Hours:
@@ -128,13 +128,13 @@ def regular() -> Hours:
 def test_a_late_start_runs_the_latest_slot_within_grace_or_none(
     time: tuple[int, int], slot: Slot | None
 ) -> None:
-    found = due(regular(), TIMETABLE, now=wall(regular().session, *time))
+    found = due_slot(regular(), TIMETABLE, now=wall(regular().session, *time))
     assert (found.slot if found else None) is slot
 
 
 def test_a_slot_missed_by_more_than_grace_is_not_caught_up_with_by_an_earlier_one() -> None:
     wide = Timetable(grace=dt.timedelta(hours=5), retry_slots=(dt.time(9, 40), dt.time(9, 45)))
-    found = due(regular(), wide, now=wall(regular().session, 9, 50))
+    found = due_slot(regular(), wide, now=wall(regular().session, 9, 50))
     assert found == DueSlot(Slot.RETRY, wall(regular().session, 9, 45))
 
 
@@ -148,7 +148,7 @@ def test_retry_slots_after_the_close_slot_fall_away_on_a_half_day(calendar: Xnys
 def test_occasions_come_in_their_order_and_an_open_that_is_over_is_not_announced() -> None:
     hours = regular()
     at = [
-        occasions(hours, TIMETABLE, now=wall(hours.session, *time))
+        past_occasions(hours, TIMETABLE, now=wall(hours.session, *time))
         for time in [(8, 59), (9, 0), (9, 30), (16, 0), (16, 30)]
     ]
     before, opened, closed, after = Occasion
@@ -157,7 +157,7 @@ def test_occasions_come_in_their_order_and_an_open_that_is_over_is_not_announced
 
 def test_what_is_upcoming_leads_through_all_that_comes() -> None:
     hours, now, seen = regular(), wall(regular().session, 0, 0), []
-    while instant := upcoming(hours, TIMETABLE, now=now):
+    while instant := next_instant(hours, TIMETABLE, now=now):
         seen.append(instant.astimezone(NEW_YORK).strftime("%H:%M"))
         now = instant
     assert seen == ["09:00", "09:30", "09:35", "10:30", "15:55", "16:00", "16:30"]
@@ -191,8 +191,10 @@ def test_a_session_of_foreign_bars_has_the_usual_hours(calendar: Xnys) -> None:
 
 
 def test_the_day_is_new_yorks(calendar: Xnys) -> None:
-    assert calendar.day_of(dt.datetime(2024, 1, 6, 3, 0, tzinfo=dt.UTC)) == dt.date(2024, 1, 5)
-    assert calendar.following(dt.date(2024, 1, 6)).session == dt.date(2024, 1, 8)
+    assert calendar.new_york_date(dt.datetime(2024, 1, 6, 3, 0, tzinfo=dt.UTC)) == dt.date(
+        2024, 1, 5
+    )
+    assert calendar.session_on_or_after(dt.date(2024, 1, 6)).session == dt.date(2024, 1, 8)
 
 
 def test_a_calendar_that_cannot_be_made_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

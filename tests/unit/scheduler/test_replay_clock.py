@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.scheduler.handlers import HANDLERS, State, Step
-from services.scheduler.replay_clock import Replay, ReplayWork, SimBroker
+from services.scheduler.handlers import HANDLERS, ReplayStep, State
+from services.scheduler.replay_clock import Replay, ReplayWork, SimBrokerClient
 from shared.domain.errors import TransientError, UserError
 from shared.domain.market.timetable import Timetable
 from shared.runtime.archive import writer
@@ -217,7 +217,7 @@ def test_what_is_not_waited_for_is_ignored(archive: Path, calendar: Xnys) -> Non
     assert turning.hear(account(SESSIONS[-1], Stage.OPEN)) == []
     turning.act()
     before = turning.state
-    assert before.step is Step.ACCOUNT_OPEN
+    assert before.step is ReplayStep.ACCOUNT_OPEN
     strangers: list[Message] = [
         account(SESSIONS[-2], Stage.OPEN),
         account(SESSIONS[-1], Stage.MARK),
@@ -299,7 +299,7 @@ def test_a_start_after_the_last_bar_is_said_in_a_sentence(archive: Path, calenda
 
 def test_the_broker_is_posted_the_session_the_stage_and_the_time() -> None:
     with answering([(200, b"{}")]) as server:
-        SimBroker(server.url).advance(MONDAY, Stage.OPEN, NOON)
+        SimBrokerClient(server.url).advance(MONDAY, Stage.OPEN, NOON)
     (request,) = server.requests
     assert (request.method, request.path) == ("POST", "/sim/advance")
     assert request.body == b'{"session":"2024-07-01","stage":"open","at":"2024-01-05T17:00:00Z"}'
@@ -311,12 +311,12 @@ def test_the_broker_is_posted_the_session_the_stage_and_the_time() -> None:
 )
 def test_the_brokers_refusals_are_told_apart(status: int, error: type[Exception]) -> None:
     with answering([(status, b'{"message":"no"}')]) as server, pytest.raises(error):
-        SimBroker(server.url).advance(MONDAY, Stage.OPEN, NOON)
+        SimBrokerClient(server.url).advance(MONDAY, Stage.OPEN, NOON)
 
 
 def test_no_broker_at_all_is_waited_for() -> None:
     with pytest.raises(TransientError, match="does not answer"):
-        SimBroker("http://127.0.0.1:9").advance(MONDAY, Stage.OPEN, NOON)
+        SimBrokerClient("http://127.0.0.1:9").advance(MONDAY, Stage.OPEN, NOON)
 
 
 def test_a_loop_asks_for_more_bars_at_their_end_once_and_goes_on(

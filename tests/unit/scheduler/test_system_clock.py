@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.scheduler.handlers import HANDLERS, SlotCame, State, gauges
+from services.scheduler.handlers import HANDLERS, SlotReached, State, gauges
 from services.scheduler.system_clock import SystemWork
 from shared.domain.market.timetable import Timetable
 from shared.runtime.calendar.xnys import Xnys
@@ -158,7 +158,9 @@ def test_a_slot_that_was_said_is_not_said_again_by_the_next_instance(calendar: X
 def test_a_slot_found_by_two_is_said_once(calendar: Xnys) -> None:
     turning, _ = started(calendar, wall(dt.date(2024, 1, 5), 9, 35))
     assert turning.work
-    while not isinstance((outcome := turning.work.act(turning.state)) and outcome.value, SlotCame):
+    while not isinstance(
+        (outcome := turning.work.act(turning.state)) and outcome.value, SlotReached
+    ):
         turning.act()
     assert outcome
     assert len(scans(turning.settle(outcome))) == 1

@@ -1,4 +1,4 @@
-"""Bars written by hand: sessions in a row from 2 January 2024, flat unless a test says otherwise."""
+"""Hand-written bars: sessions in a row from 2 January 2024, flat unless a test differs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FLAT = bar("100", "101", "99", "100")
 
 
 class BarTable:
-    """`days` maps a session's number (1 is the first) to the symbol's bar; None is a session without one."""
+    """`days` maps a session's number (from 1) to AAPL's bar; None is a session without one."""
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ import requests
 
 from services.sim_broker.exchange.exchange import Exchange
 from services.sim_broker.http.app import create_app
-from services.sim_broker.simulator import Desk
+from services.sim_broker.simulator import Simulator
 from shared.runtime.clock import SystemClock
 from shared.runtime.observability.health_server import Health, Server
 from shared.runtime.observability.metrics import MetricRegistry
@@ -26,7 +26,7 @@ class Wire:
     """Says one thing to the broker and hears the answer."""
 
     url: str
-    desk: Desk
+    simulator: Simulator
     http: requests.Session
 
     def __call__(self, method: str, path: str, body: Any = None, **query: str) -> requests.Response:
@@ -65,12 +65,14 @@ class Wire:
 @pytest.fixture
 def broker() -> Iterator[Wire]:
     """On flat bars but for day 4, whose low of 89 touches a stop of 90."""
-    desk = Desk(Exchange(BarTable({4: bar("100", "101", "89", "100")}), cash=CASH))
+    simulator = Simulator(Exchange(BarTable({4: bar("100", "101", "89", "100")}), cash=CASH))
     health, metrics = Health(SystemClock()), MetricRegistry("sim-broker")
     health.ready("starting")
-    app = create_app(desk, key_id=KEY, secret=SECRET, test=True, health=health, metrics=metrics)
+    app = create_app(
+        simulator, key_id=KEY, secret=SECRET, test=True, health=health, metrics=metrics
+    )
     server = Server(app, "127.0.0.1", 0).start()
     with requests.Session() as http:
         http.headers.update({"APCA-API-KEY-ID": KEY, "APCA-API-SECRET-KEY": SECRET})
-        yield Wire(f"http://127.0.0.1:{server.port}", desk, http)
+        yield Wire(f"http://127.0.0.1:{server.port}", simulator, http)
     server.stop()

@@ -1,4 +1,4 @@
-"""Alpaca's own Python client works against the simulated broker unchanged, over real HTTP and websocket."""
+"""Alpaca's own Python client works against the simulated broker, over HTTP and websocket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults on order do what their name says, once or as often as asked, and leave the book as they promise."""
+"""Faults do what their names say, as often as scheduled, and leave the book as promised."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import requests
 
 from services.sim_broker.exchange.exchange import Exchange
 from services.sim_broker.http.app import create_app
-from services.sim_broker.simulator import Desk
+from services.sim_broker.simulator import Simulator
 from shared.runtime.observability.health_server import Server
 from tests.unit.sim_broker.bar_table import BarTable
 from tests.unit.sim_broker.broker_server import Wire
@@ -89,7 +89,7 @@ def test_a_symbol_can_be_unquoted(faulty: Wire) -> None:
 
 def test_trade_updates_can_be_swallowed(faulty: Wire) -> None:
     heard: list[str] = []
-    faulty.desk.listen(lambda update: heard.append(update.event))
+    faulty.simulator.subscribe(lambda update: heard.append(update.event))
     faulty("POST", "/sim/faults", {"kind": "mute", "skip": 1})
     faulty.buy()
     faulty.buy("k81-2")
@@ -104,7 +104,7 @@ def test_faults_waiting_are_told_and_can_be_called_off(faulty: Wire) -> None:
 
 
 def test_outside_tests_no_fault_can_be_ordered() -> None:
-    server = Server(create_app(Desk(Exchange(BarTable(), cash=CASH))), "127.0.0.1", 0).start()
+    server = Server(create_app(Simulator(Exchange(BarTable(), cash=CASH))), "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{server.port}/sim/faults"
     assert requests.post(url, json={"kind": "refuse"}, timeout=10).status_code == 404
     server.stop()

@@ -1,4 +1,4 @@
-"""What the broker answers has the shapes of the official OpenAPI files and the bodies of recorded errors."""
+"""The broker's answers fit the official OpenAPI files and the recorded errors."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The worked examples of the fill rules, order by order at the exchange: slippage 5 bps, to the cent against us."""
+"""Worked examples of the fill rules at the exchange: slippage 5 bps, rounded against us."""
 
 from decimal import Decimal
 
 import pytest
 
-from services.sim_broker.exchange.order import Order
+from services.sim_broker.exchange.order import BrokerOrder
 from shared.schemas.values import Bar, OrderStatus, Stage
 from tests.unit.sim_broker.bar_table import bar
 from tests.unit.sim_broker.trader import CASH, Trader
@@ -12,7 +12,7 @@ from tests.unit.sim_broker.trader import CASH, Trader
 FILLED, CANCELED, NEW = OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.NEW
 
 
-def protected(trader: Trader) -> Order:
+def protected(trader: Trader) -> BrokerOrder:
     """Entered on day 2, then a target of 120 and a stop of 90 good till canceled."""
     trader.enter()
     return trader.order("sell", limit="120", stop="90", tif="gtc")
@@ -100,9 +100,9 @@ def test_an_open_beyond_the_stop_is_shown_to_the_gate_before_anything_is_ordered
 def test_an_ioc_filled_in_part_ends_canceled_with_what_it_got(at_most: int, left: int) -> None:
     trader = Trader().to(2, Stage.OPEN)
     order = trader.ask("buy", limit="100.10", at_most=at_most)
-    assert isinstance(order, Order)
+    assert isinstance(order, BrokerOrder)
     assert (order.status, order.filled_qty) == (CANCELED, at_most)
-    assert trader.exchange.book.held("AAPL") == left
+    assert trader.exchange.book.shares("AAPL") == left
 
 
 def test_an_ioc_for_a_symbol_that_does_not_trade_today_is_canceled() -> None:
@@ -150,9 +150,9 @@ def test_shares_of_a_symbol_gone_for_five_sessions_become_cash_at_the_last_close
     trader.enter()
     stop = trader.order("sell", stop="90", tif="gtc")
     trader.to(7, Stage.OPEN)
-    assert trader.exchange.book.held("AAPL") == 6
+    assert trader.exchange.book.shares("AAPL") == 6
     trader.to(7, Stage.BAR)
-    assert trader.exchange.book.held("AAPL") == 0
+    assert trader.exchange.book.shares("AAPL") == 0
     assert trader.now(stop).status is CANCELED
     assert trader.cash == CASH + 6 * (98 - Decimal("100.05"))
 

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from services.sim_broker.exchange.exchange import Exchange
 from services.sim_broker.exchange.order import (
-    OrderRequest,
+    OrderRefusal,
+    OrderSubmission,
     OrderType,
-    Refusal,
     StopLoss,
     TakeProfit,
 )
@@ -66,8 +66,8 @@ def test_a_request_that_makes_no_sense_is_refused_in_the_brokers_words(
     wrong: dict[str, Any], code: int, words: str
 ) -> None:
     exchange = Exchange(BarTable(), cash=CASH)
-    refusal = exchange.submit(OrderRequest(**{**GOOD, **wrong}))
-    assert isinstance(refusal, Refusal)
+    refusal = exchange.submit(OrderSubmission(**{**GOOD, **wrong}))
+    assert isinstance(refusal, OrderRefusal)
     assert (refusal.status, refusal.code) == (422, code)
     assert words in refusal.message
     assert not exchange.book.orders
@@ -85,8 +85,8 @@ def test_a_request_that_makes_no_sense_is_refused_in_the_brokers_words(
     ],
 )
 def test_an_oco_that_makes_no_sense_is_refused(wrong: dict[str, Any], words: str) -> None:
-    refusal = Exchange(BarTable(), cash=CASH).submit(OrderRequest(**{**OCO, **wrong}))
-    assert isinstance(refusal, Refusal)
+    refusal = Exchange(BarTable(), cash=CASH).submit(OrderSubmission(**{**OCO, **wrong}))
+    assert isinstance(refusal, OrderRefusal)
     assert words in refusal.message
 
 
@@ -99,7 +99,7 @@ def test_the_same_client_order_id_is_taken_once() -> None:
         40010001,
         "client_order_id must be unique",
     )
-    assert trader.exchange.book.held("AAPL") == 6
+    assert trader.exchange.book.shares("AAPL") == 6
 
 
 def test_cash_never_goes_negative() -> None:
@@ -190,9 +190,9 @@ def test_only_a_working_order_can_be_canceled() -> None:
 def test_advancing_to_where_it_stands_changes_nothing() -> None:
     trader = Trader()
     trader.enter()
-    trader.exchange.book.take_changes()
+    trader.exchange.book.drain_changes()
     trader.to(2, Stage.OPEN)
-    assert trader.exchange.book.take_changes() is None
+    assert trader.exchange.book.drain_changes() is None
 
 
 @pytest.mark.parametrize(("day", "stage"), [(1, Stage.MARK), (2, Stage.OPEN)])

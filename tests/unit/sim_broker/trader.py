@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from services.sim_broker.exchange.exchange import Exchange
-from services.sim_broker.exchange.order import Order, OrderRequest, Refusal, StopLoss, TakeProfit
+from services.sim_broker.exchange.order import (
+    BrokerOrder,
+    OrderRefusal,
+    OrderSubmission,
+    StopLoss,
+    TakeProfit,
+)
 from shared.schemas.values import Bar, Stage
 from tests.unit.sim_broker.bar_table import DAYS, BarTable
 
@@ -38,10 +44,10 @@ class Trader:
         symbol: str = "AAPL",
         client_id: str | None = None,
         at_most: int | None = None,
-    ) -> Order | Refusal:
+    ) -> BrokerOrder | OrderRefusal:
         """As it stands in the book after the exchange has taken it."""
         oco = limit is not None and stop is not None
-        request = OrderRequest(
+        request = OrderSubmission(
             symbol=symbol,
             qty=Decimal(qty),
             side=side,
@@ -55,27 +61,27 @@ class Trader:
             stop_loss=StopLoss(Decimal(stop)) if stop and oco else None,
         )
         taken = self.exchange.submit(request, at_most=at_most)
-        return taken if isinstance(taken, Refusal) else self.now(taken)
+        return taken if isinstance(taken, OrderRefusal) else self.now(taken)
 
-    def order(self, side: str, qty: int = 6, **how: str) -> Order:
+    def order(self, side: str, qty: int = 6, **how: str) -> BrokerOrder:
         taken = self.ask(side, qty, **how)  # type: ignore[arg-type]
-        assert isinstance(taken, Order), taken
+        assert isinstance(taken, BrokerOrder), taken
         return taken
 
-    def refusal(self, side: str, qty: int = 6, **how: str) -> Refusal:
+    def refusal(self, side: str, qty: int = 6, **how: str) -> OrderRefusal:
         refused = self.ask(side, qty, **how)  # type: ignore[arg-type]
-        assert isinstance(refused, Refusal), refused
+        assert isinstance(refused, OrderRefusal), refused
         return refused
 
-    def now(self, order: Order) -> Order:
+    def now(self, order: BrokerOrder) -> BrokerOrder:
         return self.exchange.book.orders[order.id]
 
-    def leg(self, order: Order) -> Order:
+    def leg(self, order: BrokerOrder) -> BrokerOrder:
         leg = self.exchange.book.leg(self.now(order))
         assert leg
         return leg
 
-    def enter(self, qty: int = 6) -> Order:
+    def enter(self, qty: int = 6) -> BrokerOrder:
         """Day 2's open, the entry of the worked examples: 6 shares at 100.05."""
         self.to(2, Stage.OPEN)
         return self.order("buy", qty, limit="100.10")

@@ -1,3 +1,0 @@
-"""The simulated broker behind HTTP, for every test of it."""
-
-from tests.unit.sim_broker.broker_server import broker as broker
