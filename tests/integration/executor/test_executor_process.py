@@ -29,7 +29,7 @@ def test_an_approval_becomes_a_protected_position(stack: Stack) -> None:
     stack.until(lambda: stack.said(ScanExecuted))
     assert len(stack.said(ProtectionPlaced)) == 1
     placed = stack.said(ProtectionPlaced)[0].broker_order_id
-    assert stack.desk.exchange.book.orders[placed].is_open
+    assert stack.simulator.exchange.book.orders[placed].is_open
 
 
 def test_a_killed_executor_comes_back_and_nothing_is_doubled(stack: Stack) -> None:
@@ -47,7 +47,7 @@ def test_a_killed_executor_comes_back_and_nothing_is_doubled(stack: Stack) -> No
     assert len({placed.symbol for placed in stack.said(ProtectionPlaced)}) == 40
     resting = [
         order.symbol
-        for order in stack.desk.exchange.book.open_orders()
+        for order in stack.simulator.exchange.book.open_orders()
         if is_ours(order.client_order_id)
     ]
     assert sorted(resting) == sorted(order.symbol for order in orders)
