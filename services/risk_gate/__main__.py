@@ -20,7 +20,7 @@ from shared.schemas.values import Mode
 
 
 def gate_settings(settings: Settings) -> GateSettings:
-    """The gate's own part of the settings; UserError for limits or sizing that make no sense."""
+    """The gate's own part of the settings. Raises UserError if limits or sizing make no sense."""
     steering = settings.steering
     return GateSettings(
         mode=settings.mode,
@@ -45,13 +45,12 @@ def _sizing(settings: Settings) -> Sizing:
 
 
 def only_of(mode: Mode, account: str) -> Callable[[Envelope], None]:
-    """Refuses whatever was said for another mode or account, before it can touch the book."""
+    """A check that refuses what was written for another mode or account."""
 
     def verify(envelope: Envelope) -> None:
         if (envelope.mode, envelope.account) != (mode, account):
-            raise InvalidMessage(
-                f"{envelope.type} is for {envelope.mode} {envelope.account!r}, not {mode} {account!r}"
-            )
+            addressed = f"{envelope.type} is for {envelope.mode} {envelope.account!r}"
+            raise InvalidMessage(f"{addressed}, not {mode} {account!r}")
 
     return verify
 

@@ -1,4 +1,4 @@
-"""What the risk-gate hears and decides; the table at the foot is its table of contents. Pure.
+"""What the risk-gate reads and decides; the table at the foot is its table of contents. Pure.
 
 It is the only producer the executor obeys. Two phases a scan: exits, then, once those are terminal,
 entries.
@@ -11,14 +11,14 @@ import datetime as dt
 from msgspec.structs import replace
 
 from services.risk_gate.state import (
-    MOST_AHEAD,
-    MOST_PARTS,
+    MAX_PARTS,
+    MAX_SCANS_AHEAD,
     REMEMBERED_SCANS,
     GateContext,
     Gathering,
     State,
 )
-from services.risk_gate.verdicts import Verdict, decide_entries, decide_exits, decided
+from services.risk_gate.verdicts import Verdict, decide_entries, decide_exits, scan_decision
 from shared.domain.errors import InvalidMessage
 from shared.domain.risk import book as books
 from shared.domain.risk.book import Book
@@ -27,7 +27,7 @@ from shared.runtime.runner.contract import Decision, Outgoing, handler_table, on
 from shared.schemas import messages as m
 from shared.schemas.values import Phase, Purpose, Side, Slot, TradingState
 
-Words = tuple[m.Message | Outgoing, ...]
+Messages = tuple[m.Message | Outgoing, ...]
 
 
 # --- the schedule ---------------------------------------------------------------------------------
@@ -40,12 +40,12 @@ def on_session_opened(
 
 
 def on_scan_due(state: State, message: m.ScanDue, context: GateContext) -> Decision[State]:
-    """Only the scheduler says which session it is and which scans there are; nobody else's word for it counts."""
+    """A scan is due: the scheduler alone says which session it is and which scans there are."""
     state, scan = _roll(state, message.scan.session), message.scan
-    known = state.scans.get(scan.id, Gathering(scan=scan))
+    known = state.scans.get(scan.id, Gathering(ref=scan))
     if known.due or scan.id in state.decided:
         return state, ()
-    return _advance(_with(state, replace(known, scan=scan, due=True)), context)
+    return _advance(_with(state, replace(known, ref=scan, due=True)), context)
 
 
 def _roll(state: State, session: dt.date) -> State:
@@ -56,7 +56,7 @@ def _roll(state: State, session: dt.date) -> State:
     return replace(
         state,
         book=book,
-        scans={key: scan for key, scan in state.scans.items() if scan.scan.session >= session},
+        scans={key: scan for key, scan in state.scans.items() if scan.ref.session >= session},
     )
 
 
@@ -67,13 +67,13 @@ def on_scan_completed(
     state: State, message: m.ScanCompleted, context: GateContext
 ) -> Decision[State]:
     scan = _gathering(state, message)
-    if scan is None or message.part in scan.heard:
+    if scan is None or message.part in scan.parts_heard:
         return state, ()
     _require_same(scan.parts, message.parts)
     heard = replace(
         scan,
         parts=message.parts,
-        heard=(*scan.heard, message.part),
+        parts_heard=(*scan.parts_heard, message.part),
         exits=scan.exits + message.exits,
         signals=scan.signals + message.signals,
         aborted=scan.aborted or message.aborted,
@@ -84,13 +84,13 @@ def on_scan_completed(
 
 def on_quotes_seen(state: State, message: m.QuotesSeen, context: GateContext) -> Decision[State]:
     scan = _gathering(state, message)
-    if scan is None or message.part in scan.quotes_heard:
+    if scan is None or message.part in scan.quote_parts_heard:
         return state, ()
     _require_same(scan.quote_parts, message.parts)
     heard = replace(
         scan,
         quote_parts=message.parts,
-        quotes_heard=(*scan.quotes_heard, message.part),
+        quote_parts_heard=(*scan.quote_parts_heard, message.part),
         quotes=scan.quotes + message.quotes,
         same_pin=scan.same_pin and _same_pin(context),
     )
@@ -98,16 +98,16 @@ def on_quotes_seen(state: State, message: m.QuotesSeen, context: GateContext) ->
 
 
 def _gathering(state: State, message: m.ScanCompleted | m.QuotesSeen) -> Gathering | None:
-    """The scan as gathered so far, be it due or not yet; None if it is already decided or being executed."""
-    if not 0 < message.part <= message.parts <= MOST_PARTS:
+    """The scan as gathered so far, due or not; None if it is decided or being executed."""
+    if not 0 < message.part <= message.parts <= MAX_PARTS:
         raise InvalidMessage(f"part {message.part} of {message.parts}")
     if message.scan.id in state.decided:
         return None
     known = state.scans.get(message.scan.id)
     if known is None:
-        if sum(not scan.due for scan in state.scans.values()) >= MOST_AHEAD:
+        if sum(not scan.due for scan in state.scans.values()) >= MAX_SCANS_AHEAD:
             raise InvalidMessage(f"{message.scan.id} is not due")
-        return Gathering(scan=message.scan)
+        return Gathering(ref=message.scan)
     return known if known.awaits is None else None
 
 
@@ -140,7 +140,7 @@ def on_order_filled(state: State, message: m.OrderFilled, context: GateContext) 
         price=message.price,
         session=message.session,
     )
-    return _heard(state, book, context)
+    return _count_execution(state, book, context)
 
 
 def on_position_adjusted(
@@ -154,11 +154,11 @@ def on_position_adjusted(
         price=message.price,
         session=context.trigger.session,
     )
-    return _heard(state, book, context)
+    return _count_execution(state, book, context)
 
 
 def on_order_ended(state: State, message: m.OrderEnded, context: GateContext) -> Decision[State]:
-    return _heard(
+    return _count_execution(
         state, books.release(state.book, message.client_order_id, message.ending), context
     )
 
@@ -167,12 +167,12 @@ def on_scan_executed(
     state: State, message: m.ScanExecuted, context: GateContext
 ) -> Decision[State]:
     """The exits are terminal: now its entries. The last phase is: the scan is over."""
-    state, said = _heard(state, books.settle_scan(state.book, message.scan_id), context)
+    state, said = _count_execution(state, books.settle_scan(state.book, message.scan_id), context)
     scan = state.scans.get(message.scan_id)
     if scan is None or scan.awaits is not message.phase:
         return state, said
     if message.final:
-        return _done(state, message.scan_id), said
+        return _finish_scan(state, message.scan_id), said
     book, verdicts = decide_entries(state.book, scan, context)
     state, more = _conclude(replace(state, book=book), scan, Phase.ENTRIES, verdicts, context)
     return state, (*said, *more)
@@ -181,13 +181,13 @@ def on_scan_executed(
 def on_account_seen(state: State, message: m.AccountSeen, context: GateContext) -> Decision[State]:
     book = books.see_account(state.book, cash=message.cash, equity=message.equity)
     state, tripped = _trip(replace(state, book=books.see_drift(book, message.drift)), context)
-    state, said = _heard(state, state.book, context)
+    state, said = _count_execution(state, state.book, context)
     return state, (*tripped, *said)
 
 
 def on_other_execution(state: State, message: m.Message, context: GateContext) -> Decision[State]:
-    """Nothing to count, but it was heard."""
-    return _heard(state, state.book, context)
+    """Nothing changes in the book, but scans may have waited for this execution."""
+    return _count_execution(state, state.book, context)
 
 
 # --- the operator ---------------------------------------------------------------------------------
@@ -212,31 +212,31 @@ def on_drift_acknowledged(
 # --- the course of a scan -------------------------------------------------------------------------
 
 
-def _heard(state: State, book: Book, context: GateContext) -> tuple[State, Words]:
-    """Count an execution; scans that waited for just this one may now be decided."""
+def _count_execution(state: State, book: Book, context: GateContext) -> tuple[State, Messages]:
+    """Count an execution; scans that waited for it may now be decided."""
     state = replace(state, book=book, executions_seq=max(state.executions_seq, context.trigger.seq))
     return _advance(state, context)
 
 
-def _advance(state: State, context: GateContext) -> tuple[State, Words]:
+def _advance(state: State, context: GateContext) -> tuple[State, Messages]:
     """Decide every scan that is complete and whose executions have been counted."""
-    said: Words = ()
+    said: Messages = ()
     for scan in list(state.scans.values()):
         if (
             scan.complete
             and scan.awaits is None
-            and state.executions_seq >= scan.scan.executions_seq
+            and state.executions_seq >= scan.ref.executions_seq
         ):
             state, more = _decide(state, scan, context)
             said += more
     return state, said
 
 
-def _decide(state: State, scan: Gathering, context: GateContext) -> tuple[State, Words]:
+def _decide(state: State, scan: Gathering, context: GateContext) -> tuple[State, Messages]:
     """All exits; the entries too, unless an exit was approved and must be terminal first."""
     book, verdicts = decide_exits(state.book, scan, context)
     phase = Phase.EXITS
-    if scan.scan.slot is not Slot.CLOSE and not any(
+    if scan.ref.slot is not Slot.CLOSE and not any(
         isinstance(verdict, m.OrderApproved) for verdict in verdicts
     ):
         phase = Phase.ENTRIES
@@ -247,22 +247,22 @@ def _decide(state: State, scan: Gathering, context: GateContext) -> tuple[State,
 
 def _conclude(
     state: State, scan: Gathering, phase: Phase, verdicts: list[Verdict], context: GateContext
-) -> tuple[State, Words]:
-    """Say the verdicts of a phase, remember what is awaited, and look whether a breaker has tripped."""
-    final = phase is Phase.ENTRIES or scan.scan.slot is Slot.CLOSE
-    kept = Gathering(scan=scan.scan, due=True) if final else replace(scan, exits=())
-    said = [*verdicts, decided(scan, phase, verdicts, final=final)]
+) -> tuple[State, Messages]:
+    """Publish the verdicts of a phase, remember what is awaited, and check the breakers."""
+    final = phase is Phase.ENTRIES or scan.ref.slot is Slot.CLOSE
+    kept = Gathering(ref=scan.ref, due=True) if final else replace(scan, exits=())
+    said = [*verdicts, scan_decision(scan, phase, verdicts, final=final)]
     state, tripped = _trip(_with(state, replace(kept, awaits=phase)), context)
     return state, tuple(
-        Outgoing(message, scan.scan.session, scan.scan.id) for message in (*said, *tripped)
+        Outgoing(message, scan.ref.session, scan.ref.id) for message in (*said, *tripped)
     )
 
 
 def _with(state: State, scan: Gathering) -> State:
-    return replace(state, scans={**state.scans, scan.scan.id: scan})
+    return replace(state, scans={**state.scans, scan.ref.id: scan})
 
 
-def _done(state: State, scan_id: str) -> State:
+def _finish_scan(state: State, scan_id: str) -> State:
     scans = {name: scan for name, scan in state.scans.items() if name != scan_id}
     return replace(state, scans=scans, decided=(*state.decided, scan_id)[-REMEMBERED_SCANS:])
 

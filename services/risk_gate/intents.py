@@ -1,7 +1,7 @@
-"""Makes judgeable intents of exits and signals: identified, priced by the quote, sized by the book. Pure.
+"""Makes intents of exits and signals: identified, priced by the quote, sized by the book. Pure.
 
-Called by decide.py. It refuses nothing: what cannot be priced or sized is an intent that the rules
-refuse.
+Called by verdicts.py. It refuses nothing: what cannot be priced or sized is an intent that the
+rules refuse.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shared.domain.trading.marketable_limit import limit_price
 from shared.schemas.values import Exit, Purpose, Quote, Side, Signal
 
 
-def ranked(signals: Iterable[Signal], strategies: tuple[str, ...]) -> list[Signal]:
+def rank_signals(signals: Iterable[Signal], strategies: tuple[str, ...]) -> list[Signal]:
     """Strategies in configured order, then score descending, then symbol."""
     place = {name: number for number, name in enumerate(strategies)}
     return sorted(signals, key=lambda s: (place.get(s.strategy, len(place)), -s.score, s.symbol))
@@ -41,7 +41,7 @@ def exit_intent(
         qty=book.closable(due.symbol),
         limit_price=_limit(quote, side),
         quote=quote,
-        signal_session=scan.scan.last_completed,
+        signal_session=scan.ref.last_completed,
     )
 
 
@@ -86,7 +86,7 @@ def _intent(
     signal_id = ids.signal_id(
         mode=context.settings.mode,
         account=context.settings.account,
-        session=scan.scan.session,
+        session=scan.ref.session,
         strategy=wish.strategy,
         symbol=wish.symbol,
         direction=wish.direction,
@@ -98,19 +98,19 @@ def _intent(
         strategy=wish.strategy,
         direction=wish.direction,
         purpose=purpose,
-        session=scan.scan.session,
-        last_completed=scan.scan.last_completed,
-        now=scan.scan.slot_at if context.settings.replay else context.at,
-        closes_at=scan.scan.closes_at,
+        session=scan.ref.session,
+        last_completed=scan.ref.last_completed,
+        now=scan.ref.slot_at if context.settings.replay else context.at,
+        closes_at=scan.ref.closes_at,
         halted=context.halted,
         same_pin=scan.same_pin,
-        repeated=_repeated(book.attempts.get(signal_id), scan.scan.slot_at, purpose),
+        repeated=_is_repeat(book.attempts.get(signal_id), scan.ref.slot_at, purpose),
         **facts,
     )
 
 
-def _repeated(tried: Attempt | None, slot_at: dt.datetime, purpose: Purpose) -> bool:
-    """A wish may be tried again only at a later slot; to open, only if it ended for certain without a fill."""
+def _is_repeat(tried: Attempt | None, slot_at: dt.datetime, purpose: Purpose) -> bool:
+    """Whether it was tried at this slot already, or is an entry that may still be filled."""
     if tried is None:
         return False
     return slot_at <= tried.slot_at or (purpose is Purpose.ENTRY and not tried.over)

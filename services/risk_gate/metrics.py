@@ -1,4 +1,4 @@
-"""What people see of the gate: gauges of its book, a count of verdicts, and the names of its log events. Pure."""
+"""What people see of the gate: gauges of its book, counts of verdicts, log event names. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def gauges(settings: GateSettings) -> Callable[[State], Iterable[MetricSample]]:
         help="Budget a session",
     )
 
-    def shown(state: State) -> Iterable[MetricSample]:
+    def samples(state: State) -> Iterable[MetricSample]:
         book = state.book
         yield MetricSample(
             "kobe_gate_budget_used_dollars",
@@ -45,7 +45,7 @@ def gauges(settings: GateSettings) -> Callable[[State], Iterable[MetricSample]]:
                 "kobe_gate_trading_state", float(book.trading_state is each), {"state": each.value}
             )
 
-    return shown
+    return samples
 
 
 def counts(message: m.Message) -> Iterable[MetricSample]:

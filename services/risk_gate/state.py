@@ -1,4 +1,4 @@
-"""What the gate remembers (its book, the scans it is gathering or half through deciding) and what it is told."""
+"""What the gate remembers: its book, and the scans it gathers or has half decided; its settings."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from shared.runtime.runner.contract import Context
 from shared.schemas.values import Exit, Mode, Phase, Quote, ScanRef, Signal, Value
 
 REMEMBERED_SCANS = 32
-MOST_PARTS = 16
-MOST_AHEAD = 4
-"""Parts of one scan, and scans heard before the schedule named them: a flood may fill no more memory than that."""
+"""Decided scans kept, so that a late repeat is ignored: several sessions of slots."""
+MAX_PARTS = 16
+"""Parts of one scan: 6,400 exits and signals; more is a flood and would fill the memory."""
+MAX_SCANS_AHEAD = 4
+"""Scans that may arrive before the schedule names them: streams are read one after another."""
 
 
 class Gathering(Value, frozen=True, kw_only=True):
-    """One scan on its way: the parts heard so far; once decided, the phase whose execution it awaits.
+    """One scan on its way: its parts so far; once decided, the phase whose execution it awaits.
 
-    `due`: the schedule has named it, so that `scan` is the scheduler's word.
+    `due`: the schedule has named it, so that `ref` is the scheduler's.
     """
 
-    scan: ScanRef
+    ref: ScanRef
     due: bool = False
     parts: int = 0
-    heard: tuple[int, ...] = ()
+    parts_heard: tuple[int, ...] = ()
     exits: tuple[Exit, ...] = ()
     signals: tuple[Signal, ...] = ()
     aborted: str = ""
     quote_parts: int = 0
-    quotes_heard: tuple[int, ...] = ()
+    quote_parts_heard: tuple[int, ...] = ()
     quotes: tuple[Quote, ...] = ()
     same_pin: bool = True
     awaits: Phase | None = None
@@ -39,13 +41,13 @@ class Gathering(Value, frozen=True, kw_only=True):
     def complete(self) -> bool:
         return (
             self.due
-            and 0 < self.parts == len(self.heard)
-            and 0 < self.quote_parts == len(self.quotes_heard)
+            and 0 < self.parts == len(self.parts_heard)
+            and 0 < self.quote_parts == len(self.quote_parts_heard)
         )
 
 
 class State(Value, frozen=True, kw_only=True):
-    """`executions_seq` is the last of the executor's messages that was counted; `decided` are scans that are over."""
+    """`executions_seq` is the executor's last counted message; `decided` scans are over."""
 
     book: Book = Book()
     scans: dict[str, Gathering] = {}

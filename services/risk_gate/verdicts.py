@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from services.risk_gate.intents import entry_intent, exit_intent, ranked
+from services.risk_gate.intents import entry_intent, exit_intent, rank_signals
 from services.risk_gate.state import GateContext, Gathering
 from shared.domain.risk.book import Attempt, Book, Reservation, record_attempt, reserve
 from shared.domain.risk.intents import Denial, Intent
@@ -22,7 +22,7 @@ from shared.schemas.values import Phase, Protection, Reason
 
 Verdict = OrderApproved | OrderDenied
 MAY_PASS = frozenset({Reason.NO_QUOTE, Reason.STALE_QUOTE, Reason.SPREAD, Reason.HALTED})
-"""Refused for nothing worse than a missing quote or a kill, an entry may be tried at a later slot."""
+"""An entry refused for no other reasons than these may be tried at a later slot."""
 
 
 def decide_exits(book: Book, scan: Gathering, context: GateContext) -> tuple[Book, list[Verdict]]:
@@ -39,7 +39,7 @@ def decide_entries(book: Book, scan: Gathering, context: GateContext) -> tuple[B
     """None at all if the scan was aborted."""
     quotes = {quote.symbol: quote for quote in scan.quotes}
     verdicts: list[Verdict] = []
-    for signal in () if scan.aborted else ranked(scan.signals, context.settings.rank):
+    for signal in () if scan.aborted else rank_signals(scan.signals, context.settings.rank):
         intent = entry_intent(book, scan, signal, quotes.get(signal.symbol), context)
         plan = Protection(
             stop=signal.stop, target=signal.target, time_stop_bars=signal.time_stop_bars
@@ -49,13 +49,13 @@ def decide_entries(book: Book, scan: Gathering, context: GateContext) -> tuple[B
     return book, verdicts
 
 
-def decided(
+def scan_decision(
     scan: Gathering, phase: Phase, verdicts: Iterable[Verdict], *, final: bool
 ) -> ScanDecided:
     approvals = [isinstance(verdict, OrderApproved) for verdict in verdicts]
     return ScanDecided(
-        scan_id=scan.scan.id,
-        slot=scan.scan.slot,
+        scan_id=scan.ref.id,
+        slot=scan.ref.slot,
         phase=phase,
         approved=sum(approvals),
         denied=len(approvals) - sum(approvals),
@@ -67,19 +67,19 @@ def _verdict(
     book: Book, scan: Gathering, intent: Intent, plan: Protection | None, context: GateContext
 ) -> tuple[Book, Verdict]:
     """Judge one intent; approved, it is reserved in the book that is returned."""
-    tried, slot_at = book.attempts.get(intent.signal_id), scan.scan.slot_at
+    tried, slot_at = book.attempts.get(intent.signal_id), scan.ref.slot_at
     attempt = _next(tried, slot_at)
     denials = judge(intent, book, context.settings.rules)
     if denials:
         refused = (
             replace(tried, asked=attempt.asked)
             if tried and intent.repeated
-            else _refused(attempt, denials)
+            else _attempt_after_refusal(attempt, denials)
         )
-        return record_attempt(book, intent.signal_id, refused), _denied(
+        return record_attempt(book, intent.signal_id, refused), _denial(
             scan, intent, attempt, denials
         )
-    approved = _approved(scan, intent, attempt, plan, context)
+    approved = _approval(scan, intent, attempt, plan, context)
     book = reserve(book, approved.client_order_id, _reservation(scan, approved, intent), intent.now)
     return record_attempt(book, intent.signal_id, attempt), approved
 
@@ -92,14 +92,14 @@ def _next(tried: Attempt | None, slot_at: dt.datetime) -> Attempt:
     )
 
 
-def _refused(attempt: Attempt, denials: tuple[Denial, ...]) -> Attempt:
+def _attempt_after_refusal(attempt: Attempt, denials: tuple[Denial, ...]) -> Attempt:
     return replace(attempt, over=all(denial.reason in MAY_PASS for denial in denials))
 
 
 def _reservation(scan: Gathering, approved: OrderApproved, intent: Intent) -> Reservation:
     return Reservation(
-        scan_id=scan.scan.id,
-        session=scan.scan.session,
+        scan_id=scan.ref.id,
+        session=scan.ref.session,
         signal_id=intent.signal_id,
         symbol=intent.symbol,
         strategy=intent.strategy,
@@ -114,11 +114,11 @@ def _reservation(scan: Gathering, approved: OrderApproved, intent: Intent) -> Re
 def _decision_id(scan: Gathering, intent: Intent, attempt: Attempt) -> str:
     digest = ids.order_digest(intent.signal_id, attempt.number)
     return ids.decision_id(
-        digest, session=scan.scan.session, first_slot_at=attempt.first_slot_at, symbol=intent.symbol
+        digest, session=scan.ref.session, first_slot_at=attempt.first_slot_at, symbol=intent.symbol
     )
 
 
-def _denied(
+def _denial(
     scan: Gathering, intent: Intent, attempt: Attempt, denials: tuple[Denial, ...]
 ) -> OrderDenied:
     """Every reason once, in order; two rules may give the same one."""
@@ -127,8 +127,8 @@ def _denied(
         earlier = details.get(denial.reason.value)
         details[denial.reason.value] = f"{earlier}; {denial.detail}" if earlier else denial.detail
     return OrderDenied(
-        scan_id=scan.scan.id,
-        slot=scan.scan.slot,
+        scan_id=scan.ref.id,
+        slot=scan.ref.slot,
         signal_id=intent.signal_id,
         decision_id=_decision_id(scan, intent, attempt),
         strategy=intent.strategy,
@@ -142,15 +142,15 @@ def _denied(
     )
 
 
-def _approved(
+def _approval(
     scan: Gathering, intent: Intent, attempt: Attempt, plan: Protection | None, context: GateContext
 ) -> OrderApproved:
     settings = context.settings
     ttl = settings.entry_ttl_seconds if intent.opens else settings.exit_ttl_seconds
     assert intent.limit_price is not None, "the rule `quote_required` refuses what has no price"
     return OrderApproved(
-        scan_id=scan.scan.id,
-        slot=scan.scan.slot,
+        scan_id=scan.ref.id,
+        slot=scan.ref.slot,
         signal_id=intent.signal_id,
         decision_id=_decision_id(scan, intent, attempt),
         client_order_id=ids.client_order_id(ids.order_digest(intent.signal_id, attempt.number)),

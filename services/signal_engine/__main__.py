@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.signal_engine.handlers import HANDLERS, State, counts, gauges
-from services.signal_engine.scan import Enabled
+from services.signal_engine.scan import EnabledStrategy
 from services.signal_engine.work import SignalEngineWork
 from shared.domain.errors import UserError
 from shared.runtime.config.settings import CONFIG_PIN_ERROR, Settings
@@ -15,14 +15,16 @@ from shared.schemas.streams import ServiceName
 from shared.strategies import registry
 
 
-def enabled(settings: Settings) -> tuple[Enabled, ...]:
-    """The enabled strategies in rank order; UserError for a name or a parameter that is not known."""
+def load_strategies(settings: Settings) -> tuple[EnabledStrategy, ...]:
+    """The enabled strategies in rank order. Raises UserError if a name or parameter is unknown."""
     table = settings.steering.strategies
     folder = Path(table.folder) if table.folder else None
     try:
         loaded = [(name, registry.load(name, folder)) for name in table.enabled]
         return tuple(
-            Enabled(strategy, registry.params_from(strategy, table.parameters.get(name, {})))
+            EnabledStrategy(
+                strategy, registry.params_from(strategy, table.parameters.get(name, {}))
+            )
             for name, strategy in loaded
         )
     except UserError as error:
@@ -37,7 +39,7 @@ def build(wiring: Wiring) -> Service[State, None]:
         handlers=HANDLERS,
         settings=None,
         work=SignalEngineWork(
-            settings.environment.archive_dir, enabled(settings), wiring.clock, wiring.log
+            settings.environment.archive_dir, load_strategies(settings), wiring.clock, wiring.log
         ),
         gauges=gauges,
         counts=counts,

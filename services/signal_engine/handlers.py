@@ -1,4 +1,4 @@
-"""What the signal-engine believes: the positions to watch and the scans it owes; and what it says of a scan.
+"""What the signal-engine reads and publishes: positions to watch, scans that are due. Pure.
 
 Run by the service loop. Positions come from the executor's fills alone; signals are computed in
 work.py.
@@ -17,10 +17,10 @@ from shared.schemas import messages as m
 from shared.schemas.values import Exit, Purpose, ScanRef, Side, Signal, Value
 
 PART = 400
-"""Exits and signals in one ScanCompleted, so that its envelope stays small enough."""
+"""Exits and signals in one ScanCompleted: its envelope has room for 650 bytes each."""
 
 
-class ScanWish(Value, frozen=True, kw_only=True):
+class PendingScan(Value, frozen=True, kw_only=True):
     """A scan that is due; computed once the data-fetcher has answered for the bars."""
 
     scan: ScanRef
@@ -32,15 +32,15 @@ class State(Value, frozen=True, kw_only=True):
     """`positions` by symbol; `scans` by id, in the order they came."""
 
     positions: dict[str, WatchedPosition] = {}
-    scans: dict[str, ScanWish] = {}
+    scans: dict[str, PendingScan] = {}
     executions_seq: int = 0
 
 
 Decided = Decision[State]
 
 
-class ScanFound(Value, frozen=True, kw_only=True):
-    """All that a scan found, in rank order; `aborted` says why there are no signals, if that was not the market."""
+class ScanResult(Value, frozen=True, kw_only=True):
+    """All that a scan found, in rank order; `aborted` says why a broken scan has no signals."""
 
     scan: ScanRef
     exits: tuple[Exit, ...]
@@ -49,8 +49,8 @@ class ScanFound(Value, frozen=True, kw_only=True):
     aborted: str = ""
 
 
-def ready(state: State) -> ScanWish | None:
-    """The first scan for which all has been heard that must be."""
+def ready(state: State) -> PendingScan | None:
+    """The first scan that is due, has its bars, and whose executions have been counted."""
     for wish in state.scans.values():
         if wish.due and wish.bars is not None and state.executions_seq >= wish.scan.executions_seq:
             return wish
@@ -69,13 +69,13 @@ def on_order_filled(state: State, message: m.OrderFilled, context: Context[None]
         entry_session=message.session,
         time_stop_bars=message.time_stop_bars if message.purpose is Purpose.ENTRY else 0,
     )
-    return _heard(_moved(state, opened, change), context), ()
+    return _count_execution(_move_position(state, opened, change), context), ()
 
 
 def on_position_adjusted(
     state: State, message: m.PositionAdjusted, context: Context[None]
 ) -> Decided:
-    """What was found at the broker has no time stop of ours; a change of what we know keeps its own."""
+    """A position found at the broker has no time stop; an adjusted one keeps its own."""
     found = WatchedPosition(
         symbol=message.symbol,
         strategy=message.strategy,
@@ -83,15 +83,15 @@ def on_position_adjusted(
         entry_session=context.trigger.session,
         time_stop_bars=0,
     )
-    return _heard(_moved(state, found, message.qty), context), ()
+    return _count_execution(_move_position(state, found, message.qty), context), ()
 
 
 def on_other_execution(state: State, message: m.Message, context: Context[None]) -> Decided:
-    return _heard(state, context), ()
+    return _count_execution(state, context), ()
 
 
-def _moved(state: State, unheld: WatchedPosition, change: int) -> State:
-    """The position changed by so many shares; `unheld` is what it is if it was not held. None left: forgotten."""
+def _move_position(state: State, unheld: WatchedPosition, change: int) -> State:
+    """Add shares to a position, or to `unheld` if it is not held; one without shares is dropped."""
     position = state.positions.get(unheld.symbol, unheld)
     qty = position.qty + change
     others = {symbol: each for symbol, each in state.positions.items() if symbol != unheld.symbol}
@@ -100,7 +100,7 @@ def _moved(state: State, unheld: WatchedPosition, change: int) -> State:
     )
 
 
-def _heard(state: State, context: Context[None]) -> State:
+def _count_execution(state: State, context: Context[None]) -> State:
     return replace(state, executions_seq=max(state.executions_seq, context.trigger.seq))
 
 
@@ -108,27 +108,27 @@ def _heard(state: State, context: Context[None]) -> State:
 
 
 def on_scan_due(state: State, message: m.ScanDue, context: Context[None]) -> Decided:
-    wish = state.scans.get(message.scan.id) or ScanWish(scan=message.scan)
+    wish = state.scans.get(message.scan.id) or PendingScan(scan=message.scan)
     return replace(state, scans={**state.scans, message.scan.id: replace(wish, due=True)}), ()
 
 
 def on_bars_ready(state: State, message: m.BarsReady, context: Context[None]) -> Decided:
-    """It may be heard before the scan it answers for: streams are read one after the other."""
+    """Bars may come before the scan they are for: streams are read one after the other."""
     if message.scan is None:
         return state, ()
-    wish = state.scans.get(message.scan.id) or ScanWish(scan=message.scan)
+    wish = state.scans.get(message.scan.id) or PendingScan(scan=message.scan)
     return replace(state, scans={**state.scans, message.scan.id: replace(wish, bars=message)}), ()
 
 
-def on_scan_found(state: State, outcome: ScanFound, context: Context[None]) -> Decided:
+def on_scan_result(state: State, outcome: ScanResult, context: Context[None]) -> Decided:
     if outcome.scan.id not in state.scans:
         return state, ()
     scans = {key: wish for key, wish in state.scans.items() if key != outcome.scan.id}
     return replace(state, scans=scans), tuple(_parts(outcome))
 
 
-def _parts(found: ScanFound) -> Iterable[Outgoing]:
-    """Exits first, then signals; at least one part, so that a scan which found nothing goes on too."""
+def _parts(found: ScanResult) -> Iterable[Outgoing]:
+    """Exits first, then signals; at least one part, so that an empty scan goes on too."""
     everything: list[Exit | Signal] = [*found.exits, *found.signals]
     chunks = [everything[start : start + PART] for start in range(0, len(everything), PART)] or [[]]
     for number, chunk in enumerate(chunks, start=1):
@@ -179,5 +179,5 @@ HANDLERS = handler_table(
     on(m.ScanExecuted, on_other_execution),
     on(m.ScanDue, on_scan_due),
     on(m.BarsReady, on_bars_ready),
-    on(ScanFound, on_scan_found),
+    on(ScanResult, on_scan_result),
 )

@@ -1,6 +1,6 @@
-"""One scan over a panel: the strategies' signals at its last session in rank order, and the exits that are due.
+"""One scan over a panel: the strategies' signals at its last session, in rank order. Pure.
 
-Called by the service's work with the very functions and the very history of a backtest. Pure.
+Called by the service's work with the very functions and the very history of a backtest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shared.strategies.registry import Strategy
 
 
 @dataclass(frozen=True, slots=True)
-class Enabled:
+class EnabledStrategy:
     """A strategy with its parameters; their order is the rank order."""
 
     strategy: Strategy
@@ -29,7 +29,7 @@ class Enabled:
         return self.strategy.NAME
 
 
-def tables(panel: Panel, strategies: Sequence[Enabled]) -> dict[str, SignalTable]:
+def tables(panel: Panel, strategies: Sequence[EnabledStrategy]) -> dict[str, SignalTable]:
     """Every signal of the panel's whole history, by strategy, in rank order."""
     return {enabled.name: enabled.strategy.signals(panel, enabled.params) for enabled in strategies}
 
@@ -37,7 +37,7 @@ def tables(panel: Panel, strategies: Sequence[Enabled]) -> dict[str, SignalTable
 def last_signals(
     panel: Panel, found: Mapping[str, SignalTable], *, without: Collection[str] = ()
 ) -> tuple[Signal, ...]:
-    """The signals at the panel's last session: strategies in their order, then score descending, then symbol."""
+    """The signals at the panel's last session: strategies in order, then by score, then symbol."""
     column = panel.sessions.size - 1
     ranked: list[tuple[int, float, str, Signal]] = []
     for rank, (name, table) in enumerate(found.items()):

@@ -1,7 +1,7 @@
-"""Computes the scans that are due, over the memory-mapped archive. It writes nothing but its answer.
+"""Computes the scans that are due, over the memory-mapped archive. It writes nothing.
 
-The whole history through the last completed session is scanned, exactly as a backtest does; the
-last column is taken.
+The whole history up to the last completed session is scanned, exactly as a backtest does; the last
+column is taken.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from services.signal_engine.handlers import ScanFound, ScanWish, State, ready
-from services.signal_engine.scan import Enabled, last_signals, tables
+from services.signal_engine.handlers import PendingScan, ScanResult, State, ready
+from services.signal_engine.scan import EnabledStrategy, last_signals, tables
 from shared.domain.errors import TransientError, UserError
 from shared.domain.market.bars import Panel
 from shared.domain.market.signal_table import SignalTable
@@ -25,13 +25,14 @@ from shared.schemas.messages import BarsReady
 from shared.schemas.values import Signal, Slot
 
 IDLE_SECONDS = 60.0
+"""There is nothing to poll: every scan begins with a message, which ends the wait."""
 
 
 class SignalEngineWork:
     """`log` is called with an event's name and its fields."""
 
     def __init__(
-        self, archive: Path, strategies: Sequence[Enabled], clock: Clock, log: Log
+        self, archive: Path, strategies: Sequence[EnabledStrategy], clock: Clock, log: Log
     ) -> None:
         self._folder, self._strategies, self._clock, self._log = archive, strategies, clock, log
         self._view: tuple[BarArchive, Panel] | None = None
@@ -54,13 +55,13 @@ class SignalEngineWork:
     def wait(self, state: State) -> float:
         return IDLE_SECONDS
 
-    def _scan(self, wish: ScanWish, bars: BarsReady, state: State) -> ScanFound:
+    def _scan(self, wish: PendingScan, bars: BarsReady, state: State) -> ScanResult:
         scan = wish.scan
         if not bars.digest:
-            return ScanFound(
+            return ScanResult(
                 scan=scan, exits=(), signals=(), bars_digest="", aborted="there are no bars"
             )
-        archive, whole = self._opened(bars)
+        archive, whole = self._open_view(bars)
         panel = whole.through(np.datetime64(scan.last_completed))
         found, signals, aborted = (
             self._run(panel, bars) if scan.slot is not Slot.CLOSE else ({}, (), "")
@@ -70,7 +71,7 @@ class SignalEngineWork:
         current = panel.sessions.size and panel.sessions[-1] == np.datetime64(scan.last_completed)
         if not bars.sufficient:
             aborted = f"only {bars.coverage} of the symbols have the bar of {scan.last_completed}"
-        return ScanFound(
+        return ScanResult(
             scan=scan,
             exits=exits_due(panel, state.positions.values(), scan.slot, found),
             signals=signals if current and not aborted else (),
@@ -81,7 +82,7 @@ class SignalEngineWork:
     def _run(
         self, panel: Panel, bars: BarsReady
     ) -> tuple[dict[str, SignalTable], tuple[Signal, ...], str]:
-        """A strategy that fails takes the entries of the scan with it, and its own signal exits; nothing else."""
+        """Run each strategy; one that fails aborts the scan's entries and its own exits only."""
         found: dict[str, SignalTable] = {}
         signals: list[Signal] = []
         aborted = ""
@@ -99,7 +100,7 @@ class SignalEngineWork:
                 )
         return found, tuple(signals), aborted
 
-    def _opened(self, bars: BarsReady) -> tuple[BarArchive, Panel]:
+    def _open_view(self, bars: BarsReady) -> tuple[BarArchive, Panel]:
         """A view of at least the bars the data-fetcher speaks of; late ones may have come since."""
         if self._view is None or self._view[0].digest(bars.through) != bars.digest:
             try:

@@ -1,13 +1,15 @@
-"""What every rule found by its file must keep: pure, total, monotone in size, and deaf to what exits may ignore."""
+"""The laws of rules, for every rule found by its file: pure, total, monotone in size."""
 
 import datetime as dt
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
+import shared.rules
 from shared.domain.errors import UserError
 from shared.domain.risk.book import Attempt, Book
 from shared.domain.risk.intents import Denial, Intent
@@ -161,6 +163,19 @@ def test_a_limit_nobody_knows_stops_the_start_and_names_the_nearest(rule: Rule) 
         refusal.value
     )
     assert bool(known) == ("it has none" not in str(refusal.value))
+
+
+def test_every_file_of_the_room_is_a_rule_and_is_judged_here() -> None:
+    files = {path.stem for path in Path(registry.__file__).parent.glob("*.py")}
+    assert {rule.name for rule in RULES} == files - {"__init__", "registry", "judge"}
+
+
+def test_a_rule_is_found_by_its_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Path(registry.__file__).with_name("max_positions.py").read_text()
+    (tmp_path / "planted_rule.py").write_text(source)
+    monkeypatch.setattr(shared.rules, "__path__", [*shared.rules.__path__, str(tmp_path)])
+    found = {rule.name: rule for rule in registry.load({"planted_rule": {"maximum": 3}})}
+    assert found["planted_rule"].limits.maximum == 3
 
 
 def test_few_rules_judge_exits_and_they_are_known() -> None:

@@ -22,7 +22,7 @@ def panel_of_close(
 
 
 def cent_walks(seed: int, *, symbols: int, bars: int) -> Panel:
-    """Random walks in steps of a few cents around 20 dollars: equal highs, lows, closes and ranges abound."""
+    """Random walks in steps of a few cents around 20 dollars: equal prices and ranges abound."""
     draw = np.random.default_rng(seed)
     cents = 2000 + np.cumsum(draw.integers(-4, 5, (symbols, bars)), axis=1)
     opening = cents + draw.integers(-3, 4, cents.shape)

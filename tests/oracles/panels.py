@@ -1,4 +1,4 @@
-"""The slow reading's bars, signals and rules, made from the product's arrays; and how the two results compare."""
+"""The slow reading's inputs, made from the product's arrays; and the comparison of both results."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def trades_of(panel: Panel, result: SimulationResult) -> list[slow.Trade]:
 def agree(
     panel: Panel, tables: Tables, settings: SimulationSettings, window: Window | None = None
 ) -> int:
-    """Assert that both readings give the same trades, equity, cash, marks and refusals; the number of trades."""
+    """Assert that both readings agree on trades, curves and refusals; returns how many trades."""
     window = Window(0, panel.sessions.size - 1, 0) if window is None else window
     ours = simulate(panel, tables, settings, window)
     theirs = slow.simulate(bars_of(panel), signals_of(panel, tables), rules_of(settings), *window)

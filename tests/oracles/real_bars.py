@@ -1,4 +1,4 @@
-"""Real bars for tests: the five stocks of the sample package, and the S&P 500 where the reference data lies."""
+"""Real bars for tests: the sample package's five stocks, and the S&P 500 where that data lies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""STRATEGIES 1-3 read once more, symbol by symbol and bar by bar, in plain Decimals: slow, and obviously the rules.
+"""docs/strategies.md read once more: the signals, bar by bar, in plain Decimals; slow and obvious.
 
 It shares nothing with the kernels it judges.
 """

@@ -1,4 +1,4 @@
-"""STRATEGIES 4 read a second time: plain Python, Decimal, one day after another, obviously right and slow.
+"""docs/strategies.md read once more: the trading day in plain Python and Decimal; slow and obvious.
 
 Used by the tests of services/research/engine/simulate.py; imports none of the product's arithmetic.
 """
@@ -103,7 +103,8 @@ class Account:
         self.cash += (qty * fill if side > 0 else qty * (2 * entry - fill)) - fee
         self.trades.append(
             Trade(
-                position.signal.strategy, symbol, side, qty, position.entry_day, entry, day, fill, reason,
+                position.signal.strategy, symbol, side, qty,
+                position.entry_day, entry, day, fill, reason,
                 position.bars_held, side * qty * (fill - entry) - fee - position.paid,
             )
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The gate as its process runs it, on a memory server: real loop, lease, codec, envelopes and signatures."""
+"""The gate as its process runs it, on a memory server: real loop, lease, codec, signatures."""
 
 from __future__ import annotations
 

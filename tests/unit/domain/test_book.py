@@ -109,7 +109,7 @@ def test_more_filled_than_approved_is_counted_as_it_is() -> None:
 def test_cash_is_the_same_whenever_the_account_is_seen(
     filled: int, seen_early: bool, seen_late: bool
 ) -> None:
-    """Broker: 1000, less fills at 9.50. Seen before, between or after: once settled, cash is the broker's."""
+    """Broker: 1000, less fills at 9.50. Whenever seen: once settled, cash is the broker's."""
     after = D(1000) - filled * D("9.50")
     state = reserve(book(cash=D(1000)), "k", reservation(), SLOT_AT)
     if seen_early:

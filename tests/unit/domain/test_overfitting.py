@@ -23,7 +23,7 @@ def sharpes(returns: np.ndarray) -> np.ndarray:
 
 
 def test_the_deflated_sharpe_ratio_of_the_published_example() -> None:
-    """Yearly Sharpe 2.5 over 1250 days, 100 trials of variance 1/2, skewness -3, kurtosis 10: 0.9004."""
+    """Sharpe 2.5, 1250 days, 100 trials of variance 1/2, skewness -3, kurtosis 10: 0.9004."""
     found = np.random.default_rng(1).normal(size=100)
     luck = expected_best_sharpe((found - found.mean()) / found.std(ddof=1) * np.sqrt(0.5 / 250))
     assert luck == pytest.approx(0.1132, abs=1e-4)
@@ -48,9 +48,7 @@ def test_returns_without_movement_have_no_deflated_sharpe_ratio() -> None:
     assert deflated_sharpe(np.zeros(100), np.array([0.1, 0.2])) is None
 
 
-def test_the_best_of_noise_is_overfit_about_half_of_the_time_and_the_best_of_skill_hardly_ever() -> (
-    None
-):
+def test_the_best_of_noise_is_overfit_half_of_the_time_and_the_best_of_skill_hardly_ever() -> None:
     noise = [probability_of_overfitting(trials(seed), blocks=8) for seed in range(20)]
     assert np.mean([each.probability for each in noise if each]) == pytest.approx(0.5, abs=0.12)
     skilled = trials(3)

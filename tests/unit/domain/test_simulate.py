@@ -1,4 +1,4 @@
-"""The micro cases of the trading day, one by one, and the rules on cash, rank, windows and memory maps."""
+"""The micro cases of the trading day, and the rules on cash, rank, windows and memory maps."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The kernels and the slow reading of the rules agree, trade for trade and cent for cent, on made and real bars."""
+"""Kernels and the slow reading of the rules agree to the cent, on made and on real bars."""
 
 from dataclasses import fields
 from decimal import Decimal
@@ -95,7 +95,8 @@ def made_signals(rng: np.random.Generator, panel: Panel, often: float) -> Signal
     cut=st.tuples(st.floats(0, 1), st.floats(0, 1), st.booleans()),
 )
 def test_on_made_bars_with_holes_gaps_ends_and_scarce_cash(
-    seed: int, symbols: int, days: int, wild: float, often: float, cash: D, sizing: Sizing, costs: Costs,
+    seed: int, symbols: int, days: int, wild: float, often: float,
+    cash: D, sizing: Sizing, costs: Costs,
     shorts: bool, cut: tuple[float, float, bool],
 ) -> None:  # fmt: skip
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""A gate without a bus: messages in, messages out; and an executor that does as it is told with what was approved."""
+"""A gate without a bus: messages in, messages out; and an executor that does what a test says."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def leave(symbol: str, purpose: Purpose = Purpose.TIME_EXIT) -> Exit:
 
 @dataclass
 class Desk:
-    """`hear` runs one handler and keeps what was said; `restarting`: the state goes through its hash each time."""
+    """`hear` runs one handler; `restarting`: the state goes through its stored form each time."""
 
     settings: GateSettings = field(default_factory=gate_settings)
     state: State = field(default_factory=State)
@@ -200,7 +200,7 @@ class Desk:
     def execute(
         self, said: Sequence[m.Message], *, filling: bool = True, price: str = "10.00"
     ) -> list[m.Message]:
-        """Carry out a phase: everything approved is filled (or nothing), ended, and the phase executed."""
+        """Carry out a phase: all approved is filled (or nothing), ended, the phase executed."""
         for order in approved(said):
             if filling:
                 self.fill(order, price=price)

@@ -1,4 +1,4 @@
-"""Money: never more than the session's budget, never more than the cash, whatever is filled, ended and when."""
+"""Money: never more than the session's budget or the cash, whatever is filled, ended and when."""
 
 from decimal import Decimal
 
@@ -91,7 +91,7 @@ orders = st.tuples(
     st.sampled_from(["donchian", "turtle_soup"]),
 )
 fates = st.tuples(st.integers(0, 100), st.sampled_from(Ending), st.booleans(), st.booleans())
-"""Percent filled, how it ended, whether that is known yet, whether the scan is said to be executed."""
+"""Percent filled, how it ended, whether that is known yet, whether the scan is executed."""
 
 
 @settings(max_examples=120)

@@ -1,4 +1,4 @@
-"""When nothing may be opened, or nothing at all: kill, breakers, drift; and the operator's way back."""
+"""When nothing may be opened, or nothing at all: kill, breakers, drift; and the way back."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""A wish made again: only at a later slot, only after it ended for certain without a fill, and not for ever."""
+"""An intent tried again: only later, only after it ended for certain unfilled, not for ever."""
 
 import pytest
 
@@ -142,9 +142,7 @@ def test_a_refused_repeat_never_bears_the_decision_id_of_the_order_it_repeats() 
     )
 
 
-def test_a_wish_that_keeps_coming_moves_trading_to_reducing_and_only_the_operator_moves_it_back() -> (
-    None
-):
+def test_an_intent_that_keeps_coming_moves_trading_to_reducing_until_the_operator_acts() -> None:
     desk = Desk().open().hold("MSFT")
     loop = [signal()] * 6
     said = desk.scan(loop)

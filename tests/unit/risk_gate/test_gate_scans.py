@@ -1,4 +1,4 @@
-"""The course of a scan: gathered, exits first, entries once they are terminal, every word in the scan's own name."""
+"""The course of a scan: gathered, exits first, entries once those are terminal."""
 
 import datetime as dt
 

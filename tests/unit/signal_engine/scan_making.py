@@ -1,4 +1,4 @@
-"""A strategy that always signals, bars that break out now and then, and a log that is only remembered."""
+"""A strategy that always signals, bars that break out now and then, and a log kept in memory."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Always:
 
 
 def walk(symbols: int = 12, seed: int = 81) -> Bars:
-    """Random walks that break out and sweep now and then; symbol 3 misses the last bar, symbol 4 some in between."""
+    """Random walks that break out and sweep; symbol 3 has no last bar, symbol 4 lacks some."""
     rng = np.random.default_rng(seed)
     bars = len(DAYS)
     close = 50 * np.exp(np.cumsum(rng.normal(0.0005, 0.02, (symbols, bars)), axis=1))

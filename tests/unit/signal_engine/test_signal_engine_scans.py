@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.signal_engine.handlers import HANDLERS, ScanFound, State
-from services.signal_engine.scan import Enabled, last_signals, tables
+from services.signal_engine.handlers import HANDLERS, ScanResult, State
+from services.signal_engine.scan import EnabledStrategy, last_signals, tables
 from services.signal_engine.work import SignalEngineWork
 from shared.domain.errors import TransientError
 from shared.domain.market.bars import Bars
@@ -48,7 +48,7 @@ def bars_ready(archive: BarArchive, scan: ScanRef, **changes: Any) -> BarsReady:
 def engine(
     archive: BarArchive, *strategies: Any, positions: tuple[WatchedPosition, ...] = ()
 ) -> Turning:
-    enabled = [Enabled(strategy, strategy.Params()) for strategy in strategies]
+    enabled = [EnabledStrategy(strategy, strategy.Params()) for strategy in strategies]
     work = SignalEngineWork(archive.folder, enabled, ManualClock(NOON), KeptLog())
     initial = State(positions={each.symbol: each for each in positions})
     return Turning(HANDLERS, initial, work)
@@ -73,7 +73,7 @@ def test_every_live_scan_finds_what_the_backtest_finds_on_the_whole_history(
 ) -> None:
     turning = engine(archive, *canonical_set())
     panel = archive.panel()
-    strategies = [Enabled(strategy, strategy.Params()) for strategy in canonical_set()]
+    strategies = [EnabledStrategy(strategy, strategy.Params()) for strategy in canonical_set()]
     whole = tables(panel, strategies)
     found = 0
     for column in range(300, len(DAYS)):
@@ -262,7 +262,7 @@ def test_a_large_scan_comes_in_parts_exits_first(archive: BarArchive) -> None:
         )
         for number in range(900)
     )
-    found = ScanFound(scan=scan, exits=exits, signals=signals, bars_digest="d")
+    found = ScanResult(scan=scan, exits=exits, signals=signals, bars_digest="d")
     said = turning.settle(Outcome(found, at=NOON, session=scan.session, correlation_id=scan.id))
     parts = [each for each in said if isinstance(each, ScanCompleted)]
     assert [(each.part, each.parts, len(each.exits), len(each.signals)) for each in parts] == [
@@ -276,5 +276,5 @@ def test_a_large_scan_comes_in_parts_exits_first(archive: BarArchive) -> None:
 
 def test_scores_keep_every_digit_of_their_float(archive: BarArchive) -> None:
     panel = archive.panel()
-    enabled = Enabled(Always("s", score=0.1 + 0.2), {})
+    enabled = EnabledStrategy(Always("s", score=0.1 + 0.2), {})
     assert last_signals(panel, tables(panel, [enabled]))[0].score == Decimal("0.30000000000000004")

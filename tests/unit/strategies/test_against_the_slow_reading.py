@@ -1,4 +1,4 @@
-"""Every strategy's kernels against a plain reading of the rules: the same signals, field for field."""
+"""Every strategy's kernels against a plain reading of the rules: the same signals."""
 
 from __future__ import annotations
 

@@ -37,8 +37,10 @@ def signals(panel, params):
     row, column = np.nonzero(holds)
     close = panel.close[row, column]
     return signal_table(
-        row=row.astype(np.int32), column=column.astype(np.int32), side=np.ones(row.size, np.int8), close=close,
-        stop=close - 1.0, target=close + 2.0, score=close - mean[row, column], indicators={"mean": mean[row, column]},
+        row=row.astype(np.int32), column=column.astype(np.int32),
+        side=np.ones(row.size, np.int8), close=close,
+        stop=close - 1.0, target=close + 2.0, score=close - mean[row, column],
+        indicators={"mean": mean[row, column]},
         time_stop_bars=5, reason="above the mean",
     )
 """

@@ -1,4 +1,4 @@
-"""Strategies are found by file name; what is wrong with a name, a file or a parameter is said in one sentence."""
+"""Strategies are found by file name; a wrong name, file or parameter is one clear sentence."""
 
 from __future__ import annotations
 
@@ -135,14 +135,17 @@ from services.research.engine.simulate import SimulationSettings, simulate
 from shared.strategies import donchian, ibs, registry, rsi2, turtle_soup
 close = np.round(50 + 5 * np.sin(np.arange(900).reshape(3, 300) / 9), 4)
 close.flags.writeable = False
-panel = Panel(("A", "B", "C"), np.arange(300).astype("datetime64[D]"), close, close + 1, close - 1, close, close)
+days = np.arange(300).astype("datetime64[D]")
+panel = Panel(("A", "B", "C"), days, close, close + 1, close - 1, close, close)
 tables = []
 for name in registry.available():
     strategy = registry.load(name)
     tables.append((name, strategy.signals(panel, strategy.Params())))
 assert len(simulate(panel, tables, SimulationSettings()).trades) > 0
-kernels = [kernel for module in (donchian, ibs, rsi2, turtle_soup, indicator_kernels, outcome_kernels, own_bars,
-    portfolio_kernels, ranking_kernels) for kernel in vars(module).values() if hasattr(kernel, "py_func")]
+modules = (donchian, ibs, rsi2, turtle_soup, indicator_kernels, outcome_kernels, own_bars,
+    portfolio_kernels, ranking_kernels)
+found = [each for module in modules for each in vars(module).values()]
+kernels = [each for each in found if hasattr(each, "py_func")]
 assert sum(sum(kernel.stats.cache_hits.values()) for kernel in kernels) >= 6
 assert not [kernel for kernel in kernels if kernel.stats.cache_misses]
 """
