@@ -1,21 +1,18 @@
-"""Starts the executor: guards, broker, journal, stream, work. Run by compose and by the demo."""
+"""Starts the executor: guards, broker, journal, work. Run by compose and by the demo."""
 
 from __future__ import annotations
 
 from prometheus_client import Histogram
 
-from services.executor.brokers.alpaca.broker import AlpacaBroker
-from services.executor.brokers.alpaca.http import DeadlineHttp
-from services.executor.brokers.alpaca.rate_limit import RequestBudget
-from services.executor.brokers.alpaca.trade_updates import TradeUpdates
+from services.executor.brokers.protocol import BrokerConnection
+from services.executor.brokers.registry import BrokerPlace, connect_broker
 from services.executor.handlers import HANDLERS
 from services.executor.metrics import counts, event, gauges
-from services.executor.orders.journal import Journal
+from services.executor.orders.journal import OrderJournal
 from services.executor.orders.state import ExecutorSettings, State
-from services.executor.startup.live_guards import refuse_address, refuse_unarmed
+from services.executor.startup.live_guards import refuse_unarmed
 from services.executor.startup.signature_check import only_the_gate
 from services.executor.work import ExecutorWork
-from shared.domain.errors import UserError
 from shared.runtime.config.settings import Settings
 from shared.runtime.runner.contract import Service
 from shared.runtime.runner.wiring import Wiring, run_service
@@ -27,12 +24,10 @@ LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 
 def build(wiring: Wiring) -> Service[State, ExecutorSettings]:
-    settings = wiring.settings
-    environment = settings.environment
-    key_id, secret = environment.broker_key_id.reveal(), environment.broker_secret_key.reveal()
-    refuse_address(settings.mode, environment.broker_url, key_id, secret)
+    settings, environment = wiring.settings, wiring.settings.environment
     refuse_unarmed(settings.mode, environment.arm_file, environment.account, wiring.clock.now())
-    own = _own(settings)
+    connection = _connect(wiring)
+    own = _own_settings(settings)
     latency = Histogram(
         "kobe_executor_post_seconds",
         "From sending an order to the broker's answer",
@@ -40,17 +35,15 @@ def build(wiring: Wiring) -> Service[State, ExecutorSettings]:
         buckets=LATENCY_BUCKETS,
     )
     work = ExecutorWork(
-        broker=_broker(wiring, key_id, secret),
-        journal=Journal(environment.state_dir / "executor.sqlite"),
+        broker=connection.broker,
+        journal=OrderJournal(environment.state_dir / "executor.sqlite"),
         latch=wiring.latch,
         clock=wiring.clock,
         settings=own,
         lease_left=wiring.lease_left,
         log=wiring.log,
-        wakeups=TradeUpdates(
-            environment.broker_stream_url, key_id=key_id, secret=secret, log=wiring.log
-        ).start(),
-        posted=latency.observe,
+        wakeups=connection.wakeups,
+        observe_seconds=latency.observe,
     )
     keyring = Keyring.load(environment.public_keys_file)
     halt = wiring.latch.halt if settings.mode is Mode.LIVE else None
@@ -67,7 +60,7 @@ def build(wiring: Wiring) -> Service[State, ExecutorSettings]:
     )
 
 
-def _own(settings: Settings) -> ExecutorSettings:
+def _own_settings(settings: Settings) -> ExecutorSettings:
     steering = settings.steering
     return ExecutorSettings(
         mode=settings.mode,
@@ -80,28 +73,22 @@ def _own(settings: Settings) -> ExecutorSettings:
     )
 
 
-def _broker(wiring: Wiring, key_id: str, secret: str) -> AlpacaBroker:
-    limits = wiring.settings.steering.broker
-    if limits.name != "alpaca":
-        raise UserError(
-            f"Unknown broker {limits.name!r} in kobe.toml; the one that exists is 'alpaca'.",
-            exit_code=3,
-        )
-    headers = {
-        "APCA-API-KEY-ID": key_id,
-        "APCA-API-SECRET-KEY": secret,
-        "Accept": "application/json",
-    }
-    return AlpacaBroker(
-        DeadlineHttp(wiring.settings.environment.broker_url, headers),
-        budget=RequestBudget(
-            per_minute=limits.requests_per_minute,
-            reserved=limits.reserved_requests,
-            clock=wiring.clock,
-        ),
+def _connect(wiring: Wiring) -> BrokerConnection:
+    environment, limits = wiring.settings.environment, wiring.settings.steering.broker
+    place = BrokerPlace(
+        mode=wiring.settings.mode,
+        url=environment.broker_url,
+        stream_url=environment.broker_stream_url,
+        data_url=environment.broker_data_url,
+        key_id=environment.broker_key_id,
+        secret_key=environment.broker_secret_key,
+        requests_per_minute=limits.requests_per_minute,
+        reserved_requests=limits.reserved_requests,
+        post_deadline_seconds=limits.post_deadline_seconds,
         clock=wiring.clock,
-        post_seconds=limits.post_deadline_seconds,
+        log=wiring.log,
     )
+    return connect_broker(limits.name, place)
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
-"""What the executor makes of each message and of each outcome of its work; pure, the table is at the foot.
+"""What the executor makes of each message and each outcome of its work; the table is at the foot.
 
-It may do less than the gate approved, never more: nothing here makes an order that no approval
-signed.
+Pure. It may do less than the gate approved, never more: no order is made that no approval signed.
 """
 
 from __future__ import annotations
@@ -10,24 +9,13 @@ import datetime as dt
 
 from msgspec.structs import replace
 
-from services.executor.orders import apply_update as settle
-from services.executor.orders.outcomes import (
-    Delayed,
-    Halted,
-    Missed,
-    Reconciled,
-    Refused,
-    Repeated,
-    Seen,
-    Unclear,
-    Unseen,
-)
-from services.executor.orders.reconciliation import on_reconciled
+from services.executor.orders import apply_update as updates, outcomes as o
+from services.executor.orders.reconciliation import on_broker_snapshot
 from services.executor.orders.state import (
     ExecutorContext,
     ExecutorSettings,
     OpenScan,
-    ReconcileWish,
+    ReconcileRequest,
     State,
     with_halt,
     with_order,
@@ -38,24 +26,17 @@ from shared.domain.trading import orders
 from shared.domain.trading.ids import is_ours
 from shared.domain.trading.orders import Order
 from shared.runtime.runner.contract import Decision, handler_table, on
+from shared.schemas import messages as m
 from shared.schemas.envelope import Envelope
-from shared.schemas.messages import (
-    OrderApproved,
-    ReconcileDue,
-    ReconcileRequested,
-    ScanDecided,
-    SessionOpened,
-)
 from shared.schemas.values import OrderStatus, Purpose
-
-Decided = Decision[State]
-
 
 # --- what is heard --------------------------------------------------------------------------------
 
 
-def on_session_opened(state: State, message: SessionOpened, _: ExecutorContext) -> Decided:
-    """What ended in other sessions is forgotten, unless its scan still waits; the journal remembers it."""
+def on_session_opened(
+    state: State, message: m.SessionOpened, _: ExecutorContext
+) -> Decision[State]:
+    """Forget what ended in other sessions, unless its scan still waits; the journal remembers."""
     today = message.session
     scans = {
         key: scan for key, scan in state.scans.items() if scan.session == today or not scan.executed
@@ -69,7 +50,9 @@ def on_session_opened(state: State, message: SessionOpened, _: ExecutorContext) 
     return replace(state, session=today, orders=kept, scans=scans), ()
 
 
-def on_order_approved(state: State, message: OrderApproved, context: ExecutorContext) -> Decided:
+def on_order_approved(
+    state: State, message: m.OrderApproved, context: ExecutorContext
+) -> Decision[State]:
     """Record it; whether it is still allowed is looked at when it is about to be sent."""
     envelope, settings = context.trigger.envelope, context.settings
     if envelope is None or (envelope.mode, envelope.account) != (settings.mode, settings.account):
@@ -79,12 +62,12 @@ def on_order_approved(state: State, message: OrderApproved, context: ExecutorCon
     if message.client_order_id in state.orders:
         return replace(state, repeats=(*state.repeats, message.decision_id)), ()
     return with_order(
-        state, _received(message, envelope, _refusal(state, message, envelope, settings))
+        state, _order_from(message, envelope, _refusal(state, message, envelope, settings))
     ), ()
 
 
 def _refusal(
-    state: State, message: OrderApproved, envelope: Envelope, settings: ExecutorSettings
+    state: State, message: m.OrderApproved, envelope: Envelope, settings: ExecutorSettings
 ) -> str:
     entry = message.purpose is Purpose.ENTRY
     checks = (
@@ -98,7 +81,7 @@ def _refusal(
     return next((sentence for wrong, sentence in checks if wrong), "")
 
 
-def _received(message: OrderApproved, envelope: Envelope, refusal: str) -> Order:
+def _order_from(message: m.OrderApproved, envelope: Envelope, refusal: str) -> Order:
     return Order(
         client_order_id=message.client_order_id,
         decision_id=message.decision_id,
@@ -120,7 +103,9 @@ def _received(message: OrderApproved, envelope: Envelope, refusal: str) -> Order
     )
 
 
-def on_scan_decided(state: State, message: ScanDecided, context: ExecutorContext) -> Decided:
+def on_scan_decided(
+    state: State, message: m.ScanDecided, context: ExecutorContext
+) -> Decision[State]:
     key = f"{message.scan_id}/{message.phase}"
     if key in state.scans:
         return state, ()
@@ -133,60 +118,72 @@ def on_scan_decided(state: State, message: ScanDecided, context: ExecutorContext
         session=context.trigger.session,
         correlation_id=context.trigger.correlation_id,
     )
-    return settle.concluded(replace(state, scans={**state.scans, key: scan}), (), (), at=context.at)
+    return updates.conclude(replace(state, scans={**state.scans, key: scan}), (), (), at=context.at)
 
 
-def on_reconcile_due(state: State, message: ReconcileDue, context: ExecutorContext) -> Decided:
-    return _reconciling(replace(state, stage=message.stage), message.session, context), ()
+def on_reconcile_due(
+    state: State, message: m.ReconcileDue, context: ExecutorContext
+) -> Decision[State]:
+    return _with_reconcile(replace(state, stage=message.stage), message.session, context), ()
 
 
 def on_reconcile_requested(
-    state: State, _: ReconcileRequested, context: ExecutorContext
-) -> Decided:
-    return _reconciling(state, state.session or context.trigger.session, context), ()
+    state: State, _: m.ReconcileRequested, context: ExecutorContext
+) -> Decision[State]:
+    return _with_reconcile(state, state.session or context.trigger.session, context), ()
 
 
-def _reconciling(state: State, session: dt.date, context: ExecutorContext) -> State:
+def _with_reconcile(state: State, session: dt.date, context: ExecutorContext) -> State:
     trigger = context.trigger
-    wish = ReconcileWish(
+    request = ReconcileRequest(
         session=session,
         stage=state.stage,
         correlation_id=trigger.correlation_id,
         causation_id=trigger.id,
     )
-    return replace(state, reconciles=(*state.reconciles, wish))
+    return replace(state, reconciles=(*state.reconciles, request))
 
 
 # --- what became of our work ----------------------------------------------------------------------
 
 
-def on_seen(state: State, outcome: Seen, context: ExecutorContext) -> Decided:
+def on_order_observed(
+    state: State, outcome: o.OrderObserved, context: ExecutorContext
+) -> Decision[State]:
     order = state.orders[outcome.view.client_order_id]
     if outcome.canceling:
         order = orders.mark_canceling(order, at=context.at)
-    state, words = settle.taken(with_order(state, order), order, outcome.view, at=context.at)
-    state = _too_long(state, order.client_order_id, context)
-    return settle.concluded(state, words, (order.symbol,), at=context.at)
+    state, messages = updates.apply_view(
+        with_order(state, order), order, outcome.view, at=context.at
+    )
+    state = _halt_if_unknown_too_long(state, order.client_order_id, context)
+    return updates.conclude(state, messages, (order.symbol,), at=context.at)
 
 
-def on_refused(state: State, outcome: Refused, context: ExecutorContext) -> Decided:
+def on_submit_refused(
+    state: State, outcome: o.SubmitRefused, context: ExecutorContext
+) -> Decision[State]:
     order = orders.end_unsent(state.orders[outcome.client_order_id], outcome.ending)
-    state, words = settle.refused(state, order, outcome.detail)
+    state, messages = updates.apply_refusal(state, order, outcome.detail)
     if outcome.posted:
         state = replace(state, sent=state.sent + 1, ambiguous=0)
     if outcome.halts:
         state = with_halt(state, f"the broker takes no orders: {outcome.detail}")
     if order.purpose is Purpose.PROTECT and not outcome.posted and order.symbol in state.positions:
-        state = _reconciling(state, state.session or order.session, context)
-    return settle.concluded(state, words, (order.symbol,), at=context.at)
+        state = _with_reconcile(state, state.session or order.session, context)
+    return updates.conclude(state, messages, (order.symbol,), at=context.at)
 
 
-def on_delayed(state: State, outcome: Delayed, context: ExecutorContext) -> Decided:
+def on_submit_delayed(
+    state: State, outcome: o.SubmitDelayed, context: ExecutorContext
+) -> Decision[State]:
     order = state.orders[outcome.client_order_id]
     return with_order(state, orders.delay(order, until=outcome.until, counted=outcome.counted)), ()
 
 
-def on_unclear(state: State, outcome: Unclear, context: ExecutorContext) -> Decided:
+def on_submit_unknown(
+    state: State, outcome: o.SubmitUnknown, context: ExecutorContext
+) -> Decision[State]:
     before = state.orders[outcome.client_order_id]
     order = orders.mark_unknown(before, at=context.at)
     ambiguous = state.ambiguous + 1
@@ -197,43 +194,55 @@ def on_unclear(state: State, outcome: Unclear, context: ExecutorContext) -> Deci
         state = with_halt(
             state, f"{ambiguous} orders in a row of which nobody knows whether they were taken"
         )
-    return state, (settle.unknown(state, order, outcome.detail),)
+    return state, (updates.unknown_message(state, order, outcome.detail),)
 
 
-def on_missed(state: State, outcome: Missed, context: ExecutorContext) -> Decided:
+def on_order_not_found(
+    state: State, outcome: o.OrderNotFound, context: ExecutorContext
+) -> Decision[State]:
     before = state.orders[outcome.client_order_id]
     known = before if before.sent_at else replace(before, sent_at=outcome.sent_at)
     order = orders.count_miss(known, at=context.at)
     state = replace(with_order(state, order), sent=state.sent + (not before.was_sent))
     if order.status is OrderStatus.ABANDONED:
-        words = (settle.of(state, order, settle.ended(order, "the broker never had it")),)
-        return settle.concluded(state, words, (order.symbol,), at=context.at)
-    state = _too_long(state, order.client_order_id, context)
+        messages = (
+            updates.outgoing(
+                state, order, updates.ending_message(order, "the broker never had it")
+            ),
+        )
+        return updates.conclude(state, messages, (order.symbol,), at=context.at)
+    state = _halt_if_unknown_too_long(state, order.client_order_id, context)
     return state, () if before.was_sent else (
-        settle.unknown(state, order, "journaled, not found at the broker"),
+        updates.unknown_message(state, order, "journaled, not found at the broker"),
     )
 
 
-def on_unseen(state: State, outcome: Unseen, context: ExecutorContext) -> Decided:
+def on_lookup_failed(
+    state: State, outcome: o.LookupFailed, context: ExecutorContext
+) -> Decision[State]:
     order = state.orders[outcome.client_order_id]
     if outcome.canceling:
         order = orders.mark_canceling(order, at=context.at)
     state = with_order(state, orders.look_later(order, at=context.at))
-    return _too_long(state, order.client_order_id, context), ()
+    return _halt_if_unknown_too_long(state, order.client_order_id, context), ()
 
 
-def on_repeated(state: State, outcome: Repeated, _: ExecutorContext) -> Decided:
+def on_approval_repeated(
+    state: State, outcome: o.ApprovalRepeated, _: ExecutorContext
+) -> Decision[State]:
     if outcome.client_order_id:
         return without_order(state, outcome.client_order_id), ()
     return replace(state, repeats=state.repeats[1:]), ()
 
 
-def on_halted(state: State, outcome: Halted, _: ExecutorContext) -> Decided:
+def on_halt_latched(state: State, outcome: o.HaltLatched, _: ExecutorContext) -> Decision[State]:
     return replace(state, halts=tuple(why for why in state.halts if why != outcome.why)), ()
 
 
-def _too_long(state: State, client_order_id: str, context: ExecutorContext) -> State:
-    """One order unknown for a minute halts, once."""
+def _halt_if_unknown_too_long(
+    state: State, client_order_id: str, context: ExecutorContext
+) -> State:
+    """Halt once for an order that nobody has known for `unknown_seconds`."""
     order = state.orders[client_order_id]
     if order.unknown_at is None or order.alarmed or not order.live:
         return state
@@ -247,18 +256,18 @@ def _too_long(state: State, client_order_id: str, context: ExecutorContext) -> S
 
 
 HANDLERS = handler_table(
-    on(SessionOpened, on_session_opened),
-    on(OrderApproved, on_order_approved),
-    on(ScanDecided, on_scan_decided),
-    on(ReconcileDue, on_reconcile_due),
-    on(ReconcileRequested, on_reconcile_requested),
-    on(Seen, on_seen),
-    on(Refused, on_refused),
-    on(Delayed, on_delayed),
-    on(Unclear, on_unclear),
-    on(Missed, on_missed),
-    on(Unseen, on_unseen),
-    on(Repeated, on_repeated),
-    on(Halted, on_halted),
-    on(Reconciled, on_reconciled),
+    on(m.SessionOpened, on_session_opened),
+    on(m.OrderApproved, on_order_approved),
+    on(m.ScanDecided, on_scan_decided),
+    on(m.ReconcileDue, on_reconcile_due),
+    on(m.ReconcileRequested, on_reconcile_requested),
+    on(o.OrderObserved, on_order_observed),
+    on(o.SubmitRefused, on_submit_refused),
+    on(o.SubmitDelayed, on_submit_delayed),
+    on(o.SubmitUnknown, on_submit_unknown),
+    on(o.OrderNotFound, on_order_not_found),
+    on(o.LookupFailed, on_lookup_failed),
+    on(o.ApprovalRepeated, on_approval_repeated),
+    on(o.HaltLatched, on_halt_latched),
+    on(o.BrokerSnapshot, on_broker_snapshot),
 )

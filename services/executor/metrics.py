@@ -1,25 +1,17 @@
-"""What the executor shows of itself: gauges from its state, counters from what it says, names for its log. Pure."""
+"""What the executor shows of itself: gauges from its state, counters, names for its log. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.executor.orders.state import State, unprotected
+from services.executor.orders.state import State, unprotected_symbols
 from shared.runtime.observability.log import event_name
 from shared.runtime.observability.samples import MetricSample
-from shared.schemas.messages import (
-    Message,
-    OrderEnded,
-    OrderFilled,
-    OrderSubmitted,
-    OrderUnknown,
-    PositionAdjusted,
-    ProtectionPlaced,
-)
+from shared.schemas import messages as m
 
 
-def event(message: Message) -> str:
-    return "order_submit" if isinstance(message, OrderSubmitted) else event_name(message)
+def event(message: m.Message) -> str:
+    return "order_submit" if isinstance(message, m.OrderSubmitted) else event_name(message)
 
 
 def gauges(state: State) -> Iterable[MetricSample]:
@@ -37,7 +29,7 @@ def gauges(state: State) -> Iterable[MetricSample]:
         help="Orders not sent yet",
     )
     yield MetricSample("kobe_executor_positions_open", len(state.positions), help="Symbols held")
-    bare = len(unprotected(state))
+    bare = len(unprotected_symbols(state))
     yield MetricSample(
         "kobe_executor_positions_unprotected",
         bare,
@@ -74,17 +66,17 @@ def gauges(state: State) -> Iterable[MetricSample]:
         )
 
 
-def counts(message: Message) -> Iterable[MetricSample]:
+def counts(message: m.Message) -> Iterable[MetricSample]:
     match message:
-        case OrderSubmitted():
+        case m.OrderSubmitted():
             yield MetricSample("kobe_executor_orders", 1, {"event": "submitted"})
-        case ProtectionPlaced():
+        case m.ProtectionPlaced():
             yield MetricSample("kobe_executor_orders", 1, {"event": "protection"})
-        case OrderUnknown():
+        case m.OrderUnknown():
             yield MetricSample("kobe_executor_orders", 1, {"event": "unknown"})
-        case OrderEnded():
+        case m.OrderEnded():
             yield MetricSample("kobe_executor_orders", 1, {"event": message.ending.value})
-        case OrderFilled():
+        case m.OrderFilled():
             yield MetricSample("kobe_executor_fills", 1, {"purpose": message.purpose.value})
-        case PositionAdjusted():
+        case m.PositionAdjusted():
             yield MetricSample("kobe_executor_adjustments", 1, {})

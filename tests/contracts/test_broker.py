@@ -1,76 +1,43 @@
-"""What every broker promises: the fake and, through the Alpaca adapter, the simulated one."""
+"""What every broker promises, asked of each that the registry finds and of the fake.
+
+A new broker joins by a file of its name in `broker_subjects/` whose `subject` yields a BrokerWorld.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import importlib
+from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
-from services.executor.brokers.alpaca.broker import AlpacaBroker
-from services.executor.brokers.alpaca.http import DeadlineHttp
-from services.executor.brokers.alpaca.rate_limit import RequestBudget
-from services.executor.brokers.protocol import Broker, Fate, Kind, OrderRequest
-from services.sim_broker.exchange.exchange import Exchange
-from services.sim_broker.fault_injection import Fault, FaultKind
-from services.sim_broker.http.app import create_app
-from services.sim_broker.simulator import Simulator
+from services.executor.brokers.protocol import Kind, OrderRequest, SubmitResult
+from services.executor.brokers.registry import broker_names, connect_broker
+from shared.domain.errors import UserError
 from shared.domain.trading.ids import CLIENT_ORDER_PREFIX
-from shared.runtime.clock import ManualClock, SystemClock
-from shared.runtime.observability.health_server import Server
-from shared.schemas.values import OrderStatus, Side, Stage
-from tests.builders import NOON
-from tests.unit.executor.fake_broker import FakeBroker
-from tests.unit.sim_broker.bar_table import DAYS, BarTable, bar
+from shared.schemas.values import OrderStatus, Side
+from tests.contracts.broker_world import BrokerWorld
+from tests.unit.executor.broker_places import place
+
+SUBJECTS = sorted(path.stem for path in (Path(__file__).parent / "broker_subjects").glob("*.py"))
 
 
-@dataclass
-class World:
-    """One implementation; `partial` caps the next fill in AAPL, `stop` hits what rests."""
-
-    broker: Broker
-    partial: Callable[[int], None]
-    stop: Callable[[], None]
+@pytest.fixture(params=SUBJECTS)
+def world(request: pytest.FixtureRequest) -> Iterator[BrokerWorld]:
+    module = importlib.import_module(f"tests.contracts.broker_subjects.{request.param}")
+    yield from module.subject()
 
 
-def fake() -> Iterator[World]:
-    broker = FakeBroker(ManualClock(NOON))
-    broker.price["AAPL"] = Decimal(100)
-
-    def stop() -> None:
-        for name in [order.client_order_id for order in broker.open_orders().ours]:
-            broker.fill(name, Decimal("89.95"))
-
-    yield World(broker, lambda shares: broker.shares.update(AAPL=shares), stop)
+def test_every_broker_that_can_be_configured_is_held_to_this_contract() -> None:
+    assert "alpaca" in broker_names()
+    missing = set(broker_names()) - set(SUBJECTS)
+    assert not missing, f"add tests/contracts/broker_subjects/<name>.py for {sorted(missing)}"
 
 
-def simulated() -> Iterator[World]:
-    """Flat bars at 100; day 2 falls to 89."""
-    simulator = Simulator(
-        Exchange(BarTable({2: bar("100", "101", "89", "100")}), cash=Decimal(100_000))
-    )
-    simulator.advance(DAYS[0], Stage.OPEN, None)
-    server = Server(create_app(simulator), "127.0.0.1", 0).start()
-    http, clock = DeadlineHttp(f"http://127.0.0.1:{server.port}", {}), SystemClock()
-    broker = AlpacaBroker(
-        http, budget=RequestBudget(per_minute=9999, reserved=30, clock=clock), clock=clock
-    )
-
-    def stop() -> None:
-        for stage in (Stage.OPEN, Stage.BAR):
-            simulator.advance(DAYS[1], stage, None)
-
-    partial = Fault(kind=FaultKind.PARTIAL, symbol="AAPL")
-    yield World(broker, lambda shares: simulator.faults.add(replace(partial, shares=shares)), stop)
-    http.close()
-    server.stop()
-
-
-@pytest.fixture(params=[fake, simulated], ids=["fake", "simulated"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    yield from request.param()
+def test_an_unknown_broker_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UserError, match=r"'alpacca'.*'alpaca'"):
+        connect_broker("alpacca", place())
 
 
 def order(number: int = 1, **changes: object) -> OrderRequest:
@@ -90,17 +57,19 @@ def protection(kind: Kind = Kind.STOP_AND_TARGET) -> OrderRequest:
     return order(2, side=Side.SELL, kind=kind, stop_price=Decimal(90), limit_price=target)
 
 
-def test_an_immediate_order_is_filled_at_its_limit_or_better(world: World) -> None:
-    assert world.broker.submit(order()).fate is Fate.ACCEPTED
+def test_an_immediate_order_is_filled_at_its_limit_or_better(world: BrokerWorld) -> None:
+    assert world.broker.submit(order()).result is SubmitResult.ACCEPTED
     view = world.broker.order_by_client_id(f"{CLIENT_ORDER_PREFIX}1")
     assert view is not None
     assert (view.status, view.filled_qty) == (OrderStatus.FILLED, 6)
     assert view.average_price is not None
     assert view.average_price <= Decimal("100.10")
-    assert world.broker.held("AAPL") == 6
+    assert world.broker.held_qty("AAPL") == 6
 
 
-def test_an_immediate_order_that_is_not_reached_ends_canceled_and_unfilled(world: World) -> None:
+def test_an_immediate_order_that_is_not_reached_ends_canceled_and_unfilled(
+    world: BrokerWorld,
+) -> None:
     answer = world.broker.submit(order(limit_price=Decimal("99.00")))
     assert answer.order is not None
     view = world.broker.order(answer.order.broker_order_id)
@@ -110,7 +79,7 @@ def test_an_immediate_order_that_is_not_reached_ends_canceled_and_unfilled(world
 
 @pytest.mark.parametrize("shares", [1, 5])
 def test_an_immediate_order_filled_in_part_ends_canceled_with_its_fill(
-    world: World, shares: int
+    world: BrokerWorld, shares: int
 ) -> None:
     world.partial(shares)
     world.broker.submit(order())
@@ -119,15 +88,15 @@ def test_an_immediate_order_filled_in_part_ends_canceled_with_its_fill(
     assert (view.status, view.filled_qty) == (OrderStatus.CANCELED, shares)
 
 
-def test_the_same_id_twice_is_one_order(world: World) -> None:
-    assert world.broker.submit(order()).fate is Fate.ACCEPTED
-    assert world.broker.submit(order()).fate is Fate.EXISTS
+def test_the_same_id_twice_is_one_order(world: BrokerWorld) -> None:
+    assert world.broker.submit(order()).result is SubmitResult.ACCEPTED
+    assert world.broker.submit(order()).result is SubmitResult.EXISTS
     assert len(world.broker.orders_since(None).ours) == 1
-    assert world.broker.held("AAPL") == 6
+    assert world.broker.held_qty("AAPL") == 6
 
 
 @pytest.mark.parametrize("kind", [Kind.STOP, Kind.STOP_AND_TARGET])
-def test_a_protection_rests_until_it_is_canceled(world: World, kind: Kind) -> None:
+def test_a_protection_rests_until_it_is_canceled(world: BrokerWorld, kind: Kind) -> None:
     world.broker.submit(order())
     placed = world.broker.submit(protection(kind))
     assert placed.order is not None
@@ -143,7 +112,7 @@ def test_a_protection_rests_until_it_is_canceled(world: World, kind: Kind) -> No
 
 @pytest.mark.parametrize("kind", [Kind.STOP, Kind.STOP_AND_TARGET])
 def test_a_protection_that_is_hit_shows_its_fill_and_the_position_is_gone(
-    world: World, kind: Kind
+    world: BrokerWorld, kind: Kind
 ) -> None:
     world.broker.submit(order())
     placed = world.broker.submit(protection(kind))
@@ -159,7 +128,7 @@ def test_a_protection_that_is_hit_shows_its_fill_and_the_position_is_gone(
     assert world.broker.positions() == ()
 
 
-def test_canceling_what_has_ended_is_no_error(world: World) -> None:
+def test_canceling_what_has_ended_is_no_error(world: BrokerWorld) -> None:
     answer = world.broker.submit(order())
     assert answer.order is not None
     world.broker.cancel(answer.order.broker_order_id)
@@ -168,19 +137,19 @@ def test_canceling_what_has_ended_is_no_error(world: World) -> None:
     assert view.status is OrderStatus.FILLED
 
 
-def test_what_is_not_there_is_none(world: World) -> None:
+def test_what_is_not_there_is_none(world: BrokerWorld) -> None:
     assert world.broker.order_by_client_id(f"{CLIENT_ORDER_PREFIX}9") is None
     assert world.broker.order("5b1f2c6e-0000-4000-8000-000000000000") is None
-    assert world.broker.held("AAPL") == 0
+    assert world.broker.held_qty("AAPL") == 0
 
 
-def test_orders_since_are_those_submitted_later(world: World) -> None:
+def test_orders_since_are_those_submitted_later(world: BrokerWorld) -> None:
     world.broker.submit(order())
     first = world.broker.orders_since(None).ours[0]
     assert world.broker.orders_since(first.submitted_at).ours == ()
 
 
-def test_the_account_is_worth_its_cash_and_its_shares(world: World) -> None:
+def test_the_account_is_worth_its_cash_and_its_shares(world: BrokerWorld) -> None:
     before = world.broker.account()
     world.broker.submit(order())
     after, position = world.broker.account(), world.broker.positions()[0]
@@ -189,5 +158,5 @@ def test_the_account_is_worth_its_cash_and_its_shares(world: World) -> None:
     assert not after.blocked
 
 
-def test_the_clock_is_aware(world: World) -> None:
+def test_the_clock_is_aware(world: BrokerWorld) -> None:
     assert world.broker.clock().at.utcoffset() is not None

@@ -15,7 +15,7 @@ from shared.schemas.values import Purpose
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """`halted` is the durable latch; `kill` the last kill's reason. Money as the services hold it, in dollars."""
+    """`halted` is the durable latch; `kill` the last kill's reason. Money in dollars."""
 
     halted: bool
     kill: str

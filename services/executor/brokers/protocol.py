@@ -24,7 +24,11 @@ class Kind(StrEnum):
 
 
 class OrderRequest(Value, frozen=True, kw_only=True):
-    """`limit_price` of an immediate order; `stop_price` and perhaps `limit_price` (the target) of protection."""
+    """An order to send.
+
+    An immediate order has a `limit_price`; protection a `stop_price` and perhaps a target
+    (`limit_price`).
+    """
 
     client_order_id: str
     symbol: str
@@ -35,8 +39,8 @@ class OrderRequest(Value, frozen=True, kw_only=True):
     stop_price: Decimal | None = None
 
 
-class Fate(StrEnum):
-    """What became of a request to take an order (ORDER-PATH: the executor)."""
+class SubmitResult(StrEnum):
+    """What became of one POST (docs/order-path.md)."""
 
     NOT_SENT = "not_sent"
     ACCEPTED = "accepted"
@@ -47,14 +51,15 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """`order` comes with `accepted` alone. `retry_after` (seconds) with what was surely not taken.
+class SubmitAnswer:
+    """The result of one POST and what the broker said with it.
 
+    `order` comes with `accepted` alone, `retry_after` (seconds) with what was surely not taken.
     `counted` is False when we kept it back ourselves. `halts`: nothing more may be opened at this
     account.
     """
 
-    fate: Fate
+    result: SubmitResult
     detail: str = ""
     order: OrderView | None = None
     retry_after: float = 0.0
@@ -63,17 +68,21 @@ class Answer:
 
 
 class AccountView(Value, frozen=True, kw_only=True):
-    """Dollars. `blocked`: the broker takes no orders from us now."""
+    """The account, in dollars.
+
+    `blocked`: the broker takes no orders from us now. `paper`: None if it cannot say.
+    """
 
     number: str
     cash: Decimal
     equity: Decimal
     buying_power: Decimal
     blocked: bool
+    paper: bool | None = None
 
 
 class PositionView(Value, frozen=True, kw_only=True):
-    """qty is negative for a short; `mark` is what the broker values a share at."""
+    """`qty` is negative for a short; `mark` is what the broker values a share at."""
 
     symbol: str
     qty: Decimal
@@ -93,10 +102,19 @@ class BrokerClock(Value, frozen=True, kw_only=True):
     is_open: bool
 
 
+class Wakeups(Protocol):
+    def take(self) -> frozenset[str]:
+        """What the broker's stream has named since the last call.
+
+        Our ids, others' symbols, `*` for everything.
+        """
+        ...
+
+
 class Broker(Protocol):
     """Look-ups raise TransientError when the broker does not answer or answers nonsense."""
 
-    def submit(self, request: OrderRequest) -> Answer:
+    def submit(self, request: OrderRequest) -> SubmitAnswer:
         """Send it once. Never raises for what the broker or the network did: that is the answer."""
         ...
 
@@ -118,10 +136,18 @@ class Broker(Protocol):
 
     def positions(self) -> tuple[PositionView, ...]: ...
 
-    def held(self, symbol: str) -> Decimal:
+    def held_qty(self, symbol: str) -> Decimal:
         """Shares of one symbol; 0 if none, negative for a short."""
         ...
 
     def account(self) -> AccountView: ...
 
     def clock(self) -> BrokerClock: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerConnection:
+    """What a broker's `connect` returns; without `wakeups` only polling notices what it does."""
+
+    broker: Broker
+    wakeups: Wakeups | None = None

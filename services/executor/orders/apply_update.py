@@ -1,4 +1,4 @@
-"""What the broker shows of an order, taken into the books, and what is said of it. Pure.
+"""What the broker shows of an order, taken into the books, and what is reported of it. Pure.
 
 Called by the handlers of outcomes and of reconciliations; the last step of each is `concluded`.
 """
@@ -14,7 +14,7 @@ from services.executor.orders import protection as protect
 from services.executor.orders.state import (
     OpenScan,
     State,
-    unprotected,
+    unprotected_symbols,
     with_halt,
     with_order,
     with_position,
@@ -23,77 +23,78 @@ from shared.domain.trading import ledger
 from shared.domain.trading.ledger import HeldLots
 from shared.domain.trading.orders import Fill, Order, OrderView, apply, difference, mark_unknown
 from shared.runtime.runner.contract import Outgoing
-from shared.schemas.messages import (
-    Message,
-    OrderEnded,
-    OrderFilled,
-    OrderSubmitted,
-    OrderUnknown,
-    ProtectionPlaced,
-    ScanExecuted,
-)
+from shared.schemas import messages as m
 from shared.schemas.values import Ending, OrderStatus, Purpose, Side
 
-Words = tuple[Outgoing, ...]
+Messages = tuple[Outgoing, ...]
 
 
-def of(state: State, order: Order, message: Message) -> Outgoing:
-    """Outgoing in the order's own correlation; a protection works on in later sessions than its entry's."""
+def outgoing(state: State, order: Order, message: m.Message) -> Outgoing:
+    """Address a message in the order's own correlation.
+
+    A protection works on in later sessions than its entry's.
+    """
     later = order.purpose is Purpose.PROTECT and state.session
     return Outgoing(
         message, state.session if later and state.session else order.session, order.correlation_id
     )
 
 
-def taken(state: State, order: Order, view: OrderView, *, at: dt.datetime) -> tuple[State, Words]:
-    """One order as the broker shows it now. What is not our order under our id halts."""
+def apply_view(
+    state: State, order: Order, view: OrderView, *, at: dt.datetime
+) -> tuple[State, Messages]:
+    """Take in one order as the broker shows it now; another order under our id halts."""
     other = difference(order, view)
     if other:
-        return _contradicted(state, order, other, at)
+        return _apply_contradiction(state, order, other, at)
     applied = apply(order, view, at=at)
-    words: list[Outgoing] = []
+    messages: list[Outgoing] = []
     first = not order.broker_order_id
     state = with_order(state, applied.order)
     if first:
         state = replace(state, sent=state.sent + (not order.was_sent), ambiguous=0)
-        words += _arrived(state, applied.order)
+        messages += _arrival_messages(state, applied.order)
     if applied.fill:
-        state, said = _filled(state, applied.order, applied.fill, view, at)
-        words.append(said)
+        state, said = _apply_fill(state, applied.order, applied.fill, view, at)
+        messages.append(said)
     if applied.ended:
-        state = _protection_ended(state, applied.order)
-        words.append(of(state, applied.order, ended(applied.order, view.reported)))
+        state = _count_refusal(state, applied.order)
+        messages.append(
+            outgoing(state, applied.order, ending_message(applied.order, view.reported))
+        )
     if applied.anomaly:
         state = with_halt(state, applied.anomaly)
-    return state, tuple(words)
+    return state, tuple(messages)
 
 
-def _contradicted(state: State, order: Order, other: str, at: dt.datetime) -> tuple[State, Words]:
+def _apply_contradiction(
+    state: State, order: Order, other: str, at: dt.datetime
+) -> tuple[State, Messages]:
     doubted = replace(mark_unknown(order, at=at), alarmed=True)
     state = with_order(state, doubted)
     if order.alarmed:
         return state, ()
     state = with_halt(state, f"the broker's {order.client_order_id} is another order: {other}")
-    return state, (unknown(state, doubted, other),)
+    return state, (unknown_message(state, doubted, other),)
 
 
-def unknown(state: State, order: Order, detail: str) -> Outgoing:
-    message = OrderUnknown(
+def unknown_message(state: State, order: Order, detail: str) -> Outgoing:
+    message = m.OrderUnknown(
         client_order_id=order.client_order_id, symbol=order.symbol, detail=detail
     )
-    return of(state, order, message)
+    return outgoing(state, order, message)
 
 
-def _arrived(state: State, order: Order) -> Words:
+def _arrival_messages(state: State, order: Order) -> Messages:
     if order.purpose is not Purpose.PROTECT:
-        return (of(state, order, _submitted(order)),)
+        return (outgoing(state, order, _submission_message(order)),)
     if order.status is OrderStatus.REJECTED or order.protection is None:
         return ()
-    return (of(state, order, _placed(order)),)
+    return (outgoing(state, order, _placement_message(order)),)
 
 
-def _submitted(order: Order) -> OrderSubmitted:
-    return OrderSubmitted(
+def _submission_message(order: Order) -> m.OrderSubmitted:
+    return m.OrderSubmitted(
         client_order_id=order.client_order_id,
         decision_id=order.decision_id,
         broker_order_id=order.broker_order_id,
@@ -106,9 +107,9 @@ def _submitted(order: Order) -> OrderSubmitted:
     )
 
 
-def _placed(order: Order) -> ProtectionPlaced:
+def _placement_message(order: Order) -> m.ProtectionPlaced:
     assert order.protection is not None
-    return ProtectionPlaced(
+    return m.ProtectionPlaced(
         symbol=order.symbol,
         strategy=order.strategy,
         parent_client_order_id=order.parent,
@@ -122,8 +123,8 @@ def _placed(order: Order) -> ProtectionPlaced:
     )
 
 
-def ended(order: Order, detail: str) -> OrderEnded:
-    return OrderEnded(
+def ending_message(order: Order, detail: str) -> m.OrderEnded:
+    return m.OrderEnded(
         client_order_id=order.client_order_id,
         decision_id=order.decision_id,
         strategy=order.strategy,
@@ -137,15 +138,15 @@ def ended(order: Order, detail: str) -> OrderEnded:
     )
 
 
-def _filled(
+def _apply_fill(
     state: State, order: Order, fill: Fill, view: OrderView, at: dt.datetime
 ) -> tuple[State, Outgoing]:
     session = state.session or order.session
     session = order.session if order.purpose is Purpose.ENTRY else session
     before = state.positions.get(order.symbol)
-    state = _booked(state, order, fill, session)
+    state = _book_fill(state, order, fill, session)
     plan = order.protection or (before.protection if before else None)
-    message = OrderFilled(
+    message = m.OrderFilled(
         client_order_id=order.client_order_id,
         decision_id=order.decision_id,
         strategy=order.strategy,
@@ -160,10 +161,10 @@ def _filled(
         stop=plan.stop if plan else None,
         filled_at=view.filled_at or at,
     )
-    return state, of(state, order, message)
+    return state, outgoing(state, order, message)
 
 
-def _booked(state: State, order: Order, fill: Fill, session: dt.date) -> State:
+def _book_fill(state: State, order: Order, fill: Fill, session: dt.date) -> State:
     held = state.positions.get(order.symbol)
     qty = fill.qty if order.side is Side.BUY else -fill.qty
     booked = ledger.book(held.lots if held else (), qty=qty, price=fill.price, session=session)
@@ -174,13 +175,13 @@ def _booked(state: State, order: Order, fill: Fill, session: dt.date) -> State:
         state = with_halt(
             state, f"{order.client_order_id} traded more {order.symbol} than was held"
         )
-        position = replace(_position(order, held, booked.lots), protection=None)
+        position = replace(_lots_after(order, held, booked.lots), protection=None)
     else:
-        position = _position(order, held, booked.lots)
+        position = _lots_after(order, held, booked.lots)
     return with_position(state, order.symbol, position)
 
 
-def _position(order: Order, held: HeldLots | None, lots: tuple[ledger.Lot, ...]) -> HeldLots:
+def _lots_after(order: Order, held: HeldLots | None, lots: tuple[ledger.Lot, ...]) -> HeldLots:
     if held:
         return replace(held, lots=lots)
     return HeldLots(
@@ -194,7 +195,7 @@ def _position(order: Order, held: HeldLots | None, lots: tuple[ledger.Lot, ...])
     )
 
 
-def _protection_ended(state: State, order: Order) -> State:
+def _count_refusal(state: State, order: Order) -> State:
     """Count what the broker refused, so that it is tried again later and not for ever."""
     held = state.positions.get(order.symbol)
     if held is None or order.purpose is not Purpose.PROTECT:
@@ -206,48 +207,50 @@ def _protection_ended(state: State, order: Order) -> State:
     return with_halt(state, f"the broker refused {refusals} times to protect {order.symbol}")
 
 
-def refused(state: State, order: Order, detail: str) -> tuple[State, Words]:
+def apply_refusal(state: State, order: Order, detail: str) -> tuple[State, Messages]:
     """`order` has just ended by refusal. Nobody heard of a protection that was never placed."""
-    state = _protection_ended(with_order(state, order), order)
+    state = _count_refusal(with_order(state, order), order)
     if order.purpose is Purpose.PROTECT:
         return state, ()
-    return state, (of(state, order, ended(order, detail)),)
+    return state, (outgoing(state, order, ending_message(order, detail)),)
 
 
-def concluded(
-    state: State, words: Iterable[Outgoing], symbols: Iterable[str], *, at: dt.datetime
-) -> tuple[State, Words]:
-    """Protections wished for, finished scans told."""
+def conclude(
+    state: State, messages: Iterable[Outgoing], symbols: Iterable[str], *, at: dt.datetime
+) -> tuple[State, Messages]:
+    """Record the protections that are missing and report the scans that are finished."""
     for symbol in symbols:
-        state = protect.guarded(state, symbol, at=at)
-    state, told = _executed(state)
-    return state, (*words, *told)
+        state = protect.request_protection(state, symbol, at=at)
+    state, told = _finish_scans(state)
+    return state, (*messages, *told)
 
 
-def _executed(state: State) -> tuple[State, Words]:
+def _finish_scans(state: State) -> tuple[State, Messages]:
     pending = {key: scan for key, scan in state.scans.items() if not scan.executed}
     if not pending:
         return state, ()
-    exposed = frozenset(unprotected(state))
-    done = {key: scan for key, scan in pending.items() if _complete(state, scan, exposed)}
+    exposed = frozenset(unprotected_symbols(state))
+    done = {key: scan for key, scan in pending.items() if _is_complete(state, scan, exposed)}
     if not done:
         return state, ()
     scans = {
         key: replace(scan, executed=True) if key in done else scan
         for key, scan in state.scans.items()
     }
-    words = tuple(
+    messages = tuple(
         Outgoing(
-            ScanExecuted(scan_id=scan.scan_id, slot=scan.slot, phase=scan.phase, final=scan.final),
+            m.ScanExecuted(
+                scan_id=scan.scan_id, slot=scan.slot, phase=scan.phase, final=scan.final
+            ),
             scan.session,
             scan.correlation_id,
         )
         for scan in done.values()
     )
-    return replace(state, scans=scans), words
+    return replace(state, scans=scans), messages
 
 
-def _complete(state: State, scan: OpenScan, exposed: frozenset[str]) -> bool:
+def _is_complete(state: State, scan: OpenScan, exposed: frozenset[str]) -> bool:
     orders = [
         order
         for order in state.orders.values()

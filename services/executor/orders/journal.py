@@ -1,4 +1,4 @@
-"""The executor's journal: one row a decision, on disk before its order is sent, so that it is sent at most once.
+"""The executor's journal: one row a decision, on disk before its order is sent at most once.
 
 SQLite, WAL, synchronous FULL for what is about to be sent; what the broker answered needs no sync,
 because a row that still says `sending` only makes us look. Called by the executor's work alone;
@@ -28,7 +28,11 @@ CREATE TABLE IF NOT EXISTS orders (
 
 
 class RowState(StrEnum):
-    """`sending` may be at the broker; `not_taken` surely is not and may be sent again; `refused` never was sent."""
+    """How far an order got.
+
+    `sending` may be at the broker; `not_taken` surely is not and may be sent again; `refused` never
+    was sent.
+    """
 
     SENDING = "sending"
     NOT_TAKEN = "not_taken"
@@ -50,15 +54,15 @@ class Row:
     broker_id: str
 
 
-class Journal:
+class OrderJournal:
     """One file on the executor's own volume. Not thread-safe."""
 
     def __init__(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._synced = _opened(path, "FULL")
+            self._synced = _open(path, "FULL")
             self._synced.execute(_SCHEMA)
-            self._notes = _opened(path, "NORMAL")
+            self._notes = _open(path, "NORMAL")
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"The executor's journal {path} cannot be used: {error}.") from error
 
@@ -75,7 +79,10 @@ class Journal:
     def claim(
         self, decision_id: str, client_order_id: str, digest: str, *, at: dt.datetime
     ) -> bool:
-        """On disk when this returns. False: it was there before and may be at the broker; it must not be sent."""
+        """Claim it for sending, on disk when this returns.
+
+        False: it was there before, may be at the broker and must not be sent.
+        """
         row = self.row(decision_id)
         if row and (row.state is not RowState.NOT_TAKEN or row.idempotency_key != client_order_id):
             return False
@@ -91,7 +98,8 @@ class Journal:
     def note(self, decision_id: str, state: RowState, broker_id: str = "") -> None:
         """What became of a claimed row."""
         self._notes.execute(
-            "UPDATE orders SET state = ?, broker_id = CASE ? WHEN '' THEN broker_id ELSE ? END WHERE decision_id = ?",
+            "UPDATE orders SET state = ?, broker_id = CASE ? WHEN '' THEN broker_id ELSE ? END "
+            "WHERE decision_id = ?",
             (state, broker_id, broker_id, decision_id),
         )
 
@@ -113,7 +121,7 @@ class Journal:
             (RowState.REFUSED, decision_id, RowState.NOT_TAKEN),
         )
 
-    def sent(self) -> int:
+    def count_sent(self) -> int:
         """How many rows are, or may be, at the broker."""
         marks = ", ".join("?" for _ in SENT)
         count: int = self._notes.execute(
@@ -129,7 +137,7 @@ class Journal:
         self._synced.close()
 
 
-def _opened(path: Path, synchronous: str) -> sqlite3.Connection:
+def _open(path: Path, synchronous: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")

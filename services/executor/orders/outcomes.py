@@ -1,24 +1,27 @@
-"""What became of a wish, as work tells the handlers: frozen values, one for each thing the world can do to us."""
+"""What became of a pending action, as work reports it to the handlers.
+
+Frozen values, one for each thing the world can do to us.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 
 from services.executor.brokers.protocol import AccountView, PositionView
-from services.executor.orders.state import ReconcileWish
+from services.executor.orders.state import ReconcileRequest
 from shared.domain.trading.orders import OrderView
 from shared.schemas.values import Ending, Value
 
 
-class Seen(Value, frozen=True, kw_only=True):
+class OrderObserved(Value, frozen=True, kw_only=True):
     """The broker shows our order so; `canceling`: we have just asked for its end."""
 
     view: OrderView
     canceling: bool = False
 
 
-class Refused(Value, frozen=True, kw_only=True):
-    """It will not be at the broker. `posted`: the broker said no itself; else we did not ask it."""
+class SubmitRefused(Value, frozen=True, kw_only=True):
+    """It will not be at the broker. `posted`: the broker refused it; else we never asked."""
 
     client_order_id: str
     ending: Ending
@@ -27,7 +30,7 @@ class Refused(Value, frozen=True, kw_only=True):
     halts: bool = False
 
 
-class Delayed(Value, frozen=True, kw_only=True):
+class SubmitDelayed(Value, frozen=True, kw_only=True):
     """Surely not taken; again at `until`. `counted`: it was a try."""
 
     client_order_id: str
@@ -36,21 +39,21 @@ class Delayed(Value, frozen=True, kw_only=True):
     counted: bool = True
 
 
-class Unclear(Value, frozen=True, kw_only=True):
+class SubmitUnknown(Value, frozen=True, kw_only=True):
     """Sent, and nobody knows whether it was taken."""
 
     client_order_id: str
     detail: str
 
 
-class Missed(Value, frozen=True, kw_only=True):
+class OrderNotFound(Value, frozen=True, kw_only=True):
     """Looked up by its id: the broker knows no such order. `sent_at` as journaled."""
 
     client_order_id: str
     sent_at: dt.datetime | None = None
 
 
-class Unseen(Value, frozen=True, kw_only=True):
+class LookupFailed(Value, frozen=True, kw_only=True):
     """Looked up, and the broker did not answer."""
 
     client_order_id: str
@@ -58,29 +61,29 @@ class Unseen(Value, frozen=True, kw_only=True):
     canceling: bool = False
 
 
-class Repeated(Value, frozen=True, kw_only=True):
-    """An approval that was carried out before; "" for one that was only to be logged."""
+class ApprovalRepeated(Value, frozen=True, kw_only=True):
+    """An approval that was carried out before; "" for one that only had to be logged."""
 
     decision_id: str
     client_order_id: str = ""
 
 
-class Halted(Value, frozen=True, kw_only=True):
+class HaltLatched(Value, frozen=True, kw_only=True):
     """The kill latch has been set for this reason."""
 
     why: str
 
 
-class Reconciled(Value, frozen=True, kw_only=True):
+class BrokerSnapshot(Value, frozen=True, kw_only=True):
     """What the broker says of everything: orders (`views`), positions, account.
 
     `orphans` are orders with our prefix that neither state nor journal knows; `missing` are orders
-    of ours that the broker does not know. `asked`: the wish it answers; None if we looked by
+    of ours that the broker does not know. `request`: what it answers; None if we looked by
     ourselves. `cursor`: None leaves it where it is.
     """
 
     session: dt.date
-    asked: ReconcileWish | None
+    request: ReconcileRequest | None
     views: tuple[OrderView, ...]
     positions: tuple[PositionView, ...]
     account: AccountView
@@ -88,3 +91,15 @@ class Reconciled(Value, frozen=True, kw_only=True):
     missing: tuple[str, ...]
     foreign_orders: int
     cursor: dt.datetime | None
+
+
+SubmissionOutcome = (
+    OrderObserved
+    | SubmitRefused
+    | SubmitDelayed
+    | SubmitUnknown
+    | OrderNotFound
+    | LookupFailed
+    | ApprovalRepeated
+)
+"""What sending, looking up or canceling one order can bring."""

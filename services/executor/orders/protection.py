@@ -27,8 +27,8 @@ REFUSALS = 3
 LONGEST_BACKOFF = 60.0
 
 
-def guarded(state: State, symbol: str, *, at: dt.datetime) -> State:
-    """Wish for the protection a symbol lacks; none while an entry is still filling or an exit is under way."""
+def request_protection(state: State, symbol: str, *, at: dt.datetime) -> State:
+    """Record the protection a symbol lacks; none while an entry fills or an exit is under way."""
     position = state.positions.get(symbol)
     if position is None or position.protection is None or exit_of(state, symbol):
         return state
@@ -36,13 +36,13 @@ def guarded(state: State, symbol: str, *, at: dt.datetime) -> State:
         return state
     waiting = protection_of(state, symbol)
     if waiting is None:
-        return _wished(state, position, position.protection, at=at)
+        return _new_protection(state, position, position.protection, at=at)
     if waiting.waits and waiting.qty != abs(position.qty):
         return with_order(state, replace(waiting, qty=abs(position.qty)))
     return state
 
 
-def stale(state: State, order: Order) -> bool:
+def is_stale(state: State, order: Order) -> bool:
     """A resting protection that no longer fits what is held."""
     if order.purpose is not Purpose.PROTECT or not order.rests:
         return False
@@ -50,7 +50,9 @@ def stale(state: State, order: Order) -> bool:
     return position is None or abs(position.qty) != order.qty
 
 
-def _wished(state: State, position: HeldLots, plan: Protection, *, at: dt.datetime) -> State:
+def _new_protection(
+    state: State, position: HeldLots, plan: Protection, *, at: dt.datetime
+) -> State:
     counter = position.protections + 1
     parent = state.orders.get(position.parent)
     order = Order(

@@ -1,4 +1,4 @@
-"""All the executor believes, and the small steps by which handlers change it. Pure; nothing is ever mutated."""
+"""All the executor believes, and the small steps by which handlers change it. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXITS = frozenset({Purpose.TIME_EXIT, Purpose.SIGNAL_EXIT, Purpose.FLATTEN})
 
 
 class ExecutorSettings(Value, frozen=True, kw_only=True):
-    """The numbers of [executor] and who we are; `replay` says whether the broker's clock is replayed."""
+    """The numbers of [executor] and who we are; `replay`: the broker's clock is replayed."""
 
     mode: Mode
     account: str
@@ -46,14 +46,14 @@ class OpenScan(Value, frozen=True, kw_only=True):
     executed: bool = False
 
 
-class ReconcileWish(Value, frozen=True, kw_only=True):
+class ReconcileRequest(Value, frozen=True, kw_only=True):
     session: dt.date
     stage: Stage
     correlation_id: str = ""
     causation_id: str = ""
 
 
-class Drift(Value, frozen=True, kw_only=True):
+class PositionDrift(Value, frozen=True, kw_only=True):
     """A disagreement with the broker, since when, and whether it has halted us already."""
 
     what: str
@@ -63,11 +63,13 @@ class Drift(Value, frozen=True, kw_only=True):
 
 
 class State(Value, frozen=True, kw_only=True):
-    """`orders` by client_order_id: the live ones and this session's ended ones. `positions` by symbol.
+    """What the executor believes; written to Redis field by field.
+
+    `orders` by client_order_id: the live ones and this session's ended ones. `positions` by symbol.
 
     `sent` counts orders that went to the broker, ever; `ambiguous` those unknown in a row; `halts`
-    and `repeats` are wishes: to halt, to log a repeated approval. `cursor`: broker orders submitted
-    before it are settled.
+    and `repeats` are pending: halts to latch, repeated approvals to log. `cursor`: broker orders
+    submitted before it are settled.
     """
 
     session: dt.date | None = None
@@ -75,10 +77,10 @@ class State(Value, frozen=True, kw_only=True):
     orders: dict[str, Order] = {}
     positions: dict[str, HeldLots] = {}
     scans: dict[str, OpenScan] = {}
-    reconciles: tuple[ReconcileWish, ...] = ()
+    reconciles: tuple[ReconcileRequest, ...] = ()
     repeats: tuple[str, ...] = ()
     halts: tuple[str, ...] = ()
-    drifts: dict[str, Drift] = {}
+    drifts: dict[str, PositionDrift] = {}
     account: AccountView | None = None
     checked_at: dt.datetime | None = None
     cursor: dt.datetime | None = None
@@ -128,7 +130,7 @@ def exit_of(state: State, symbol: str) -> Order | None:
     return found[0] if found else None
 
 
-def unprotected(state: State) -> list[str]:
+def unprotected_symbols(state: State) -> list[str]:
     """Symbols held without an order at the broker that would take us out."""
     guarded = {
         (order.symbol, order.qty)

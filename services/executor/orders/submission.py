@@ -1,78 +1,271 @@
-"""How an order of ours is put to a broker, and how its answer is told to the handlers. Pure; used by work."""
+"""Sending one order: claim in the journal, last look, one POST, its class, a note for later.
+
+`OrderSender` is owned by the executor's work. It never sends what the journal knows, never sends
+twice what may have been taken, and looks at the kill latch right before every order that could
+open something.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from services.executor.brokers.protocol import Answer, Fate, Kind, OrderRequest
-from services.executor.orders.journal import RowState
-from services.executor.orders.outcomes import Delayed, Refused, Seen, Unclear
-from shared.domain.trading.orders import Order
-from shared.schemas.values import Ending, Purpose
+from services.executor.brokers.protocol import (
+    Broker,
+    Kind,
+    OrderRequest,
+    SubmitAnswer,
+    SubmitResult,
+)
+from services.executor.orders import outcomes as o
+from services.executor.orders.journal import OrderJournal, Row, RowState
+from services.executor.orders.state import EXITS, ExecutorSettings, State, protection_of
+from shared.domain.errors import TransientError
+from shared.domain.trading.orders import ENDINGS, Order, OrderView
+from shared.runtime.clock import Clock
+from shared.runtime.kill.protocol import Latch
+from shared.runtime.observability.log import Log
+from shared.schemas.envelope import canonical
+from shared.schemas.values import Ending, Purpose, Side
 
-TRIES = {Fate.NOT_SENT: 2, Fate.NOT_TAKEN: 3}
+TRIES = {SubmitResult.NOT_SENT: 2, SubmitResult.NOT_TAKEN: 3}
+"""POSTs in all of what was surely not taken; a busy broker gets one more than an absent one."""
+PROMPT_SECONDS = 1.0
+"""A broker that answers slower than this is not asked again in the same turn."""
 ROW_STATES = {
-    Fate.NOT_SENT: RowState.NOT_TAKEN,
-    Fate.NOT_TAKEN: RowState.NOT_TAKEN,
-    Fate.REJECTED: RowState.ENDED,
-    Fate.ACCEPTED: RowState.TAKEN,
+    SubmitResult.NOT_SENT: RowState.NOT_TAKEN,
+    SubmitResult.NOT_TAKEN: RowState.NOT_TAKEN,
+    SubmitResult.REJECTED: RowState.ENDED,
+    SubmitResult.ACCEPTED: RowState.TAKEN,
 }
 
 
-def request_of(order: Order, qty: int) -> OrderRequest:
-    """`qty` may be fewer shares than the order's, never more."""
-    plan = order.protection
-    if order.purpose is Purpose.PROTECT and plan is not None:
-        return OrderRequest(
-            client_order_id=order.client_order_id,
-            symbol=order.symbol,
-            side=order.side,
-            qty=min(qty, order.qty),
-            kind=Kind.STOP if plan.target is None else Kind.STOP_AND_TARGET,
-            limit_price=plan.target,
-            stop_price=plan.stop,
+@dataclass
+class OrderSender:
+    """Carries out what concerns a single order; each call brings one outcome.
+
+    `take_notes` writes what the journal may learn only once the outcome is committed.
+    """
+
+    broker: Broker
+    journal: OrderJournal
+    latch: Latch
+    clock: Clock
+    settings: ExecutorSettings
+    log: Log
+    observe_seconds: Callable[[float], None] = lambda _: None
+    _notes: list[Callable[[], None]] = field(default_factory=list)
+
+    def take_notes(self) -> None:
+        """Call when the last outcome has been committed."""
+        for note in self._notes:
+            note()
+        self._notes.clear()
+
+    def forget_notes(self) -> None:
+        self._notes.clear()
+
+    # --- looking and canceling --------------------------------------------------------------------
+
+    def look_up(self, order: Order, row: Row | None = None) -> o.SubmissionOutcome:
+        try:
+            view = self._view(order)
+        except TransientError as error:
+            return o.LookupFailed(client_order_id=order.client_order_id, detail=str(error))
+        if view is None:
+            sent_at = row.created_at if row else None
+            return o.OrderNotFound(client_order_id=order.client_order_id, sent_at=sent_at)
+        self._note_view(order, view)
+        return o.OrderObserved(view=view)
+
+    def cancel(self, order: Order) -> o.SubmissionOutcome:
+        """Ask for its end, then see whether it came."""
+        try:
+            self.broker.cancel(order.broker_order_id)
+            view = self._view(order)
+        except TransientError as error:
+            return self._cancel_failure(order, str(error))
+        if view is None:
+            return self._cancel_failure(order, "not found")
+        self._note_view(order, view)
+        return o.OrderObserved(view=view, canceling=True)
+
+    def _cancel_failure(self, order: Order, detail: str) -> o.LookupFailed:
+        return o.LookupFailed(client_order_id=order.client_order_id, detail=detail, canceling=True)
+
+    def _view(self, order: Order) -> OrderView | None:
+        if order.broker_order_id:
+            return self.broker.order(order.broker_order_id)
+        return self.broker.order_by_client_id(order.client_order_id)
+
+    # --- sending ----------------------------------------------------------------------------------
+
+    def send(self, state: State, order: Order) -> tuple[Order, o.SubmissionOutcome]:
+        """Send it, or do what must come first; returns the order that the outcome is about.
+
+        An exit first cancels the protection that holds its shares.
+        """
+        row = self.journal.row(order.journal_key)
+        if row and (
+            row.state is not RowState.NOT_TAKEN or row.idempotency_key != order.client_order_id
+        ):
+            return order, self._resume(order, row)
+        refusal = self._last_look(order)
+        if refusal:
+            return order, self._refuse(order, *refusal)
+        resting = protection_of(state, order.symbol) if order.purpose in EXITS else None
+        if resting and resting.rests:
+            return resting, self.cancel(resting)
+        qty = self._allowed_qty(state, order)
+        if qty <= 0:
+            why = "the broker holds nothing to reduce"
+            return order, self._refuse(order, Ending.NOT_SENT, why)
+        return order, self._claim_and_post(order, request_of(order, qty))
+
+    def _resume(self, order: Order, row: Row) -> o.SubmissionOutcome:
+        """Look up what was sent before we stopped; anything else is an old approval said again."""
+        same = row.idempotency_key == order.client_order_id
+        if row.state is RowState.SENDING and same and not order.refusal:
+            return self.look_up(order, row)
+        return self._repeat(order)
+
+    def _repeat(self, order: Order) -> o.ApprovalRepeated:
+        self.log.warning("idempotency_duplicate", decision_id=order.decision_id)
+        return o.ApprovalRepeated(
+            decision_id=order.decision_id, client_order_id=order.client_order_id
         )
+
+    def _last_look(self, order: Order) -> tuple[Ending, str] | None:
+        """Why it may not be sent, found no more than half a second ago.
+
+        Protection only ever reduces and has no expiry.
+        """
+        if order.refusal:
+            return Ending.NOT_SENT, order.refusal
+        if order.purpose is Purpose.PROTECT:
+            return None
+        reasons = self.latch.reasons()
+        if reasons and not (order.purpose is Purpose.FLATTEN and self.settings.flatten_on_kill):
+            self.log.warning(
+                "kill_switch_active", decision_id=order.decision_id, reasons=list(reasons)
+            )
+            return Ending.HALTED, "; ".join(reasons)
+        if order.expires_at is not None and self.clock.now() >= order.expires_at:
+            return Ending.EXPIRED, f"its time ended at {order.expires_at.isoformat()}"
+        return None
+
+    def _allowed_qty(self, state: State, order: Order) -> int:
+        """Shares that may be sent: what reduces never exceeds what the broker says is held."""
+        if order.purpose is Purpose.ENTRY:
+            return order.qty
+        position = state.positions.get(order.symbol)
+        fresh = order.purpose is Purpose.PROTECT and order.counter == 1 and not self.latch.reasons()
+        if fresh and position:
+            return min(order.qty, abs(position.qty))
+        held = int(self.broker.held_qty(order.symbol))
+        return min(order.qty, max(0, held if order.side is Side.SELL else -held))
+
+    def _claim_and_post(self, order: Order, request: OrderRequest) -> o.SubmissionOutcome:
+        digest = hashlib.sha256(canonical(request)).hexdigest()
+        key, name = order.journal_key, order.client_order_id
+        if not self.journal.claim(key, name, digest, at=self.clock.now()):
+            return self._repeat(order)
+        refusal = self._last_look(order)
+        if refusal:
+            self.journal.note(key, RowState.NOT_TAKEN)
+            return self._refuse(order, *refusal)
+        begun = self.clock.monotonic()
+        answer = self.broker.submit(request)
+        seconds = self.clock.monotonic() - begun
+        self.observe_seconds(seconds)
+        return self._classify(order, answer, prompt=seconds < PROMPT_SECONDS)
+
+    def _classify(self, order: Order, answer: SubmitAnswer, *, prompt: bool) -> o.SubmissionOutcome:
+        if answer.result is SubmitResult.EXISTS:
+            return self.look_up(order)
+        if answer.result in ROW_STATES:
+            broker_id = answer.order.broker_order_id if answer.order else ""
+            self._note(order, ROW_STATES[answer.result], broker_id)
+        outcome = submit_outcome(order, answer, at=self.clock.now())
+        if isinstance(outcome, o.SubmitRefused) and not outcome.posted:
+            self._note_refusal(order)
+        if isinstance(outcome, o.OrderObserved) and prompt:
+            return self._follow_up(order, outcome)
+        return outcome
+
+    def _follow_up(self, order: Order, seen: o.OrderObserved) -> o.OrderObserved:
+        """An immediate order has mostly ended by now: one look saves a round."""
+        if order.purpose is Purpose.PROTECT or seen.view.status in ENDINGS:
+            return seen
+        try:
+            return o.OrderObserved(view=self.broker.order(seen.view.broker_order_id) or seen.view)
+        except TransientError:
+            return seen
+
+    # --- what the journal learns ------------------------------------------------------------------
+
+    def _refuse(self, order: Order, ending: Ending, detail: str) -> o.SubmitRefused:
+        self._note_refusal(order)
+        return o.SubmitRefused(client_order_id=order.client_order_id, ending=ending, detail=detail)
+
+    def _note_refusal(self, order: Order) -> None:
+        at = self.clock.now()
+        key, name = order.journal_key, order.client_order_id
+        self._notes.append(lambda: self.journal.refuse(key, name, at=at))
+
+    def _note_view(self, order: Order, view: OrderView) -> None:
+        state = RowState.ENDED if view.status in ENDINGS else RowState.TAKEN
+        self._note(order, state, view.broker_order_id)
+
+    def _note(self, order: Order, state: RowState, broker_id: str = "") -> None:
+        self._notes.append(lambda: self.journal.note(order.journal_key, state, broker_id))
+
+
+def request_of(order: Order, qty: int) -> OrderRequest:
+    """What is put to the broker; `qty` may be fewer shares than the order's, never more."""
+    plan = order.protection if order.purpose is Purpose.PROTECT else None
+    if plan is None:
+        kind = Kind.IMMEDIATE
+    else:
+        kind = Kind.STOP if plan.target is None else Kind.STOP_AND_TARGET
     return OrderRequest(
         client_order_id=order.client_order_id,
         symbol=order.symbol,
         side=order.side,
         qty=min(qty, order.qty),
-        kind=Kind.IMMEDIATE,
-        limit_price=order.limit_price,
+        kind=kind,
+        limit_price=plan.target if plan else order.limit_price,
+        stop_price=plan.stop if plan else None,
     )
 
 
-def told(order: Order, answer: Answer, *, at: dt.datetime) -> Any:
-    """The outcome of one POST; `exists` is for work to look up."""
+def submit_outcome(order: Order, answer: SubmitAnswer, *, at: dt.datetime) -> o.SubmissionOutcome:
+    """The outcome of one POST by its class; `exists` is for the sender to look up."""
     name = order.client_order_id
-    if answer.fate is Fate.ACCEPTED and answer.order:
-        return Seen(view=answer.order)
-    if answer.fate is Fate.REJECTED:
-        return Refused(
+    if answer.result is SubmitResult.ACCEPTED and answer.order:
+        return o.OrderObserved(view=answer.order)
+    if answer.result is SubmitResult.REJECTED:
+        return o.SubmitRefused(
             client_order_id=name,
             ending=Ending.REJECTED,
             detail=answer.detail,
             posted=True,
             halts=answer.halts,
         )
-    if answer.fate in TRIES:
-        return _again(order, answer, at)
-    return Unclear(client_order_id=name, detail=answer.detail)
+    if answer.result in TRIES:
+        return _try_again(order, answer, at)
+    return o.SubmitUnknown(client_order_id=name, detail=answer.detail)
 
 
-def _again(order: Order, answer: Answer, at: dt.datetime) -> Any:
-    """Within its life and its tries; protection lives as long as the position and is tried until it stands."""
-    until = at + dt.timedelta(seconds=answer.retry_after)
-    last = answer.counted and order.tries + 1 >= TRIES[answer.fate]
+def _try_again(order: Order, answer: SubmitAnswer, at: dt.datetime) -> o.SubmissionOutcome:
+    """Try again within its life and its tries; protection is tried until it stands."""
+    name, until = order.client_order_id, at + dt.timedelta(seconds=answer.retry_after)
+    last = answer.counted and order.tries + 1 >= TRIES[answer.result]
     too_late = order.expires_at is not None and until >= order.expires_at
     if order.purpose is not Purpose.PROTECT and (last or too_late):
-        return Refused(
-            client_order_id=order.client_order_id, ending=Ending.EXPIRED, detail=answer.detail
-        )
-    return Delayed(
-        client_order_id=order.client_order_id,
-        until=until,
-        detail=answer.detail,
-        counted=answer.counted,
+        return o.SubmitRefused(client_order_id=name, ending=Ending.EXPIRED, detail=answer.detail)
+    return o.SubmitDelayed(
+        client_order_id=name, until=until, detail=answer.detail, counted=answer.counted
     )

@@ -1,4 +1,4 @@
-"""Start is recovery: state, journal, clock and account must agree with the broker, or nothing is opened.
+"""Start is recovery: state, journal, clock and account must agree, or nothing is opened.
 
 Called by work after the lease was won. It sends nothing; what disagrees halts until the operator
 says it is clean.
@@ -7,7 +7,7 @@ says it is clean.
 from __future__ import annotations
 
 from services.executor.brokers.protocol import Broker
-from services.executor.orders.journal import SENT, Journal, RowState
+from services.executor.orders.journal import SENT, OrderJournal, RowState
 from services.executor.orders.state import ExecutorSettings, State
 from services.executor.startup.live_guards import refuse_account
 from shared.domain.trading.orders import Order
@@ -17,33 +17,35 @@ from shared.runtime.kill.protocol import Latch
 SKEW_SECONDS = 2.0
 
 
-def recovered(
+def recover(
     state: State,
     *,
     broker: Broker,
-    journal: Journal,
+    journal: OrderJournal,
     latch: Latch,
     clock: Clock,
     settings: ExecutorSettings,
 ) -> None:
     """Raises TransientError while the broker is away, UserError when it is another account."""
-    refuse_account(settings.mode, settings.account, broker.account().number)
+    refuse_account(settings.mode, settings.account, broker.account())
     if not settings.replay:
         _compare_clocks(broker, latch, clock)
     known = state.sent + sum(_under_way(order, journal) for order in state.orders.values())
     if state.sent and journal.empty():
         latch.halt(
-            "the executor's journal is gone; it was rebuilt from the state and the broker: look, then resume"
+            "the executor's journal is gone; it was rebuilt from the state and the broker: "
+            "look, then resume"
         )
         _rebuild(state, broker, journal, clock)
-    elif journal.sent() > known:
+    elif journal.count_sent() > known:
         latch.halt(
-            f"redis_regressed: the journal has sent {journal.sent()} orders, the state knows {known}"
+            f"redis_regressed: the journal has sent {journal.count_sent()} orders, "
+            f"the state knows {known}"
         )
-    _note_known(state, journal)
+    _catch_up(state, journal)
 
 
-def _under_way(order: Order, journal: Journal) -> bool:
+def _under_way(order: Order, journal: OrderJournal) -> bool:
     """Journaled as sent, and we stopped before the state heard of it."""
     row = journal.row(order.journal_key) if order.waits else None
     return row is not None and row.state in SENT
@@ -55,8 +57,8 @@ def _compare_clocks(broker: Broker, latch: Latch, clock: Clock) -> None:
         latch.halt(f"this clock and the broker's differ by {skew:.1f} s")
 
 
-def _rebuild(state: State, broker: Broker, journal: Journal, clock: Clock) -> None:
-    """Everything that may have been sent is claimed again, so that it is looked up and never sent."""
+def _rebuild(state: State, broker: Broker, journal: OrderJournal, clock: Clock) -> None:
+    """Claim again all that may have been sent, so that it is looked up and never sent."""
     at = clock.now()
     for order in state.orders.values():
         row_state = RowState.TAKEN if order.was_sent else RowState.SENDING
@@ -65,7 +67,7 @@ def _rebuild(state: State, broker: Broker, journal: Journal, clock: Clock) -> No
         journal.adopt(f"broker/{view.broker_order_id}", view.client_order_id, RowState.TAKEN, at=at)
 
 
-def _note_known(state: State, journal: Journal) -> None:
+def _catch_up(state: State, journal: OrderJournal) -> None:
     """A row may have missed what the state knows: then it would be looked up for ever."""
     for order in state.orders.values():
         if order.was_sent and order.broker_order_id:

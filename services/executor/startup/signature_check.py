@@ -1,4 +1,4 @@
-"""Whom the executor obeys: what stands on the orders stream must be signed by the gate, or it goes to `dead`.
+"""Whom the executor obeys: an order not signed by the gate goes to `dead`.
 
 Called by the service loop with every envelope, before any handler. In live a bad signature also
 halts.

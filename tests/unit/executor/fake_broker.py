@@ -1,4 +1,4 @@
-"""A broker in memory that keeps the contract: immediate orders meet a price, protections rest until they are hit."""
+"""A broker in memory that keeps the contract: immediate orders meet a price, protections rest."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from services.executor.brokers.protocol import (
     AccountView,
-    Answer,
     BrokerClock,
-    Fate,
     Kind,
     OrderList,
     OrderRequest,
     PositionView,
+    SubmitAnswer,
+    SubmitResult,
 )
 from shared.domain.errors import TransientError
 from shared.domain.trading.ids import is_ours
@@ -28,7 +28,7 @@ PRICE = Decimal("180.10")
 
 
 class FakeBroker:
-    """`script` answers the next submits instead of the broker (after taking the order, if `takes`)."""
+    """`script` answers the next submits instead of it (after taking the order, if `takes`)."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -39,7 +39,7 @@ class FakeBroker:
         self.stubborn = False
         self.price: dict[str, Decimal] = {}
         self.shares: dict[str, int] = {}
-        self.script: list[tuple[Answer, bool]] = []
+        self.script: list[tuple[SubmitAnswer, bool]] = []
         self.hidden: set[str] = set()
         self.posts: list[OrderRequest] = []
         self.orders: dict[str, OrderView] = {}
@@ -81,15 +81,17 @@ class FakeBroker:
 
     # --- the contract -----------------------------------------------------------------------------
 
-    def submit(self, request: OrderRequest) -> Answer:
+    def submit(self, request: OrderRequest) -> SubmitAnswer:
         self.posts.append(request)
         answer, takes = self.script.pop(0) if self.script else (None, True)
         if request.client_order_id in self.orders:
-            return Answer(Fate.EXISTS, "client_order_id must be unique")
+            return SubmitAnswer(SubmitResult.EXISTS, "client_order_id must be unique")
         if takes:
             self._take(request)
         self.before_answer()
-        return answer or Answer(Fate.ACCEPTED, order=self.orders[request.client_order_id])
+        return answer or SubmitAnswer(
+            SubmitResult.ACCEPTED, order=self.orders[request.client_order_id]
+        )
 
     def _take(self, request: OrderRequest) -> None:
         name = request.client_order_id
@@ -170,7 +172,7 @@ class FakeBroker:
             for symbol, (qty, average) in self.held_shares.items()
         )
 
-    def held(self, symbol: str) -> Decimal:
+    def held_qty(self, symbol: str) -> Decimal:
         self._ask()
         return Decimal(self.held_shares.get(symbol, (0, PRICE))[0])
 

@@ -1,4 +1,4 @@
-"""The executor's trading floor in one process: real handlers, work, runner and journal; bus and broker in memory."""
+"""The executor's trading floor in one process: all is real but the bus and the broker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from services.executor.handlers import HANDLERS
 from services.executor.metrics import counts, event, gauges
-from services.executor.orders.journal import Journal
+from services.executor.orders.journal import OrderJournal
 from services.executor.orders.state import ExecutorSettings, State
 from services.executor.work import ExecutorWork
 from shared.domain.trading import ids
@@ -41,7 +41,7 @@ EXECUTOR = ServiceName.EXECUTOR
 
 
 class Floor:
-    """`restart` is a crash and a new process: everything in memory is gone but server, journal file and broker."""
+    """`restart` is a crash and a new process: only server, journal file and broker remain."""
 
     def __init__(self, folder: Path, **changes: Any) -> None:
         self.folder, self.clock = folder, ManualClock(NOON)
@@ -53,7 +53,7 @@ class Floor:
         self._start()
 
     def _start(self) -> None:
-        self.journal = Journal(self.folder / "journal.sqlite")
+        self.journal = OrderJournal(self.folder / "journal.sqlite")
         self.latch = MemoryLatch(self.server, EXECUTOR)
         self.bus = MemoryBus(self.server, EXECUTOR, "one")
         self.work = ExecutorWork(

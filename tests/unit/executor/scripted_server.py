@@ -1,4 +1,4 @@
-"""A tiny HTTP server that answers as told, byte by byte if need be, and writes down what it was asked."""
+"""A tiny HTTP server that answers as scripted, byte by byte if need be, and records requests."""
 
 from __future__ import annotations
 

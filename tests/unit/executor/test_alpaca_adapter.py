@@ -1,4 +1,4 @@
-"""The Alpaca adapter against a server that misbehaves on order: every answer in its class, never two sends."""
+"""The Alpaca adapter against a server that misbehaves: every answer in its class, one send."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.executor.brokers.alpaca.http import MAX_BODY
-from services.executor.brokers.protocol import Fate, Kind, OrderRequest
+from services.executor.brokers.protocol import Kind, OrderRequest, SubmitResult
 from shared.domain.errors import TransientError
 from shared.schemas.values import Side
 from tests.unit.executor.alpaca_orders import ORDER, REQUEST, adapter, error
@@ -25,36 +25,36 @@ def without(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("act", "fate"),
     [
-        (reply(200, ORDER), Fate.ACCEPTED),
-        (reply(201, ORDER), Fate.ACCEPTED),
-        (reply(400, error(40010000, "bad")), Fate.REJECTED),
-        (reply(401, error(40110000, "access key verification failed")), Fate.REJECTED),
-        (reply(403, error(40310000, "insufficient buying power")), Fate.REJECTED),
-        (reply(422, error(40010001, "could not find asset")), Fate.REJECTED),
-        (reply(422, error(40010001, "client_order_id must be unique")), Fate.EXISTS),
-        (reply(429, error(42910000, "rate limit"), Retry_After="3"), Fate.NOT_TAKEN),
-        (reply(302, {}), Fate.UNKNOWN),
-        (reply(404, error(40410000, "not found")), Fate.UNKNOWN),
-        (reply(408, {}), Fate.UNKNOWN),
-        (reply(409, {}), Fate.UNKNOWN),
-        (reply(500, {}), Fate.UNKNOWN),
-        (reply(502, b"<html>bad gateway</html>"), Fate.UNKNOWN),
-        (reply(503, {}), Fate.UNKNOWN),
-        (reply(504, {}), Fate.UNKNOWN),
-        (reset, Fate.UNKNOWN),
-        (raw(b""), Fate.UNKNOWN),
-        (raw(b"HTTP/1.1 200 OK\r\nContent-Le"), Fate.UNKNOWN),
-        (raw(b"nonsense\r\n\r\n"), Fate.UNKNOWN),
-        (silence, Fate.UNKNOWN),
-        (trickle, Fate.UNKNOWN),
+        (reply(200, ORDER), SubmitResult.ACCEPTED),
+        (reply(201, ORDER), SubmitResult.ACCEPTED),
+        (reply(400, error(40010000, "bad")), SubmitResult.REJECTED),
+        (reply(401, error(40110000, "access key verification failed")), SubmitResult.REJECTED),
+        (reply(403, error(40310000, "insufficient buying power")), SubmitResult.REJECTED),
+        (reply(422, error(40010001, "could not find asset")), SubmitResult.REJECTED),
+        (reply(422, error(40010001, "client_order_id must be unique")), SubmitResult.EXISTS),
+        (reply(429, error(42910000, "rate limit"), Retry_After="3"), SubmitResult.NOT_TAKEN),
+        (reply(302, {}), SubmitResult.UNKNOWN),
+        (reply(404, error(40410000, "not found")), SubmitResult.UNKNOWN),
+        (reply(408, {}), SubmitResult.UNKNOWN),
+        (reply(409, {}), SubmitResult.UNKNOWN),
+        (reply(500, {}), SubmitResult.UNKNOWN),
+        (reply(502, b"<html>bad gateway</html>"), SubmitResult.UNKNOWN),
+        (reply(503, {}), SubmitResult.UNKNOWN),
+        (reply(504, {}), SubmitResult.UNKNOWN),
+        (reset, SubmitResult.UNKNOWN),
+        (raw(b""), SubmitResult.UNKNOWN),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Le"), SubmitResult.UNKNOWN),
+        (raw(b"nonsense\r\n\r\n"), SubmitResult.UNKNOWN),
+        (silence, SubmitResult.UNKNOWN),
+        (trickle, SubmitResult.UNKNOWN),
     ],
 )
 def test_an_answer_to_an_order_has_its_class_and_the_order_is_sent_once(
-    server: ScriptedServer, act: Any, fate: Fate
+    server: ScriptedServer, act: Any, fate: SubmitResult
 ) -> None:
     server.script = [act]
     answer = adapter(server.url, post_seconds=0.4).submit(REQUEST)
-    assert answer.fate is fate
+    assert answer.result is fate
     assert len(server.asked) == 1
 
 
@@ -83,7 +83,7 @@ BAD_BODIES = {
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
 def test_a_200_that_is_not_about_our_order_is_unknown(server: ScriptedServer, body: bytes) -> None:
     server.script = [reply(200, body)]
-    assert adapter(server.url).submit(REQUEST).fate is Fate.UNKNOWN
+    assert adapter(server.url).submit(REQUEST).result is SubmitResult.UNKNOWN
     assert len(server.asked) == 1
 
 
@@ -104,25 +104,25 @@ def test_a_cut_body_is_unknown(server: ScriptedServer) -> None:
     server.script = [
         raw(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + json.dumps(ORDER).encode())
     ]
-    assert adapter(server.url).submit(REQUEST).fate is Fate.UNKNOWN
+    assert adapter(server.url).submit(REQUEST).result is SubmitResult.UNKNOWN
 
 
 def test_a_body_of_more_than_a_mebibyte_is_not_read(server: ScriptedServer) -> None:
     server.script = [reply(200, json.dumps(ORDER | {"x": "y" * MAX_BODY}).encode())]
-    assert adapter(server.url).submit(REQUEST).fate is Fate.UNKNOWN
+    assert adapter(server.url).submit(REQUEST).result is SubmitResult.UNKNOWN
 
 
 def test_a_refused_connection_or_an_unknown_host_means_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    assert adapter(f"http://127.0.0.1:{port}").submit(REQUEST).fate is Fate.NOT_SENT
-    assert adapter("http://no-such-host.invalid").submit(REQUEST).fate is Fate.NOT_SENT
+    assert adapter(f"http://127.0.0.1:{port}").submit(REQUEST).result is SubmitResult.NOT_SENT
+    assert adapter("http://no-such-host.invalid").submit(REQUEST).result is SubmitResult.NOT_SENT
 
 
 def test_a_server_that_speaks_no_tls_means_not_sent(server: ScriptedServer) -> None:
     server.script = [reset]
     answer = adapter(server.url.replace("http://", "https://")).submit(REQUEST)
-    assert answer.fate is Fate.NOT_SENT
+    assert answer.result is SubmitResult.NOT_SENT
     assert server.asked == []
 
 
@@ -139,7 +139,7 @@ def test_an_idle_connection_the_server_has_closed_is_noticed_before_anything_is_
     server.script = [answer_and_close, reply(200, ORDER)]
     broker.positions()
     assert closed.wait(5)
-    assert broker.submit(REQUEST).fate is Fate.ACCEPTED
+    assert broker.submit(REQUEST).result is SubmitResult.ACCEPTED
     assert server.connections == 2
 
 

@@ -1,4 +1,4 @@
-"""The Alpaca adapter's look-ups: lists, halves of an OCO, limits of requests, words that are not the broker's."""
+"""The Alpaca adapter's look-ups: lists, halves of an OCO, limits of requests, proxies' words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.executor.brokers.protocol import Fate
+from services.executor.brokers.protocol import SubmitResult
 from shared.domain.errors import TransientError
 from shared.schemas.values import OrderStatus
 from tests.unit.executor.alpaca_orders import ORDER, REQUEST, adapter, error
@@ -19,7 +19,7 @@ def test_after_a_429_nothing_leaves_until_the_broker_listens_again(server: Scrip
     answer = broker.submit(REQUEST)
     assert 19 < answer.retry_after <= 20
     again = broker.submit(REQUEST)
-    assert (again.fate, again.counted) == (Fate.NOT_TAKEN, False)
+    assert (again.result, again.counted) == (SubmitResult.NOT_TAKEN, False)
     with pytest.raises(TransientError) as kept:
         broker.order("b-1")
     assert kept.value.retry_after is not None
@@ -29,10 +29,10 @@ def test_after_a_429_nothing_leaves_until_the_broker_listens_again(server: Scrip
 def test_new_orders_leave_the_reserve_to_look_ups(server: ScriptedServer) -> None:
     broker = adapter(server.url, per_minute=32)
     server.script = [reply(200, ORDER)] * 32
-    assert [broker.submit(REQUEST).fate for _ in range(3)] == [
-        Fate.ACCEPTED,
-        Fate.ACCEPTED,
-        Fate.NOT_TAKEN,
+    assert [broker.submit(REQUEST).result for _ in range(3)] == [
+        SubmitResult.ACCEPTED,
+        SubmitResult.ACCEPTED,
+        SubmitResult.NOT_TAKEN,
     ]
     for _ in range(30):
         broker.order("b-1")

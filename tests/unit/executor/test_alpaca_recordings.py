@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from services.executor.brokers.alpaca import wire
-from services.executor.brokers.alpaca.broker import classified
+from services.executor.brokers.alpaca.broker import classify
 from services.executor.brokers.alpaca.http import Reply
-from services.executor.brokers.protocol import Fate, Kind, OrderRequest
+from services.executor.brokers.protocol import Kind, OrderRequest, SubmitResult
 from shared.domain.trading.orders import status_of
 from shared.schemas.values import OrderStatus, Side
 
@@ -96,8 +96,8 @@ def test_every_recorded_refusal_of_an_order_is_a_rejection(
     refusals = recordings(shared_folder, "POST", "/v2/orders", status)
     assert refusals
     for name, error in refusals:
-        answer = classified(Reply(status, {}, body(error)), REQUEST)
-        assert (answer.fate, answer.halts) == (Fate.REJECTED, False), name
+        answer = classify(Reply(status, {}, body(error)), REQUEST)
+        assert (answer.result, answer.halts) == (SubmitResult.REJECTED, False), name
         assert error["message"] in answer.detail
 
 
@@ -107,8 +107,8 @@ def test_the_quoted_refusals_have_their_class(shared_folder: Path) -> None:
     )
     halting = {}
     for error in quoted:
-        answer = classified(Reply(error["status"], {}, body(error["body"])), REQUEST)
-        assert answer.fate is Fate.REJECTED
+        answer = classify(Reply(error["status"], {}, body(error["body"])), REQUEST)
+        assert answer.result is SubmitResult.REJECTED
         halting[error["body"]["message"]] = answer.halts
     assert halting["new orders are rejected by user request"]
     assert halting["us_equity orders not allowed for account"]

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from services.executor.brokers.protocol import Kind
-from services.executor.orders.state import unprotected
+from services.executor.orders.state import unprotected_symbols
 from shared.schemas.messages import (
     AccountSeen,
     OrderEnded,
@@ -53,7 +53,7 @@ def test_an_entry_is_submitted_filled_ended_and_protected_and_then_its_scan_is_e
         3,
         Side.SELL,
     )
-    assert unprotected(floor.state) == []
+    assert unprotected_symbols(floor.state) == []
 
 
 def test_an_entry_and_its_protection_take_one_request_to_send_each(floor: Floor) -> None:

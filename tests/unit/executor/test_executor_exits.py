@@ -1,11 +1,11 @@
-"""Exits: the protection is canceled, its end awaited, what is held is sold; what stays held is protected again."""
+"""Exits: the protection is canceled, what is held is sold; what stays held is protected again."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from services.executor.brokers.protocol import Answer, Fate, Kind
-from services.executor.orders.state import unprotected
+from services.executor.brokers.protocol import Kind, SubmitAnswer, SubmitResult
+from services.executor.orders.state import unprotected_symbols
 from shared.schemas.messages import (
     OrderEnded,
     OrderFilled,
@@ -64,7 +64,7 @@ def test_an_exit_that_is_not_filled_brings_the_protection_back_before_the_scan_i
     placed = floor.said(ProtectionPlaced)
     assert [(each.counter, each.qty) for each in placed] == [(1, 3), (2, 3)]
     assert floor.all_said()[-1] == floor.said(ScanExecuted)[-1]
-    assert unprotected(floor.state) == []
+    assert unprotected_symbols(floor.state) == []
 
 
 def test_an_exit_filled_in_part_leaves_the_rest_protected(floor: Floor) -> None:
@@ -118,8 +118,8 @@ def test_a_protection_the_broker_ends_by_itself_is_placed_anew(floor: Floor) -> 
 
 
 def test_a_refused_protection_is_tried_again_and_three_refusals_halt(floor: Floor) -> None:
-    no = (Answer(Fate.REJECTED, "403 wash trade"), False)
-    filled = floor.broker.script = [(Answer(Fate.UNKNOWN, "lost"), True), no, no, no]
+    no = (SubmitAnswer(SubmitResult.REJECTED, "403 wash trade"), False)
+    filled = floor.broker.script = [(SubmitAnswer(SubmitResult.UNKNOWN, "lost"), True), no, no, no]
     floor.approve()
     floor.decide(1)
     floor.run(seconds=4)
@@ -134,8 +134,8 @@ def test_a_refused_protection_is_tried_again_and_three_refusals_halt(floor: Floo
 def test_an_unclear_protection_is_looked_up_and_never_placed_twice(floor: Floor) -> None:
     entry = floor.approve()
     floor.broker.script = [
-        (Answer(Fate.UNKNOWN, "entry lost"), True),
-        (Answer(Fate.UNKNOWN, "stop lost"), True),
+        (SubmitAnswer(SubmitResult.UNKNOWN, "entry lost"), True),
+        (SubmitAnswer(SubmitResult.UNKNOWN, "stop lost"), True),
     ]
     floor.run(seconds=5)
     stops = [request for request in floor.broker.posts if request.kind is not Kind.IMMEDIATE]

@@ -1,4 +1,4 @@
-"""Mode, address, key, account and arming must tell one story; whom the executor obeys; how often it asks."""
+"""Mode, address, key, account and arming tell one story; whom the executor obeys; how often."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from services.executor.brokers.alpaca import wire
+from services.executor.brokers.alpaca.connection import refuse_address
 from services.executor.brokers.alpaca.rate_limit import RequestBudget
-from services.executor.startup.live_guards import refuse_account, refuse_address, refuse_unarmed
+from services.executor.startup.live_guards import refuse_account, refuse_unarmed
 from services.executor.startup.signature_check import only_the_gate
 from shared.domain.errors import InvalidMessage, UserError
 from shared.runtime.clock import ManualClock
@@ -56,6 +58,11 @@ def test_what_does_not_fit_is_refused_with_a_sentence(mode: Mode, url: str, key:
         refuse_address(mode, url, key, "secret")
 
 
+def account_body(number: str) -> bytes:
+    money = {"cash": "1", "buying_power": "1", "equity": "1"}
+    return json.dumps({"account_number": number, **money}).encode()
+
+
 @pytest.mark.parametrize(
     ("mode", "expected", "number", "fits"),
     [
@@ -73,7 +80,7 @@ def test_the_brokers_account_must_be_the_one_meant(
     mode: Mode, expected: str, number: str, fits: bool
 ) -> None:
     with nullcontext() if fits else pytest.raises(UserError):
-        refuse_account(mode, expected, number)
+        refuse_account(mode, expected, wire.read_account(account_body(number)))
 
 
 def armed(file: Path, **changes: object) -> Path:

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from services.executor.orders.journal import Journal, RowState
+from services.executor.orders.journal import OrderJournal, RowState
 from shared.domain.errors import UserError
 from tests.builders import NOON
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "state" / "journal.sqlite")
+def journal(tmp_path: Path) -> OrderJournal:
+    return OrderJournal(tmp_path / "state" / "journal.sqlite")
 
 
-def test_a_decision_is_claimed_once(journal: Journal) -> None:
+def test_a_decision_is_claimed_once(journal: OrderJournal) -> None:
     assert journal.claim("DEC", "k81-a", "digest", at=NOON)
     assert not journal.claim("DEC", "k81-a", "digest", at=NOON)
     row = journal.row("DEC")
@@ -28,7 +28,7 @@ def test_a_decision_is_claimed_once(journal: Journal) -> None:
 
 @pytest.mark.parametrize("state", [RowState.TAKEN, RowState.ENDED, RowState.REFUSED])
 def test_what_was_taken_ended_or_refused_is_never_claimed_again(
-    journal: Journal, state: RowState
+    journal: OrderJournal, state: RowState
 ) -> None:
     journal.claim("DEC", "k81-a", "digest", at=NOON)
     journal.note("DEC", state, "b-1")
@@ -36,7 +36,7 @@ def test_what_was_taken_ended_or_refused_is_never_claimed_again(
 
 
 def test_what_was_surely_not_taken_may_be_claimed_again_under_its_id_alone(
-    journal: Journal,
+    journal: OrderJournal,
 ) -> None:
     journal.claim("DEC", "k81-a", "digest", at=NOON)
     journal.note("DEC", RowState.NOT_TAKEN)
@@ -45,17 +45,17 @@ def test_what_was_surely_not_taken_may_be_claimed_again_under_its_id_alone(
 
 
 def test_a_refusal_is_final_for_what_was_not_sent_and_says_nothing_of_what_was(
-    journal: Journal,
+    journal: OrderJournal,
 ) -> None:
     journal.refuse("UNSENT", "k81-a", at=NOON)
     journal.claim("SENT", "k81-b", "digest", at=NOON)
     journal.refuse("SENT", "k81-b", at=NOON)
     states = [row.state for name in ("UNSENT", "SENT") if (row := journal.row(name))]
     assert states == [RowState.REFUSED, RowState.SENDING]
-    assert journal.sent() == 1
+    assert journal.count_sent() == 1
 
 
-def test_a_later_note_keeps_the_brokers_id(journal: Journal) -> None:
+def test_a_later_note_keeps_the_brokers_id(journal: OrderJournal) -> None:
     journal.claim("DEC", "k81-a", "digest", at=NOON)
     journal.note("DEC", RowState.TAKEN, "b-1")
     journal.note("DEC", RowState.ENDED)
@@ -67,9 +67,9 @@ def test_a_later_note_keeps_the_brokers_id(journal: Journal) -> None:
 CLAIM_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
-from services.executor.orders.journal import Journal
+from services.executor.orders.journal import OrderJournal
 from tests.builders import NOON
-Journal(Path(sys.argv[1])).claim("DEC", "k81-a", "digest", at=NOON)
+OrderJournal(Path(sys.argv[1])).claim("DEC", "k81-a", "digest", at=NOON)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -80,7 +80,7 @@ def test_a_claim_survives_the_death_of_the_process_right_after_it(tmp_path: Path
         [sys.executable, "-c", CLAIM_AND_DIE, str(path)], cwd=Path(__file__).parents[3], check=False
     )
     assert died.returncode == -9
-    journal = Journal(path)
+    journal = OrderJournal(path)
     assert journal.knows("k81-a")
     assert not journal.empty()
 
@@ -88,7 +88,7 @@ def test_a_claim_survives_the_death_of_the_process_right_after_it(tmp_path: Path
 def test_a_journal_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="journal"):
-        Journal(tmp_path / "file" / "journal.sqlite")
+        OrderJournal(tmp_path / "file" / "journal.sqlite")
     (tmp_path / "broken.sqlite").write_bytes(b"not a database, not at all" * 100)
     with pytest.raises(UserError, match="journal"):
-        Journal(tmp_path / "broken.sqlite")
+        OrderJournal(tmp_path / "broken.sqlite")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.executor.brokers.protocol import Answer, Fate, Kind
-from services.executor.orders.state import unprotected
+from services.executor.brokers.protocol import Kind, SubmitAnswer, SubmitResult
+from services.executor.orders.state import unprotected_symbols
 from shared.schemas.messages import OrderEnded, ProtectionPlaced
 from shared.schemas.values import Ending, OrderStatus, Purpose
 from tests.unit.executor.floor import Floor
@@ -52,7 +52,7 @@ def test_after_a_kill_what_was_filled_is_still_protected(floor: Floor) -> None:
         Kind.IMMEDIATE,
         Kind.STOP_AND_TARGET,
     ]
-    assert unprotected(floor.state) == []
+    assert unprotected_symbols(floor.state) == []
 
 
 def test_protections_stay_through_a_kill(floor: Floor) -> None:
@@ -71,7 +71,7 @@ def test_a_time_exit_waits_for_resume_and_its_protection_stays(floor: Floor) -> 
     floor.approve_exit(qty=3)
     floor.run(seconds=2)
     assert floor.said(OrderEnded)[-1].ending is Ending.HALTED
-    assert unprotected(floor.state) == []
+    assert unprotected_symbols(floor.state) == []
     assert floor.broker.held_shares["AAPL"][0] == 3
 
 
@@ -104,9 +104,9 @@ def test_flattening_passes_a_kill_only_where_it_is_configured(
 
 
 def test_an_unknown_order_is_still_looked_up_during_a_kill(floor: Floor) -> None:
-    floor.broker.script = [(Answer(Fate.UNKNOWN, "lost"), True)]
+    floor.broker.script = [(SubmitAnswer(SubmitResult.UNKNOWN, "lost"), True)]
     floor.broker.before_answer = lambda: floor.latch.halt("in flight")
     floor.approve()
     floor.run(seconds=2)
     assert floor.said(OrderEnded)[0].ending is Ending.FILLED
-    assert unprotected(floor.state) == []
+    assert unprotected_symbols(floor.state) == []

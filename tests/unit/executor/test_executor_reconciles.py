@@ -1,4 +1,4 @@
-"""Our books against the broker's: what vanished, what drifts, what is not ours, what nobody journaled."""
+"""Our books against the broker's: what vanished, drifts, is not ours, or nobody journaled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from services.executor.metrics import gauges
-from services.executor.orders.state import unprotected
+from services.executor.orders.state import unprotected_symbols
 from shared.domain.trading.orders import OrderView
 from shared.schemas.messages import AccountSeen, OrderFilled, PositionAdjusted, ProtectionPlaced
 from shared.schemas.values import OrderStatus, Side, Stage
@@ -180,5 +180,5 @@ def test_an_order_the_broker_has_forgotten_is_given_up_and_its_position_protecte
     floor.reconcile()
     floor.run(seconds=20)
     assert [placed.counter for placed in floor.said(ProtectionPlaced)] == [1, 2]
-    assert unprotected(floor.state) == []
+    assert unprotected_symbols(floor.state) == []
     assert floor.halts == []

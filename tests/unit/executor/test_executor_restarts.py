@@ -1,4 +1,4 @@
-"""A crash at every step of an order's life, and a new process after it: one order, one end, one protection."""
+"""A crash at every step of an order's life: one order, one end, one protection after it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.executor.orders.state import unprotected
+from services.executor.orders.state import unprotected_symbols
 from shared.runtime.bus.protocol import Step
 from shared.schemas.messages import OrderEnded, OrderFilled, ProtectionPlaced, ScanExecuted
 from shared.schemas.values import Ending, Phase
@@ -21,7 +21,7 @@ class Crash(BaseException):
 
 
 def crash_at(owner: Any, name: str, nth: int, *, after: bool) -> None:
-    """The nth call kills the process, before or after it has taken effect; then the owner is whole again."""
+    """Kill the process at the nth call, before or after its effect; the owner is whole after it."""
     real: Callable[..., Any] = getattr(owner, name)
     calls = 0
 
@@ -76,7 +76,7 @@ def test_an_entry_survives_a_crash_at_every_step(
     assert sum(fill.qty for fill in floor.said(OrderFilled)) == (3 if taken else 0)
     assert len(floor.said(ProtectionPlaced)) == (1 if taken else 0)
     assert len(floor.said(ScanExecuted)) == 1
-    assert unprotected(floor.state) == []
+    assert unprotected_symbols(floor.state) == []
     assert floor.halts == []
 
 
@@ -86,7 +86,7 @@ EXIT_STEPS = [
         ("broker", "cancel", 1),
         ("broker", "submit", 1),
         ("journal", "claim", 1),
-        ("broker", "held", 1),
+        ("broker", "held_qty", 1),
     ],
 ]
 
@@ -105,7 +105,7 @@ def test_an_exit_survives_a_crash_at_every_step(
     assert floor.posts(exit_.client_order_id) <= 1
     assert floor.broker.held_shares.get("AAPL", (0, Decimal(0)))[0] == (0 if sold else 3)
     assert len(floor.state.positions) == (0 if sold else 1)
-    assert unprotected(floor.state) == []
+    assert unprotected_symbols(floor.state) == []
     assert len(floor.said(ScanExecuted)) == 1
     assert floor.halts == []
 
@@ -144,7 +144,7 @@ def test_a_lost_journal_halts_and_nothing_is_sent_again(floor: Floor) -> None:
     assert "journal is gone" in floor.halts[0]
     assert floor.posts(order.client_order_id) == 1
     assert len(floor.said(OrderFilled)) == 2
-    assert unprotected(floor.state) == []
+    assert unprotected_symbols(floor.state) == []
 
 
 def test_a_state_older_than_the_journal_halts(floor: Floor) -> None:
@@ -156,11 +156,11 @@ def test_a_state_older_than_the_journal_halts(floor: Floor) -> None:
 
 
 def test_orders_refused_by_the_broker_are_no_sign_of_a_lost_state(floor: Floor) -> None:
-    from services.executor.brokers.protocol import Answer, Fate
+    from services.executor.brokers.protocol import SubmitAnswer, SubmitResult
 
     floor.broker.script = [
-        (Answer(Fate.REJECTED, "no"), False),
-        (Answer(Fate.NOT_TAKEN, "429", retry_after=99), False),
+        (SubmitAnswer(SubmitResult.REJECTED, "no"), False),
+        (SubmitAnswer(SubmitResult.NOT_TAKEN, "429", retry_after=99), False),
     ]
     floor.entered("AAPL")
     floor.entered("IBM")

@@ -1,4 +1,4 @@
-"""When nobody knows: look-ups, adoption, abandonment, retries of what was surely not taken, and the halts."""
+"""When nobody knows: look-ups, adoption, abandonment, retries of what was not taken, halts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from services.executor.brokers.protocol import Answer, Fate
+from services.executor.brokers.protocol import SubmitAnswer, SubmitResult
 from shared.schemas.messages import (
     OrderEnded,
     OrderFilled,
@@ -18,7 +18,7 @@ from shared.schemas.messages import (
 from shared.schemas.values import Ending, OrderStatus, Side
 from tests.unit.executor.floor import Floor
 
-LOST = Answer(Fate.UNKNOWN, "no answer")
+LOST = SubmitAnswer(SubmitResult.UNKNOWN, "no answer")
 
 
 def test_an_order_taken_without_an_answer_is_found_and_adopted(floor: Floor) -> None:
@@ -98,12 +98,12 @@ def test_a_clear_answer_begins_the_count_of_unclear_ones_again(floor: Floor) -> 
 
 @pytest.mark.parametrize(
     ("fate", "tries"),
-    [(Fate.NOT_SENT, 2), (Fate.NOT_TAKEN, 3)],
+    [(SubmitResult.NOT_SENT, 2), (SubmitResult.NOT_TAKEN, 3)],
 )
 def test_what_was_surely_not_taken_is_tried_again_with_the_same_id_and_not_for_ever(
-    floor: Floor, fate: Fate, tries: int
+    floor: Floor, fate: SubmitResult, tries: int
 ) -> None:
-    floor.broker.script = [(Answer(fate, "no", retry_after=1.0), False)] * 9
+    floor.broker.script = [(SubmitAnswer(fate, "no", retry_after=1.0), False)] * 9
     order = floor.approve()
     floor.run(seconds=14)
     assert floor.posts(order.client_order_id) == tries
@@ -111,7 +111,7 @@ def test_what_was_surely_not_taken_is_tried_again_with_the_same_id_and_not_for_e
 
 
 def test_a_second_try_that_is_taken_is_one_order(floor: Floor) -> None:
-    floor.broker.script = [(Answer(Fate.NOT_SENT, "refused", retry_after=1.0), False)]
+    floor.broker.script = [(SubmitAnswer(SubmitResult.NOT_SENT, "refused", retry_after=1.0), False)]
     order = floor.approve()
     floor.run(seconds=2)
     assert floor.posts(order.client_order_id) == 2
@@ -119,14 +119,14 @@ def test_a_second_try_that_is_taken_is_one_order(floor: Floor) -> None:
 
 
 def test_a_wait_longer_than_its_life_ends_the_order_at_once(floor: Floor) -> None:
-    floor.broker.script = [(Answer(Fate.NOT_TAKEN, "429", retry_after=30.0), False)]
+    floor.broker.script = [(SubmitAnswer(SubmitResult.NOT_TAKEN, "429", retry_after=30.0), False)]
     floor.approve()
     floor.run()
     assert [said.ending for said in floor.said(OrderEnded)] == [Ending.EXPIRED]
 
 
 def test_what_our_own_budget_keeps_back_is_not_a_try(floor: Floor) -> None:
-    kept_back = Answer(Fate.NOT_TAKEN, "kept back", retry_after=1.0, counted=False)
+    kept_back = SubmitAnswer(SubmitResult.NOT_TAKEN, "kept back", retry_after=1.0, counted=False)
     floor.broker.script = [(kept_back, False)] * 6
     order = floor.approve()
     floor.run(seconds=8)
@@ -135,7 +135,9 @@ def test_what_our_own_budget_keeps_back_is_not_a_try(floor: Floor) -> None:
 
 
 def test_a_rejection_is_terminal_and_opens_nothing(floor: Floor) -> None:
-    floor.broker.script = [(Answer(Fate.REJECTED, "403 insufficient buying power"), False)]
+    floor.broker.script = [
+        (SubmitAnswer(SubmitResult.REJECTED, "403 insufficient buying power"), False)
+    ]
     floor.approve()
     floor.run(seconds=20)
     ended = floor.said(OrderEnded)
@@ -146,14 +148,16 @@ def test_a_rejection_is_terminal_and_opens_nothing(floor: Floor) -> None:
 
 
 def test_a_refusal_of_the_account_itself_halts(floor: Floor) -> None:
-    floor.broker.script = [(Answer(Fate.REJECTED, "401 unauthorised", halts=True), False)]
+    floor.broker.script = [
+        (SubmitAnswer(SubmitResult.REJECTED, "401 unauthorised", halts=True), False)
+    ]
     floor.approve()
     floor.run()
     assert len(floor.halts) == 1
 
 
 def test_a_duplicate_id_at_the_broker_is_adopted(floor: Floor) -> None:
-    floor.broker.script = [(Answer(Fate.EXISTS, "must be unique"), True)]
+    floor.broker.script = [(SubmitAnswer(SubmitResult.EXISTS, "must be unique"), True)]
     floor.approve()
     floor.run()
     assert [said.ending for said in floor.said(OrderEnded)] == [Ending.FILLED]

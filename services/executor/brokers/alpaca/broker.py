@@ -17,22 +17,22 @@ from services.executor.brokers.alpaca.http import DeadlineHttp, NoAnswer, NotSen
 from services.executor.brokers.alpaca.rate_limit import RequestBudget
 from services.executor.brokers.protocol import (
     AccountView,
-    Answer,
     BrokerClock,
-    Fate,
     OrderList,
     OrderRequest,
     PositionView,
+    SubmitAnswer,
+    SubmitResult,
 )
 from shared.domain.errors import TransientError
 from shared.domain.trading.orders import OrderView
 from shared.runtime.clock import Clock
 
 T = TypeVar("T")
-GET_SECONDS = 3.0
-PAGE, PAGES = 500, 40
-SECONDS_UNTOLD = 1.0
-LONGEST_WAIT = 60.0
+GET_SECONDS = 3.0  # a look-up may be repeated, so it waits less than a POST
+PAGE, PAGES = 500, 40  # Alpaca's longest page; 20,000 orders are more than any account has open
+UNNAMED_PAUSE = 1.0  # seconds, where a 429 or a failed connection names none
+LONGEST_WAIT = 60.0  # Alpaca's rate window: no refusal lasts longer
 REJECTIONS = frozenset({400, 401, 403, 422})
 BLOCKING_WORDS = (
     "blocked",
@@ -44,7 +44,7 @@ BLOCKING_WORDS = (
 
 
 class AlpacaBroker:
-    """Implements contract.Broker."""
+    """Implements protocol.Broker."""
 
     def __init__(
         self, http: DeadlineHttp, *, budget: RequestBudget, clock: Clock, post_seconds: float = 5.0
@@ -58,11 +58,11 @@ class AlpacaBroker:
 
     # --- orders -----------------------------------------------------------------------------------
 
-    def submit(self, request: OrderRequest) -> Answer:
+    def submit(self, request: OrderRequest) -> SubmitAnswer:
         wait = self._budget.wait(order=True)
         if wait:
-            return Answer(
-                Fate.NOT_TAKEN,
+            return SubmitAnswer(
+                SubmitResult.NOT_TAKEN,
                 "kept back: the request budget is spent",
                 retry_after=wait,
                 counted=False,
@@ -73,14 +73,16 @@ class AlpacaBroker:
                 "POST", "/v2/orders", wire.body_of(request), seconds=self._post_seconds
             )
         except NotSent as error:
-            return Answer(Fate.NOT_SENT, str(error), retry_after=SECONDS_UNTOLD)
+            return SubmitAnswer(SubmitResult.NOT_SENT, str(error), retry_after=UNNAMED_PAUSE)
         except NoAnswer as error:
-            return Answer(Fate.UNKNOWN, str(error))
+            return SubmitAnswer(SubmitResult.UNKNOWN, str(error))
         if reply.status == 429:
-            return Answer(
-                Fate.NOT_TAKEN, "too many requests", retry_after=self._told_to_wait(reply)
+            return SubmitAnswer(
+                SubmitResult.NOT_TAKEN,
+                "too many requests",
+                retry_after=self._pause_after_429(reply),
             )
-        return classified(reply, request)
+        return classify(reply, request)
 
     def cancel(self, broker_order_id: str) -> None:
         reply = self._exchange("DELETE", f"/v2/orders/{quote(broker_order_id, safe='')}")
@@ -90,11 +92,11 @@ class AlpacaBroker:
     def order_by_client_id(self, client_order_id: str) -> OrderView | None:
         query = urlencode({"client_order_id": client_order_id})
         reply = self._find(f"/v2/orders:by_client_order_id?{query}")
-        return None if reply is None else _understood(wire.read_order, reply)
+        return None if reply is None else _read(wire.read_order, reply)
 
     def order(self, broker_order_id: str) -> OrderView | None:
         reply = self._find(f"/v2/orders/{quote(broker_order_id, safe='')}?nested=true")
-        return None if reply is None else _understood(wire.read_order, reply)
+        return None if reply is None else _read(wire.read_order, reply)
 
     def open_orders(self) -> OrderList:
         return self._orders({"status": "open", "direction": "asc"})
@@ -111,7 +113,7 @@ class AlpacaBroker:
             reply = self._get(
                 "/v2/orders?" + urlencode(query | {"limit": str(PAGE), "nested": "true"})
             )
-            page = _understood(wire.read_orders, reply)
+            page = _read(wire.read_orders, reply)
             ours += page.ours
             foreign += page.foreign
             if page.rows < PAGE or page.last is None or pages == 1:
@@ -122,22 +124,22 @@ class AlpacaBroker:
     # --- the account ------------------------------------------------------------------------------
 
     def positions(self) -> tuple[PositionView, ...]:
-        return _understood(wire.read_positions, self._get("/v2/positions"))
+        return _read(wire.read_positions, self._get("/v2/positions"))
 
-    def held(self, symbol: str) -> Decimal:
+    def held_qty(self, symbol: str) -> Decimal:
         reply = self._find(f"/v2/positions/{quote(symbol, safe='')}")
-        return Decimal(0) if reply is None else _understood(wire.read_position, reply).qty
+        return Decimal(0) if reply is None else _read(wire.read_position, reply).qty
 
     def account(self) -> AccountView:
-        return _understood(wire.read_account, self._get("/v2/account"))
+        return _read(wire.read_account, self._get("/v2/account"))
 
     def clock(self) -> BrokerClock:
-        return _understood(wire.read_clock, self._get("/v2/clock"))
+        return _read(wire.read_clock, self._get("/v2/clock"))
 
     # --- requests ---------------------------------------------------------------------------------
 
     def _find(self, path: str) -> Reply | None:
-        """None where the broker says 404, in its own words and not a proxy's."""
+        """None where the broker says 404 in its own words; a proxy's 404 is no answer."""
         reply = self._exchange("GET", path)
         if reply.status == 404 and wire.read_error(reply.body).code:
             return None
@@ -157,29 +159,29 @@ class AlpacaBroker:
             raise TransientError(f"the broker does not answer: {error}") from error
         if reply.status == 429:
             raise TransientError(
-                "the broker says: too many requests", retry_after=self._told_to_wait(reply)
+                "the broker says: too many requests", retry_after=self._pause_after_429(reply)
             )
         return reply
 
-    def _told_to_wait(self, reply: Reply) -> float:
+    def _pause_after_429(self, reply: Reply) -> float:
         """Seconds until the broker listens again; everything of ours waits so long."""
         seconds = _number(reply.headers.get("retry-after"))
         if seconds is None:
             reset = _number(reply.headers.get("x-ratelimit-reset"))
             seconds = (
-                SECONDS_UNTOLD
+                UNNAMED_PAUSE
                 if reset is None
-                else reset - self._clock.now().timestamp() + SECONDS_UNTOLD
+                else reset - self._clock.now().timestamp() + UNNAMED_PAUSE
             )
         seconds = min(max(seconds, 0.1), LONGEST_WAIT)
         self._budget.close(seconds)
         return seconds
 
 
-def classified(reply: Reply, request: OrderRequest) -> Answer:
-    """By HTTP status first, then code, then words (ORDER-PATH: the executor); what is not on the list is unknown."""
+def classify(reply: Reply, request: OrderRequest) -> SubmitAnswer:
+    """Classify by HTTP status, then code, then words; what is not on the list is unknown."""
     if reply.status in (200, 201):
-        return _taken(reply, request)
+        return _accept(reply, request)
     error = wire.read_error(reply.body)
     detail = f"{reply.status} {error.code or ''} {error.message}"[:300]
     words = error.message.lower()
@@ -188,23 +190,23 @@ def classified(reply: Reply, request: OrderRequest) -> Answer:
         and "client_order_id" in words
         and ("unique" in words or "duplicate" in words)
     ):
-        return Answer(Fate.EXISTS, detail)
+        return SubmitAnswer(SubmitResult.EXISTS, detail)
     if reply.status in REJECTIONS:
         halts = reply.status == 401 or any(word in words for word in BLOCKING_WORDS)
-        return Answer(Fate.REJECTED, detail, halts=halts)
-    return Answer(Fate.UNKNOWN, detail)
+        return SubmitAnswer(SubmitResult.REJECTED, detail, halts=halts)
+    return SubmitAnswer(SubmitResult.UNKNOWN, detail)
 
 
-def _taken(reply: Reply, request: OrderRequest) -> Answer:
+def _accept(reply: Reply, request: OrderRequest) -> SubmitAnswer:
     try:
         order = wire.read_order(reply.body)
     except wire.Unreadable as error:
-        return Answer(Fate.UNKNOWN, f"unreadable reply: {error}"[:300])
+        return SubmitAnswer(SubmitResult.UNKNOWN, f"unreadable reply: {error}"[:300])
     sent = (request.client_order_id, request.symbol, request.side, request.qty)
     shown = (order.client_order_id, order.symbol, order.side, order.qty)
     if sent != shown:
-        return Answer(Fate.UNKNOWN, f"the reply is about {shown}, not {sent}")
-    return Answer(Fate.ACCEPTED, order=order)
+        return SubmitAnswer(SubmitResult.UNKNOWN, f"the reply is about {shown}, not {sent}")
+    return SubmitAnswer(SubmitResult.ACCEPTED, order=order)
 
 
 def _good(what: str, reply: Reply) -> Reply:
@@ -218,7 +220,7 @@ def _unforeseen(what: str, reply: Reply) -> TransientError:
     return TransientError(f"the broker answers {what} with {reply.status}: {words}")
 
 
-def _understood(read: Callable[[bytes], T], reply: Reply) -> T:
+def _read(read: Callable[[bytes], T], reply: Reply) -> T:
     try:
         return read(reply.body)
     except wire.Unreadable as error:

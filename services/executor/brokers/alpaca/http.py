@@ -1,4 +1,4 @@
-"""HTTP with one deadline for the whole exchange, and the knowledge of whether a byte had left when it failed.
+"""HTTP with one deadline for the whole exchange, and whether a byte had left when it failed.
 
 Used by the Alpaca adapter. Connections are kept alive; an idle one that the server has closed is
 noticed before anything is written to it. It never retries, never follows redirects, never reads
@@ -18,8 +18,8 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any
 from urllib.parse import urlsplit
 
-MAX_BODY = 1 << 20
-CONNECT_SECONDS = 2.0
+MAX_BODY = 1 << 20  # the longest list of orders is a tenth of it
+CONNECT_SECONDS = 2.0  # leaves three of a POST's five seconds for the answer
 
 
 class NotSent(Exception):
@@ -102,7 +102,7 @@ class DeadlineHttp:
             return self._read(connection.getresponse())
         except (OSError, HTTPException, ValueError) as error:
             self.close()
-            raise NoAnswer(f"{method} {path}: {_said(error)}") from error
+            raise NoAnswer(f"{method} {path}: {_reason(error)}") from error
 
     def close(self) -> None:
         if self._connection:
@@ -129,7 +129,7 @@ class DeadlineHttp:
             connection.connect()
         except (OSError, ValueError) as error:
             connection.close()
-            raise NotSent(f"{self._host}: {_said(error)}") from error
+            raise NotSent(f"{self._host}: {_reason(error)}") from error
         connection.auto_open = 0
         self._socket = _DeadlineSocket(connection.sock)
         connection.sock = self._socket
@@ -147,5 +147,5 @@ class DeadlineHttp:
         return Reply(response.status, headers, body)
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""How many requests the broker takes from us in any minute, some of them kept for look-ups and cancels.
+"""How many requests the broker takes in any minute, some kept for look-ups and cancels.
 
 Used by the Alpaca adapter. A window that slides, not a bucket that refills: in no 60 seconds are
 there more.

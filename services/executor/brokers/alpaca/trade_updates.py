@@ -1,4 +1,4 @@
-"""Alpaca's trade_updates stream, in a thread of its own: it says which orders to look up, nothing else.
+"""Alpaca's trade_updates stream, in a thread of its own: which orders to look up, nothing else.
 
 Wired by the executor's __main__, asked by work. What it hears is never booked: REST is the truth.
 After every gap it says "everything", for the stream cannot be replayed.
@@ -19,8 +19,8 @@ from shared.runtime.observability.log import Log
 
 EVERYTHING = "*"
 OPEN_SECONDS = 5.0
-RECEIVE_SECONDS = 1.0
-LONGEST_PAUSE = 30.0
+RECEIVE_SECONDS = 1.0  # how late a stop of the service is noticed
+LONGEST_PAUSE = 30.0  # polling goes on meanwhile; more haste would only add load
 MAX_BYTES = 1 << 20
 BIRTHS = frozenset({"new", "accepted", "pending_new", "held"})
 
@@ -42,7 +42,7 @@ class _Frame(msgspec.Struct, frozen=True):
 
 
 class TradeUpdates:
-    """Implements work.Wakeups."""
+    """Implements protocol.Wakeups."""
 
     def __init__(self, url: str, *, key_id: str, secret: str, log: Log) -> None:
         self._url, self._key_id, self._secret, self._log = url, key_id, secret, log
@@ -88,13 +88,13 @@ class TradeUpdates:
 
     def _subscribe(self, stream: ClientConnection) -> None:
         keys = {"key_id": self._key_id, "secret_key": self._secret}
-        self._tell(stream, {"action": "authenticate", "data": keys})
+        self._send(stream, {"action": "authenticate", "data": keys})
         answer = _frame(stream.recv(timeout=OPEN_SECONDS))
         if answer.data.status != "authorized":
             raise ValueError(f"the stream says {answer.data.status or 'nothing'} to our key")
-        self._tell(stream, {"action": "listen", "data": {"streams": ["trade_updates"]}})
+        self._send(stream, {"action": "listen", "data": {"streams": ["trade_updates"]}})
 
-    def _tell(self, stream: ClientConnection, message: dict[str, Any]) -> None:
+    def _send(self, stream: ClientConnection, message: dict[str, Any]) -> None:
         stream.send(msgspec.json.encode(message).decode())
 
     def _listen(self, stream: ClientConnection) -> None:
@@ -104,11 +104,11 @@ class TradeUpdates:
             except TimeoutError:
                 continue
             if frame.stream == "trade_updates" and frame.data.event not in BIRTHS:
-                self._name(_named(frame.data.order))
+                self._name(_name_of(frame.data.order))
 
 
-def _named(order: _Subject | None) -> str:
-    """Our order by its id; for the halves of an OCO, which have ids of the broker's making, its symbol."""
+def _name_of(order: _Subject | None) -> str:
+    """Our order by its id; the halves of an OCO, whose ids the broker makes, by their symbol."""
     if order is None:
         return EVERYTHING
     return order.client_order_id if is_ours(order.client_order_id) else order.symbol

@@ -1,4 +1,4 @@
-"""Alpaca's JSON, read strictly where it is about our orders and tolerantly where it is not; and the bodies we send.
+"""Alpaca's JSON: strict about our orders, tolerant about others'; and the bodies we send.
 
 Used by the Alpaca adapter alone. Numbers come as strings; unknown and missing fields are normal.
 """
@@ -25,6 +25,7 @@ from shared.schemas.envelope import canonical
 from shared.schemas.values import OrderStatus, Side
 
 T = TypeVar("T")
+PAPER_PREFIX = "PA"  # how Alpaca numbers paper accounts
 
 
 class Unreadable(ValueError):
@@ -112,7 +113,7 @@ def body_of(request: OrderRequest) -> bytes:
     return canonical(order)
 
 
-def _decoded(body: bytes, type_: type[T]) -> T:
+def _decode(body: bytes, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -121,27 +122,27 @@ def _decoded(body: bytes, type_: type[T]) -> T:
 
 def read_order(body: bytes) -> OrderView:
     """Raises Unreadable."""
-    return _view(_decoded(body, _WireOrder))
+    return _view(_decode(body, _WireOrder))
 
 
 def read_orders(body: bytes) -> Page:
     """Our orders read; others' only counted, whatever they look like."""
-    rows = [(bytes(row), _decoded(bytes(row), _Named)) for row in _decoded(body, list[msgspec.Raw])]
+    rows = [(bytes(row), _decode(bytes(row), _Named)) for row in _decode(body, list[msgspec.Raw])]
     ours = tuple(read_order(row) for row, named in rows if is_ours(named.client_order_id or ""))
     last = max((named.submitted_at for _, named in rows if named.submitted_at), default=None)
     return Page(ours=ours, foreign=len(rows) - len(ours), rows=len(rows), last=last)
 
 
 def read_positions(body: bytes) -> tuple[PositionView, ...]:
-    return tuple(_position(row) for row in _decoded(body, list[_WirePosition]))
+    return tuple(_position(row) for row in _decode(body, list[_WirePosition]))
 
 
 def read_position(body: bytes) -> PositionView:
-    return _position(_decoded(body, _WirePosition))
+    return _position(_decode(body, _WirePosition))
 
 
 def read_account(body: bytes) -> AccountView:
-    row = _decoded(body, _WireAccount)
+    row = _decode(body, _WireAccount)
     equity = row.equity if row.equity is not None else row.portfolio_value
     if equity is None:
         raise Unreadable("the account has no equity")
@@ -151,20 +152,21 @@ def read_account(body: bytes) -> AccountView:
         or row.trade_suspended_by_user
         or row.status != "ACTIVE"
     )
-    view: AccountView = _checked(
+    view: AccountView = _build(
         lambda: AccountView(
             number=row.account_number,
             cash=row.cash,
             equity=equity,
             buying_power=row.buying_power,
             blocked=blocked,
+            paper=row.account_number.startswith(PAPER_PREFIX),
         )
     )
     return view
 
 
 def read_clock(body: bytes) -> BrokerClock:
-    row = _decoded(body, _WireClock)
+    row = _decode(body, _WireClock)
     if row.timestamp.tzinfo is None:
         raise Unreadable("the clock has no time zone")
     return BrokerClock(at=row.timestamp.astimezone(dt.UTC), is_open=row.is_open)
@@ -178,7 +180,7 @@ def read_error(body: bytes) -> WireError:
         return WireError(message=body[:200].decode("utf-8", "replace"))
 
 
-def _checked(make: Any) -> Any:
+def _build(make: Any) -> Any:
     try:
         return make()
     except ValueError as error:
@@ -187,7 +189,7 @@ def _checked(make: Any) -> Any:
 
 def _position(row: _WirePosition) -> PositionView:
     qty = -abs(row.qty) if row.side == "short" else row.qty
-    view: PositionView = _checked(
+    view: PositionView = _build(
         lambda: PositionView(
             symbol=row.symbol, qty=qty, average_price=row.avg_entry_price, mark=row.current_price
         )
@@ -204,7 +206,7 @@ def _view(order: _WireOrder) -> OrderView:
     status = status_of(deciding.status)
     if len(halves) > 1 and status is OrderStatus.HELD:
         status = OrderStatus.ACCEPTED
-    view: OrderView = _checked(
+    view: OrderView = _build(
         lambda: OrderView(
             client_order_id=order.client_order_id,
             broker_order_id=order.id,

@@ -1,0 +1,59 @@
+"""The Python blocks of the documentation run, section by section, and do what the text says."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.executor.brokers.protocol import Kind, OrderRequest, SubmitResult
+from shared.domain.errors import UserError
+from shared.schemas.values import Mode, Side
+from tests.unit.executor.broker_places import place
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = "extending.md"
+
+
+def sections(page: str) -> dict[str, list[str]]:
+    """Heading of the second level -> its Python blocks."""
+    parts = re.split(r"^## (.+)$", (DOCS / page).read_text(), flags=re.MULTILINE)
+    pairs = zip(parts[1::2], parts[2::2], strict=True)
+    return {
+        heading: re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+        for heading, text in pairs
+    }
+
+
+def run(heading: str) -> dict[str, Any]:
+    """The names a section's blocks define, run in one module from top to bottom."""
+    names: dict[str, Any] = {"__name__": heading}
+    for block in sections(PAGE)[heading]:
+        exec(compile(block, f"{PAGE}: {heading}", "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("heading", sections(PAGE))
+def test_every_code_block_of_a_section_runs(heading: str) -> None:
+    assert run(heading)
+
+
+def test_the_broker_of_the_page_takes_an_order_once_and_refuses_a_live_account() -> None:
+    names = run("A broker")
+    broker = names["connect"](place()).broker
+    order = OrderRequest(
+        client_order_id="k81-one",
+        symbol="AAPL",
+        side=Side.BUY,
+        qty=2,
+        kind=Kind.IMMEDIATE,
+        limit_price=Decimal(100),
+    )
+    answers = [broker.submit(order).result for _ in range(2)]
+    assert answers == [SubmitResult.ACCEPTED, SubmitResult.EXISTS]
+    assert (broker.held_qty("AAPL"), broker.account().cash) == (2, Decimal(99_800))
+    with pytest.raises(UserError, match="no live account"):
+        names["connect"](place(mode=Mode.LIVE))
