@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.console.demo import DemoOptions, run_demo
-from services.console.stack.client import Operations
+from services.console.stack.client import StackClient
 from services.console.stack.local_stack import EmbeddedStack
 from services.research.backtest.run import backtest
 from services.research.data.dataset import open_market
@@ -90,9 +90,9 @@ def test_the_real_stack_fills_what_the_replay_fills(
     found: list[Execution] = []
 
     def look(stack: EmbeddedStack) -> None:
-        operations.append(Operations(stack.address))
+        operations.append(StackClient(stack.address))
 
-    operations: list[Operations] = []
+    operations: list[StackClient] = []
 
     def take(_: object) -> None:
         found[:] = executions(
@@ -101,8 +101,8 @@ def test_the_real_stack_fills_what_the_replay_fills(
 
     run_demo(
         DemoOptions(sessions=SESSIONS, keep=tmp_path / "kept"),
-        started=look,
-        say=lambda _: None,
-        show=take,
+        on_start=look,
+        on_step=lambda _: None,
+        on_progress=take,
     )
     assert found == replayed

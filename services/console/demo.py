@@ -1,6 +1,6 @@
-"""The main job, embedded: real bars through the real services, session by session, then what happened, checked.
+"""The demo: real bars through the real services, session by session, then the checks.
 
-Called by `kobe demo`. It watches the streams as any reader may; it takes part in no decision.
+Called by `kobe demo`. It reads the streams as any reader may and takes part in no decision.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import msgspec
 
 from services.auditor.evidence.verify import verify_folder
 from services.console.stack.address import DEMO_FILE, find_stack
-from services.console.stack.client import Operations
+from services.console.stack.client import StackClient
 from services.console.stack.local_stack import EmbeddedStack
-from services.console.stack.sim_broker_client import BrokerView, doubled
-from services.console.views.run_summary import Tally, counted
+from services.console.stack.sim_broker_client import SimBrokerClient, count_duplicates
+from services.console.views.run_summary import RunSummary, add_message
 from services.console.views.status import quantities
 from shared.domain.errors import TransientError, UserError
 from shared.schemas.messages import OrderSubmitted, ProtectionPlaced
@@ -37,8 +37,11 @@ WATCHED = (
     Stream.AUDIT,
 )
 POLL_SECONDS = 0.1
+"""The progress bar needs no more."""
 STALLED_SECONDS = 60.0
+"""A session takes less than a second; a minute of silence is a fault."""
 SETTLE_SECONDS = 0.7
+"""The auditor writes its last block down within half a second of silence."""
 
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,13 +53,16 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     redis_port: int = 0
 
 
-class Chain(msgspec.Struct, frozen=True, kw_only=True):
+class ChainSummary(msgspec.Struct, frozen=True, kw_only=True):
     height: int
     valid: bool
 
 
 class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
-    """`duplicates` are orders at the broker beyond those sent; `reconciled`: our positions are the broker's."""
+    """`duplicates` are orders at the broker beyond those sent.
+
+    `reconciled`: our positions equal the broker's.
+    """
 
     sessions: int
     signals: int
@@ -67,7 +73,7 @@ class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
     fills: int
     open_positions: int
     equity: str
-    chain: Chain
+    chain: ChainSummary
     duplicates: int
     reconciled: bool
     refused_bars: dict[str, int]
@@ -78,52 +84,55 @@ class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
         return self.chain.valid and self.duplicates == 0 and self.reconciled
 
 
-class Watch:
-    """Follows the streams from their beginning and keeps the tally."""
+class StreamWatcher:
+    """Follows the streams from their beginning and keeps the summary."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: StackClient) -> None:
         self._operations = operations
         self._last = dict.fromkeys(WATCHED, "0-0")
-        self.tally = Tally()
+        self.tally = RunSummary()
         self.sent: list[str] = []
 
     def catch_up(self) -> bool:
-        """Read what was said since the last call; True if there was anything."""
+        """Read what is new; True if there was anything."""
         moved = False
         for stream in WATCHED:
             for heard in self._operations.after(stream, self._last[stream]):
-                self.tally = counted(self.tally, heard.message)
+                self.tally = add_message(self.tally, heard.message)
                 if isinstance(heard.message, OrderSubmitted | ProtectionPlaced):
                     self.sent.append(heard.message.client_order_id)
                 self._last[stream] = heard.entry_id
                 moved = True
         return moved
 
-    def replay_finished(self) -> bool:
-        """The scheduler has no session left (the bars may hold fewer than were asked for)."""
+    def has_finished_replay(self) -> bool:
+        """Whether the scheduler has no session left; the bars may hold fewer than requested."""
         return self._operations.state(ServiceName.SCHEDULER).get("finished") is True
 
 
 def run_demo(
     options: DemoOptions,
     *,
-    started: Callable[[EmbeddedStack], None],
-    say: Callable[[str], None],
-    show: Callable[[Tally], None],
+    on_start: Callable[[EmbeddedStack], None],
+    on_step: Callable[[str], None],
+    on_progress: Callable[[RunSummary], None],
 ) -> DemoResult:
-    """Set up, replay, stop, check. `started` hears of the running stack, `show` of every change of the tally."""
+    """Set up, replay, stop, check.
+
+    `on_start` gets the running stack, `on_progress` the summary whenever it changes.
+    """
     begun = time.monotonic()
-    with _folder(options.keep) as folder:
+    with _run_folder(options.keep) as folder:
         stack = EmbeddedStack(
-            folder, changes=_changes(options), redis_port=options.redis_port, say=say
+            folder, changes=_changes(options), redis_port=options.redis_port, on_step=on_step
         )
-        with _announced(stack), _interruptible():
-            started(stack)
-            operations = Operations(stack.address)
-            watch = Watch(operations)
-            _follow(stack, watch, options, show)
-            broker = BrokerView(stack.address.broker_url)
-            reconciled = _reconciled(operations, broker)
+        with _announce(stack), _sigterm_interrupts():
+            on_start(stack)
+            operations = StackClient(stack.address)
+            watch = StreamWatcher(operations)
+            _follow(stack, watch, options, on_progress)
+            broker = SimBrokerClient(stack.address.broker_url)
+            reconciled = _positions_match(operations, broker)
             orders, equity = broker.orders(), broker.equity()
         verdict = verify_folder(folder / "audit")
         tally = watch.tally
@@ -137,8 +146,8 @@ def run_demo(
             fills=tally.fills,
             open_positions=tally.open_positions,
             equity=str(equity),
-            chain=Chain(height=verdict.height, valid=verdict.exit_code == 0),
-            duplicates=doubled(orders, watch.sent),
+            chain=ChainSummary(height=verdict.height, valid=verdict.exit_code == 0),
+            duplicates=count_duplicates(orders, watch.sent),
             reconciled=reconciled and not tally.drift,
             refused_bars=tally.refused_bars,
             seconds=round(time.monotonic() - begun, 1),
@@ -155,14 +164,14 @@ def _changes(options: DemoOptions) -> dict[str, Any]:
     if options.bars:
         if not options.bars.exists():
             raise UserError(
-                f"There are no bars at {options.bars}; name a folder or a Parquet file that is there."
+                f"There are no bars at {options.bars}; name an existing folder or Parquet file."
             )
         changes |= {"sim.bars.vendor": "folder", "sim.bars.folder": str(options.bars.absolute())}
     return changes
 
 
 @contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
+def _run_folder(keep: Path | None) -> Iterator[Path]:
     """The folder the run lives in: kept where asked for, else gone afterwards."""
     if keep is not None:
         if keep.exists() and any(keep.iterdir()):
@@ -178,11 +187,11 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _announced(stack: EmbeddedStack) -> Iterator[None]:
+def _announce(stack: EmbeddedStack) -> Iterator[None]:
     """While it runs, `kobe status` and the other commands find it; a second demo is refused."""
-    if DEMO_FILE.exists() and _answers():
+    if DEMO_FILE.exists() and _is_answering():
         raise UserError(
-            "A demo is already running here; let it end, or stop it with Ctrl-C in its window."
+            "A demo is already running here; let it finish, or stop it with Ctrl-C in its window."
         )
     try:
         with stack:
@@ -192,15 +201,15 @@ def _announced(stack: EmbeddedStack) -> Iterator[None]:
         DEMO_FILE.unlink(missing_ok=True)
 
 
-def _answers() -> bool:
+def _is_answering() -> bool:
     try:
-        return bool(Operations(find_stack({})).lease_holders())
+        return bool(StackClient(find_stack({})).lease_holders())
     except (TransientError, UserError):
         return False
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _sigterm_interrupts() -> Iterator[None]:
     """SIGTERM ends a demo as Ctrl-C does: everything it started is stopped."""
 
     def interrupt(*_: object) -> None:
@@ -214,31 +223,35 @@ def _interruptible() -> Iterator[None]:
 
 
 def _follow(
-    stack: EmbeddedStack, watch: Watch, options: DemoOptions, show: Callable[[Tally], None]
+    stack: EmbeddedStack,
+    watch: StreamWatcher,
+    options: DemoOptions,
+    on_progress: Callable[[RunSummary], None],
 ) -> None:
     """Until all sessions are closed and the auditor has written the last of them down."""
     moved_at = time.monotonic()
     while True:
         if watch.catch_up():
             moved_at = time.monotonic()
-            show(watch.tally)
+            on_progress(watch.tally)
         quiet = time.monotonic() - moved_at
-        if _finished(watch, options.sessions) and quiet > SETTLE_SECONDS:
+        if _is_finished(watch, options.sessions) and quiet > SETTLE_SECONDS:
             return
-        words = stack.ended()
+        words = stack.failure()
         if words:
             raise UserError(f"The demo cannot go on: {words}.")
         if quiet > STALLED_SECONDS:
             raise UserError(
-                f"Nothing has happened for {STALLED_SECONDS:.0f} s; the logs are in {stack.folder / 'logs'}."
+                f"Nothing has happened for {STALLED_SECONDS:.0f} s; "
+                f"the logs are in {stack.folder / 'logs'}."
             )
         time.sleep(POLL_SECONDS)
 
 
-def _finished(watch: Watch, sessions: int) -> bool:
-    return watch.tally.sessions >= sessions or watch.replay_finished()
+def _is_finished(watch: StreamWatcher, sessions: int) -> bool:
+    return watch.tally.sessions >= sessions or watch.has_finished_replay()
 
 
-def _reconciled(operations: Operations, broker: BrokerView) -> bool:
-    """The executor's own positions against the broker's, share by share."""
+def _positions_match(operations: StackClient, broker: SimBrokerClient) -> bool:
+    """Whether the executor's positions equal the broker's, share by share."""
     return quantities(operations) == broker.positions()

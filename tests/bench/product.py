@@ -20,10 +20,10 @@ import msgspec
 from services.research.data.dataset import Market, open_market
 from services.research.data.inputs import Inputs, StrategyInputs
 from services.research.engine.outcomes import outcomes, rank
-from services.research.engine.performance import Metrics, measure
-from services.research.engine.simulate import run
-from services.research.strategy_check.selection import chosen, signals_of
-from services.research.walk_forward.thread_runner import LocalRunner
+from services.research.engine.performance import PerformanceMetrics, measure
+from services.research.engine.simulate import run_portfolio
+from services.research.strategy_check.selection import select_strategies, signals_of
+from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
 from services.research.walk_forward.walk_forward import WalkForward, plan, walk
 from shared.domain.market.bars import FIELDS, Panel
@@ -40,10 +40,12 @@ def inputs(bars: str) -> Inputs:
     return Inputs(strategies=tuple(StrategyInputs(name=name) for name in NAMES), bars=bars)
 
 
-def w4(panel: Panel, asked: Inputs) -> Metrics:
+def w4(panel: Panel, asked: Inputs) -> PerformanceMetrics:
     """Signals to metrics."""
-    found = [outcomes(panel, each.name, signals_of(panel, each)) for each in chosen(asked)]
-    return measure(run(panel, asked.names, rank(panel, found), asked.settings))
+    found = [
+        outcomes(panel, each.name, signals_of(panel, each)) for each in select_strategies(asked)
+    ]
+    return measure(run_portfolio(panel, asked.names, rank(panel, found), asked.settings))
 
 
 def timed(work: Callable[[], Any], runs: int) -> tuple[float, list[float], Any]:
@@ -73,7 +75,7 @@ def walking(market: Market, asked: Inputs, folder: Path) -> tuple[int, float]:
         grids={name: table.grids[name] for name in NAMES},
     )
     made = plan(wanted, market, settings)
-    walks = walk(made, LocalRunner(Trials(market), folder))
+    walks = walk(made, ThreadRunner(Trials(market), folder))
     trades = sum(len(each.stitched.trades) for each in walks)
     return trades, float(sum(each.stitched.trades.pnl.sum() for each in walks))
 

@@ -23,8 +23,8 @@ import msgspec
 
 from services.research.data.dataset import Market, open_market
 from services.research.data.inputs import Inputs
-from services.research.walk_forward.queue_runner import QUEUE, QueueRunner, connected
-from services.research.walk_forward.thread_runner import LocalRunner
+from services.research.walk_forward.queue_runner import QUEUE, QueueRunner, connect
+from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
 from services.research.walk_forward.walk_forward import Plan, Runner, WalkForward, plan, walk
 from shared.runtime.config.settings import load_settings
@@ -47,7 +47,7 @@ def workers(url: str, count: int) -> Iterator[None]:
     environment = {**os.environ, "KOBE_RESEARCH_REDIS_URL": url}
     begun = [subprocess.Popen(command, env=environment) for _ in range(count)]
     try:
-        while connected(url).scard(f"rq:workers:{QUEUE}") < count:
+        while connect(url).scard(f"rq:workers:{QUEUE}") < count:
             time.sleep(0.1)
         yield
     finally:
@@ -95,7 +95,7 @@ def main(bars: str, runs: int) -> None:
 
         def local(grids: Any) -> float:
             place = next(fresh)
-            runner = LocalRunner(Trials(market), Path(folder) / str(place))
+            runner = ThreadRunner(Trials(market), Path(folder) / str(place))
             return seconds(planned(market, asked, place, grids), runner)
 
         with workers(server.url, 2):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from services.console.demo import DemoOptions, DemoResult, run_demo
 from services.console.stack.local_stack import EmbeddedStack
-from services.console.views.run_summary import Tally
+from services.console.views.run_summary import RunSummary
 
 RUNS = 3
 SESSIONS = 250
@@ -40,15 +40,15 @@ class Meter:
     closed: int = 0
     memory: dict[str, int] = field(default_factory=dict)
 
-    def started(self, stack: EmbeddedStack) -> None:
+    def on_start(self, stack: EmbeddedStack) -> None:
         self.stack = stack
 
-    def show(self, tally: Tally) -> None:
-        if tally.sessions == 0:
+    def on_progress(self, summary: RunSummary) -> None:
+        if summary.sessions == 0:
             return
         self.first = self.first or time.monotonic()
-        if tally.sessions > self.closed:
-            self.last, self.closed = time.monotonic(), tally.sessions
+        if summary.sessions > self.closed:
+            self.last, self.closed = time.monotonic(), summary.sessions
             self.memory = resident(self.stack) if self.stack else {}
 
     @property
@@ -74,7 +74,10 @@ def resident(stack: EmbeddedStack) -> dict[str, int]:
 def one_run() -> tuple[DemoResult, Meter]:
     meter = Meter()
     result = run_demo(
-        DemoOptions(sessions=SESSIONS), started=meter.started, say=lambda _: None, show=meter.show
+        DemoOptions(sessions=SESSIONS),
+        on_start=meter.on_start,
+        on_step=lambda _: None,
+        on_progress=meter.on_progress,
     )
     return result, meter
 

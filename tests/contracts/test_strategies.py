@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from services.research.strategy_check.checks import earlier
+from services.research.strategy_check.checks import first_sessions
 from services.research.strategy_check.proof import prove
 from shared.domain.market.bars import FIELDS, Panel
 from shared.domain.market.pandas_frames import frame_of
@@ -133,7 +133,7 @@ def test_a_cut_changes_no_bit_of_what_was_said(name: str) -> None:
     whole = strategy.signals(panel, params)
     for bars in (300, 1111, 2500):
         part = strategy.signals(panel.first(bars), params)
-        say_the_same(part, earlier(whole, bars))
+        say_the_same(part, first_sessions(whole, bars))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

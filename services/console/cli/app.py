@@ -1,7 +1,8 @@
-"""`kobe`: the one command line. This file only gathers the groups and turns every failure into one sentence.
+"""`kobe`, the command line: gathers the commands and turns every failure into one sentence.
 
-Exit codes: 0 ok · 1 a check failed or bad input · 2 missing keys or no stack · 3 configuration · 4
-a probe failed · 64 usage · 130 interrupted; `kobe audit verify` has its own (see its help).
+Exit codes: 0 ok, 1 a check failed or bad input, 2 missing keys or no stack, 3 configuration, 4 a
+probe failed, 64 usage, 69 not reachable, 130 interrupted. `kobe audit verify` has its own (see its
+help).
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 
 
 def command_line(first: str = "") -> typer.Typer:
-    """All commands; research by itself when it is what was asked for, for it needs none of the stack's clients."""
+    """All commands; without the stack's clients if the first word is a research command."""
     app = typer.Typer(
         name="kobe",
-        help="Kobe81 trades daily-bar strategies: research, paper and live, with a gate the executor must obey.",
+        help="Trade daily-bar strategies on US stocks: research, paper and live.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         add_completion=False,
@@ -51,7 +52,7 @@ def main() -> NoReturn:
 
 
 def run(arguments: list[str]) -> int:
-    """The exit code; whatever goes wrong is said in one sentence on stderr."""
+    """The exit code; whatever goes wrong is reported in one sentence on stderr."""
     try:
         app = command_line(arguments[0] if arguments else "")
         return int(app(args=arguments, standalone_mode=False) or 0)

@@ -10,7 +10,7 @@ import typer
 
 from services.console.cli.output import AsJson, print_json, terminal
 from services.console.stack.address import find_stack
-from services.console.stack.client import Operations
+from services.console.stack.client import StackClient
 from services.console.stack.control_writer import say
 from shared.domain.errors import UserError
 from shared.runtime.kill.resume import resume as write_resume
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 def kill(why: Why = "by the operator", as_json: AsJson = False) -> None:
     """Stop all new exposure at once. Positions keep their protection; `kobe resume` clears it."""
-    operations = Operations(find_stack(os.environ))
+    operations = StackClient(find_stack(os.environ))
     heard = operations.kill(why)
     if as_json:
         print_json({"published": True, "listeners": heard})
@@ -43,7 +43,7 @@ def kill(why: Why = "by the operator", as_json: AsJson = False) -> None:
 
 def resume(why: Why = "by the operator", as_json: AsJson = False) -> None:
     """Clear the kills there have been until now; a kill that arrives meanwhile stays."""
-    operations = Operations(find_stack(os.environ))
+    operations = StackClient(find_stack(os.environ))
     view = operations.kill_view()
     if view.last_id is None:
         raise UserError(
@@ -66,13 +66,13 @@ def resume(why: Why = "by the operator", as_json: AsJson = False) -> None:
 
 def activate(why: Why) -> None:
     """Move trading from reducing (exits only) back to active."""
-    say(Operations(find_stack(os.environ)), ActivateRequested(by=getuser(), why=why))
+    say(StackClient(find_stack(os.environ)), ActivateRequested(by=getuser(), why=why))
     terminal.print("Asked the risk-gate to trade actively again.")
 
 
 def reconcile() -> None:
     """Have the executor compare orders and positions with the broker now."""
-    say(Operations(find_stack(os.environ)), ReconcileRequested(by=getuser()))
+    say(StackClient(find_stack(os.environ)), ReconcileRequested(by=getuser()))
     terminal.print("Asked the executor to reconcile; `kobe positions` shows what it finds.")
 
 
@@ -80,5 +80,5 @@ def acknowledge(
     symbol: Annotated[str, typer.Argument(help="The symbol you have looked at.")],
 ) -> None:
     """Say that you have looked at a symbol on which our books and the broker disagreed."""
-    say(Operations(find_stack(os.environ)), DriftAcknowledged(symbol=symbol.upper(), by=getuser()))
+    say(StackClient(find_stack(os.environ)), DriftAcknowledged(symbol=symbol.upper(), by=getuser()))
     terminal.print(f"{symbol.upper()} may be traded again.")

@@ -1,4 +1,4 @@
-"""`kobe demo`: real bars through the whole system on this machine, with live progress and a checked summary."""
+"""`kobe demo`: real bars through the whole system on this machine, with live progress."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rich.progress import (
 from services.console.cli.output import AsJson, print_facts, print_json
 from services.console.demo import DemoOptions, DemoResult, run_demo
 from services.console.stack.local_stack import EmbeddedStack
-from services.console.views.run_summary import Tally
+from services.console.views.run_summary import RunSummary
 
 FROM_HELP = "First session, YYYY-MM-DD; without it the last ones of the bars are replayed."
 
@@ -41,10 +41,10 @@ def demo(
     redis_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 0,
     as_json: AsJson = False,
 ) -> int:
-    """Replay real bars through data-fetcher, signal-engine, risk-gate, executor and the simulated broker.
+    """Replay real bars through all services and the simulated broker, then check the result.
 
-    Exit code 0 only if the audit chain verifies, no order was doubled and our positions are the
-    broker's.
+    Exit code 0 only if the audit chain verifies, no order was duplicated, and our positions equal
+    the broker's.
     """
     options = DemoOptions(
         sessions=sessions,
@@ -56,7 +56,12 @@ def demo(
     )
     screen = Console(stderr=as_json, highlight=False)
     with _Progress(screen, sessions) as progress:
-        result = run_demo(options, started=progress.started, say=progress.say, show=progress.show)
+        result = run_demo(
+            options,
+            on_start=progress.on_start,
+            on_step=progress.on_step,
+            on_progress=progress.on_progress,
+        )
     if as_json:
         print_json(result)
     else:
@@ -85,24 +90,28 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def say(self, what: str) -> None:
+    def on_step(self, what: str) -> None:
         self._bar.update(self._task, description=f"starting {what}")
 
-    def started(self, stack: EmbeddedStack) -> None:
+    def on_start(self, stack: EmbeddedStack) -> None:
         self._screen.print(
-            f"[bold]Running.[/] In another window: kobe status · kobe positions · kobe logs --follow\n"
+            "[bold]Running.[/] In another window: "
+            "kobe status · kobe positions · kobe logs --follow\n"
             f"Stop new exposure:  redis-cli -u redis://kill:kill@127.0.0.1:{stack.redis_port} "
             f'PUBLISH kobe:kill "why"  ·  kobe kill "why"  ·  touch {stack.kill_file}',
             soft_wrap=True,
         )
 
-    def show(self, tally: Tally) -> None:
-        denied = sum(tally.denied.values())
-        facts = f"approved {tally.approved}  denied {denied}  fills {tally.fills}  equity ${tally.equity:,.2f}"
+    def on_progress(self, summary: RunSummary) -> None:
+        denied = sum(summary.denied.values())
+        facts = (
+            f"approved {summary.approved}  denied {denied}  fills {summary.fills}  "
+            f"equity ${summary.equity:,.2f}"
+        )
         self._bar.update(
             self._task,
-            completed=tally.sessions,
-            description=tally.session or "running",
+            completed=summary.sessions,
+            description=summary.session or "running",
             facts=facts,
         )
 
@@ -131,6 +140,7 @@ def _print(result: DemoResult) -> None:
             "audit chain": f"{result.chain.height} records, {chain}",
             "doubled orders": result.duplicates,
             "positions equal the broker's": "yes" if result.reconciled else "NO",
-            "wall time": f"{result.seconds} s ({result.sessions / result.seconds:.1f} sessions/s, start included)",
+            "wall time": f"{result.seconds} s "
+            f"({result.sessions / result.seconds:.1f} sessions/s, start included)",
         },
     )

@@ -14,7 +14,7 @@ from rich.table import Table
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 UNSEEN_WIDTH = 160
-# Into a pipe or a file there is no width to keep to.
+"""Into a pipe or a file there is no width to keep to; every table fits this one."""
 terminal = Console(highlight=False, width=None if sys.stdout.isatty() else UNSEEN_WIDTH)
 
 

@@ -1,4 +1,4 @@
-"""`kobe preflight`: is everything there that this mode needs?"""
+"""`kobe preflight`: what a stack of this mode needs, checked before it starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from services.console.cli.output import AsJson, print_json, terminal
-from services.console.stack.preflight import findings
+from services.console.stack.preflight import run_checks
 from shared.runtime.config.environment import read_env_file
 
 
@@ -19,9 +19,12 @@ def preflight(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Check configuration, keys, broker and data. Exit 0 ok, 2 keys, 3 configuration, 4 a probe failed."""
+    """Check configuration, keys, broker and data before starting a stack.
+
+    Exit codes: 0 ok, 2 keys missing, 3 configuration, 4 a probe failed.
+    """
     environ = {**(read_env_file(env_file) if env_file else {}), **os.environ}
-    found = findings(environ)
+    found = run_checks(environ)
     code = found[-1].exit_code
     if as_json:
         print_json({"ok": code == 0, "exit_code": code, "findings": found})

@@ -15,7 +15,6 @@ import typer
 from services.console.cli.output import AsJson, print_json, terminal
 from services.console.cli.research_options import (
     AllowShorts,
-    Asked,
     BarsOption,
     Cash,
     Changes,
@@ -23,12 +22,13 @@ from services.console.cli.research_options import (
     End,
     OutFolder,
     PolicyOption,
+    ResearchRequest,
     SizingOption,
     Start,
     Strategies,
     Universe,
     inputs_from,
-    preloading,
+    start_preloading,
 )
 
 FOUND, HISTORY = 1, 756
@@ -57,8 +57,8 @@ def backtest(
     as_json: AsJson = False,
 ) -> None:
     """What the strategies would have made: exact fills, shared cash, costs, every trade."""
-    preloading()
-    asked = Asked(
+    start_preloading()
+    asked = ResearchRequest(
         strategy,
         bars,
         universe,
@@ -108,9 +108,9 @@ def check_strategy(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that a strategy does not look ahead, on every cut of real bars; or say where it does."""
-    preloading()
-    asked = Asked(strategies=name, bars=bars, changes=changes or [])
+    """Check a strategy for look-ahead on real bars, cut after every session."""
+    start_preloading()
+    asked = ResearchRequest(strategies=name, bars=bars, changes=changes or [])
     inputs = inputs_from(asked, os.environ)
     from services.research.strategy_check.check import check
 

@@ -30,45 +30,43 @@ Strategies = Annotated[
     str, typer.Option("--strategy", help="Names in rank order: a,b. Default: kobe.toml's.")
 ]
 BarsOption = Annotated[
-    str, typer.Option("--bars", help="sample, archive, or a CSV or Parquet file or folder.")
+    str,
+    typer.Option("--bars", help="sample, archive, or a CSV or Parquet file or folder of yours."),
 ]
 Universe = Annotated[
-    Path | None, typer.Option("--universe", help="A file with one symbol a line, or a CSV.")
+    Path | None, typer.Option("--universe", help="A file of symbols: one a line, or a CSV.")
 ]
 Start = Annotated[
-    str, typer.Option("--start", help="The first session whose signals count: YYYY-MM-DD.")
+    str, typer.Option("--start", help="First session whose signals count: YYYY-MM-DD.")
 ]
-End = Annotated[str, typer.Option("--end", help="The last session: YYYY-MM-DD.")]
-Cash = Annotated[str, typer.Option("--cash", help="Dollars to begin with.")]
+End = Annotated[str, typer.Option("--end", help="Last session: YYYY-MM-DD.")]
+Cash = Annotated[str, typer.Option("--cash", help="Starting cash in dollars.")]
 SizingOption = Annotated[
     str,
     typer.Option(
         "--sizing",
-        help=f"cash_fraction:0.007, budget:1000 or risk_fraction:0.005. Default: {RESEARCH_SIZING}; "
-        "with --policy kobe.toml's.",
+        help="cash_fraction:0.007, budget:1000 or risk_fraction:0.005. "
+        f"Default: {RESEARCH_SIZING}; with --policy, kobe.toml's.",
         show_default=False,
     ),
 ]
 Costs = Annotated[
-    str,
-    typer.Option("--costs", help="Slippage in basis points, +fees for SEC and TAF fees, or none."),
+    str, typer.Option("--costs", help="Slippage in basis points: 5, 5+fees (SEC, TAF) or none.")
 ]
-AllowShorts = Annotated[
-    bool, typer.Option("--allow-shorts", help="Let strategies that sell short do so.")
-]
+AllowShorts = Annotated[bool, typer.Option("--allow-shorts", help="Allow short sales.")]
 PolicyOption = Annotated[
-    bool, typer.Option("--policy", help="Judge every entry by the gate's rules of kobe.toml.")
+    bool, typer.Option("--policy", help="Have the risk-gate judge every entry.")
 ]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A strategy's parameter: donchian.lookback=40. Repeatable."),
+    typer.Option("--set", help="Set a strategy's parameter: donchian.lookback=40. Repeatable."),
 ]
-OutFolder = Annotated[Path | None, typer.Option("--out", help="The folder to write to.")]
+OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder to write to.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What was typed."""
+class ResearchRequest:
+    """The options as typed."""
 
     strategies: str = ""
     bars: str = "sample"
@@ -83,8 +81,8 @@ class Asked:
     changes: list[str] = field(default_factory=list)
 
 
-def preloading() -> None:
-    """Begin loading the kernels on another core while arguments are read and bars are opened."""
+def start_preloading() -> None:
+    """Load the kernels on another core while arguments are read and bars are opened."""
     threading.Thread(target=_preload, daemon=True).start()
 
 
@@ -94,36 +92,39 @@ def _preload() -> None:
     preload()
 
 
-def inputs_from(asked: Asked, environ: Mapping[str, str]) -> Inputs:
-    """Typed inputs with kobe.toml's parameters under those that were set. UserError for what makes no sense."""
+def inputs_from(request: ResearchRequest, environ: Mapping[str, str]) -> Inputs:
+    """Typed inputs; kobe.toml's parameters where none were set.
+
+    Raises UserError if an option makes no sense.
+    """
     from services.research.data.dataset import read_universe
     from services.research.data.inputs import Inputs, StrategyInputs, parse_costs
     from shared.runtime.config.settings import load_settings
 
     steering = load_settings(environ).steering
-    names, folder = _named(asked.strategies, steering)
-    parameters = _parameters(names, asked.changes, steering)
-    method, size = _sizing(asked, steering)
-    slippage, fees = parse_costs(asked.costs)
+    names, folder = _names_and_folder(request.strategies, steering)
+    parameters = _parameters(names, request.changes, steering)
+    method, size = _sizing(request, steering)
+    slippage, fees = parse_costs(request.costs)
     return Inputs(
         strategies=tuple(StrategyInputs(name=name, parameters=parameters[name]) for name in names),
-        bars=asked.bars,
-        symbols=read_universe(asked.universe) if asked.universe else (),
-        start=_date("--start", asked.start),
-        end=_date("--end", asked.end),
-        cash=_money(asked.cash),
+        bars=request.bars,
+        symbols=read_universe(request.universe) if request.universe else (),
+        start=_date("--start", request.start),
+        end=_date("--end", request.end),
+        cash=_money(request.cash),
         sizing=method,
         size=size,
         slippage_bps=slippage,
         fees=fees,
-        allow_shorts=asked.allow_shorts,
-        policy=asked.policy,
+        allow_shorts=request.allow_shorts,
+        policy=request.policy,
         folder=folder,
     )
 
 
-def _named(text: str, steering: Steering) -> tuple[tuple[str, ...], str]:
-    """Names, and the folder of the user's own strategies: kobe.toml's, or that of a file which was named."""
+def _names_and_folder(text: str, steering: Steering) -> tuple[tuple[str, ...], str]:
+    """Strategy names, and the folder of the user's own: kobe.toml's, or a named file's."""
     given = [part.strip() for part in text.split(",") if part.strip()] or list(
         steering.strategies.enabled
     )
@@ -163,11 +164,11 @@ def _value(text: str) -> Any:
         return text
 
 
-def _sizing(asked: Asked, steering: Steering) -> tuple[SizingMethod, Decimal]:
+def _sizing(request: ResearchRequest, steering: Steering) -> tuple[SizingMethod, Decimal]:
     from services.research.data.inputs import parse_sizing
 
-    if asked.sizing or not asked.policy:
-        return parse_sizing(asked.sizing or RESEARCH_SIZING)
+    if request.sizing or not request.policy:
+        return parse_sizing(request.sizing or RESEARCH_SIZING)
     table = steering.sizing
     return parse_sizing(
         f"{table.method}:{table.per_order if table.method == 'budget' else table.fraction}"

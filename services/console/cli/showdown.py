@@ -1,4 +1,4 @@
-"""`kobe showdown` and `kobe montecarlo`: strategies side by side, and what luck would change of a run.
+"""`kobe showdown` and `kobe montecarlo`: strategies side by side, and the part of luck.
 
 The engines are imported when a command runs, so that `kobe status` never waits for compiled
 kernels.
@@ -16,7 +16,6 @@ import typer
 from services.console.cli.output import AsJson, print_json, terminal
 from services.console.cli.research_options import (
     AllowShorts,
-    Asked,
     BarsOption,
     Cash,
     Changes,
@@ -24,12 +23,13 @@ from services.console.cli.research_options import (
     End,
     OutFolder,
     PolicyOption,
+    ResearchRequest,
     SizingOption,
     Start,
     Strategies,
     Universe,
     inputs_from,
-    preloading,
+    start_preloading,
 )
 
 Folder = Annotated[
@@ -58,10 +58,13 @@ def showdown(
     out: OutFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Strategies side by side, each alone with the same money; without --strategy all there are."""
-    preloading()
+    """Compare strategies, each run alone with the same cash.
+
+    Without --strategy, every strategy there is.
+    """
+    start_preloading()
     names = strategy or _all_names()
-    asked = Asked(
+    asked = ResearchRequest(
         names, bars, universe, start, end, cash, sizing, costs, allow_shorts, policy, changes or []
     )
     inputs = inputs_from(asked, os.environ)
@@ -100,9 +103,9 @@ def montecarlo(
     out: OutFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """What the same trades and days would have made in other orders and proportions."""
+    """Resample a backtest's trades and days: what other orders would have made of them."""
     from services.research.backtest.monte_carlo import (
-        Draws,
+        DrawSettings,
         files,
         history_of,
         read_history,
@@ -112,8 +115,8 @@ def montecarlo(
     if folder is not None:
         history = read_history(folder)
     else:
-        preloading()
-        asked = Asked(
+        start_preloading()
+        asked = ResearchRequest(
             strategy,
             bars,
             universe,
@@ -129,7 +132,7 @@ def montecarlo(
         from services.research.backtest.run import backtest
 
         history = history_of(backtest(inputs_from(asked, os.environ), os.environ))
-    draws = Draws(samples=samples, block=block, seed=seed)
+    draws = DrawSettings(samples=samples, block=block, seed=seed)
     found = summary(history, draws)
     if out:
         from services.research.reports import artifacts

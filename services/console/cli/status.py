@@ -1,4 +1,4 @@
-"""`kobe status`, `orders`, `positions`, `signals`, `logs`: what the stack believes and says. Read-only."""
+"""`kobe status`, `orders`, `positions`, `signals` and `logs`: read-only views of a stack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from services.console.cli.output import AsJson, print_facts, print_json, print_rows, terminal
 from services.console.stack.address import find_stack
-from services.console.stack.client import Operations
+from services.console.stack.client import StackClient
 from services.console.stack.log_files import follow as follow_logs, tail
 from services.console.views.order_history import OrderRow, order_rows
 from services.console.views.status import overview, positions as held_positions
@@ -26,12 +26,12 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def _operations() -> Operations:
-    return Operations(find_stack(os.environ))
+def _operations() -> StackClient:
+    return StackClient(find_stack(os.environ))
 
 
 def status(as_json: AsJson = False) -> None:
-    """Is it running, halted, ready; session, equity, budget, chain."""
+    """Show whether the stack trades, and if not, why."""
     seen = overview(_operations())
     if as_json:
         print_json(seen)
@@ -61,7 +61,7 @@ def status(as_json: AsJson = False) -> None:
 
 
 def orders(recent: Recent = 20, as_json: AsJson = False) -> None:
-    """The last decisions of the risk-gate and what became of them."""
+    """Show the risk-gate's latest decisions and what became of them."""
     operations = _operations()
     decisions = operations.latest(Stream.ORDERS, (OrderApproved, OrderDenied), recent)[::-1]
     executions = (
@@ -95,7 +95,7 @@ def _order(row: OrderRow) -> str:
 
 
 def positions(as_json: AsJson = False) -> None:
-    """What is held, who opened it, and the stop that protects it."""
+    """Show open positions and the stops that protect them."""
     rows = held_positions(_operations())
     if as_json:
         print_json({"positions": rows})
@@ -110,7 +110,7 @@ def positions(as_json: AsJson = False) -> None:
 
 
 def signals(recent: Recent = 20, as_json: AsJson = False) -> None:
-    """The last signals the strategies gave."""
+    """Show the latest signals."""
     scans = _operations().latest(Stream.SIGNALS, ScanCompleted, recent * 5)[::-1]
     found = [
         s
@@ -143,7 +143,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What the services log, merged by time."""
+    """Show the services' logs, merged by time."""
     folder = Path(find_stack(os.environ).log_dir)
     if not folder.is_dir():
         raise UserError(

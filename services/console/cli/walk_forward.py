@@ -1,4 +1,4 @@
-"""`kobe walk-forward`, `kobe showdown`, `kobe montecarlo` and `kobe worker`: research that takes many runs.
+"""`kobe walk-forward` and `kobe worker`: research that takes many runs.
 
 The engines are imported when a command runs, so that `kobe status` never waits for compiled
 kernels.
@@ -19,24 +19,24 @@ from rich.console import Console
 from services.console.cli.output import AsJson, print_json, terminal
 from services.console.cli.research_options import (
     AllowShorts,
-    Asked,
     BarsOption,
     Cash,
     Changes,
     Costs,
     End,
+    ResearchRequest,
     SizingOption,
     Start,
     Strategies,
     Universe,
     inputs_from,
-    preloading,
+    start_preloading,
 )
 from shared.domain.errors import UserError
 
 if TYPE_CHECKING:
     from services.research.data.inputs import Inputs
-    from services.research.walk_forward.trials import Advance
+    from services.research.walk_forward.trials import ReportSteps
     from services.research.walk_forward.walk_forward import Plan, Runner, WalkForward
     from shared.runtime.config.settings import Settings
 
@@ -96,9 +96,9 @@ def walk_forward(
     queue: Queue = False,
     as_json: AsJson = False,
 ) -> None:
-    """Choose parameters on the past, trade them on what comes next; say how far to trust the result."""
-    preloading()
-    asked = Asked(
+    """Choose parameters on the past, trade them on what comes next."""
+    start_preloading()
+    request = ResearchRequest(
         strategy,
         bars,
         universe,
@@ -114,21 +114,23 @@ def walk_forward(
     from shared.runtime.config.settings import load_settings
 
     settings = load_settings(os.environ)
-    wanted = _wanted(inputs_from(asked, os.environ), settings, (train, test), anchored, objective)
+    wanted = _request_from(
+        inputs_from(request, os.environ), settings, (train, test), anchored, objective
+    )
     from services.research.data.dataset import open_market
     from services.research.walk_forward import files as walk_forward_files
     from services.research.walk_forward.walk_forward import plan, walk
 
     planned = plan(wanted, open_market(wanted.inputs, os.environ), settings)
     with _runner(planned, out, queue=queue, yes=yes) as runner:
-        made = walk_forward_files.made_of(planned, walk(planned, runner))
-    texts = walk_forward_files.files(made)
+        report = walk_forward_files.assess_walks(planned, walk(planned, runner))
+    texts = walk_forward_files.files(report)
     if not no_report:
         from services.research.walk_forward.html_report import render
 
-        texts["wf_report.html"] = render(made)
-    walk_forward_files.write(out, texts)
-    found = walk_forward_files.summary(made)
+        texts["wf_report.html"] = render(report)
+    walk_forward_files.write_files(out, texts)
+    found = walk_forward_files.summary(report)
     if as_json:
         print_json(found)
         return
@@ -138,7 +140,7 @@ def walk_forward(
     terminal.print(f"Written to {out}.", markup=False)
 
 
-def _wanted(
+def _request_from(
     inputs: Inputs,
     settings: Settings,
     windows: tuple[Sessions, Sessions],
@@ -173,19 +175,19 @@ def _runner(planned: Plan, out: Path, *, queue: bool, yes: bool) -> Iterator[Run
             say = partial(errors.print, markup=False)
             yield QueueRunner(planned.settings.environment.research_redis_url, advance, say)
             return
-        from services.research.walk_forward.estimate import refuse_endless
-        from services.research.walk_forward.thread_runner import LocalRunner
+        from services.research.walk_forward.estimate import refuse_endless_grid
+        from services.research.walk_forward.thread_runner import ThreadRunner
         from services.research.walk_forward.trials import Trials
 
         trials = Trials(planned.market)
-        refuse_endless(planned, trials, yes=yes)
-        local = LocalRunner(trials, out / UNITS, advance)
+        refuse_endless_grid(planned, trials, yes=yes)
+        local = ThreadRunner(trials, out / UNITS, advance)
         yield local
         local.forget_others()
 
 
 @contextmanager
-def _progress(steps: int) -> Iterator[Advance]:
+def _progress(steps: int) -> Iterator[ReportSteps]:
     """A bar with the time that is left, on stderr, where that is a terminal."""
     from rich.progress import (
         BarColumn,
@@ -213,7 +215,7 @@ def _progress(steps: int) -> Iterator[Advance]:
 def worker(
     burst: Annotated[bool, typer.Option("--burst", help="Stop when the queue is empty.")] = False,
 ) -> None:
-    """Do queued research: as many of these as there are cores, on any machine that reaches Redis and the bars."""
+    """Process queued research; run one per core, on any machine with Redis and the bars."""
     from services.research.walk_forward.queue_worker import work
     from shared.runtime.config.settings import load_settings
 

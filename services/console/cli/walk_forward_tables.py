@@ -15,17 +15,17 @@ WALK_ROWS = (
     ("Total return", ("metrics", "total_return"), "+.2%"),
     ("Growth a year", ("metrics", "cagr"), "+.2%"),
     ("Sharpe", ("metrics", "sharpe"), ".2f"),
-    ("Sharpe, nine of ten reorderings from", ("honesty", "band_sharpe", 0), ".2f"),
-    ("  to", ("honesty", "band_sharpe", 2), ".2f"),
-    ("Deflated Sharpe", ("honesty", "deflated_sharpe"), ".0%"),
-    ("Probability of overfitting", ("honesty", "overfitting_probability"), ".0%"),
-    ("Objective in training, mean", ("honesty", "trained_objective"), ".2f"),
+    ("Sharpe, nine of ten reorderings from", ("robustness", "band_sharpe", 0), ".2f"),
+    ("  to", ("robustness", "band_sharpe", 2), ".2f"),
+    ("Deflated Sharpe", ("robustness", "deflated_sharpe"), ".0%"),
+    ("Probability of overfitting", ("robustness", "overfitting_probability"), ".0%"),
+    ("Objective in training, mean", ("robustness", "trained_objective"), ".2f"),
     ("Deepest drawdown", ("metrics", "max_drawdown"), ".1%"),
     ("Trades", ("metrics", "trades"), ",d"),
     ("Win rate", ("metrics", "win_rate"), ".1%"),
     ("Profit factor", ("metrics", "profit_factor"), ".2f"),
-    ("Profitable windows", ("honesty", "stability", "consistency"), ".0%"),
-    ("Parameter sets tried", ("honesty", "trials"), ",d"),
+    ("Profitable windows", ("robustness", "stability", "consistency"), ".0%"),
+    ("Parameter sets tried", ("robustness", "trials"), ",d"),
 )
 
 
@@ -36,8 +36,9 @@ def print_walk(summary: Mapping[str, Any]) -> None:
     held: Mapping[str, Any] = plain["benchmark"] or {}
     period, universe = plain["period"], plain["universe"]
     table = Table(
-        title=f"Walk-forward, out of sample\n{period['first']} to {period['last']}, {period['sessions']:,} sessions "
-        f"in {plain['splits']} windows, {universe['symbols']:,} symbols of {escape(plain['inputs']['bars'])}",
+        title=f"Walk-forward, out of sample\n{period['first']} to {period['last']}, "
+        f"{period['sessions']:,} sessions in {plain['splits']} windows, "
+        f"{universe['symbols']:,} symbols of {escape(plain['inputs']['bars'])}",
         title_justify="left",
         header_style="bold",
     )
@@ -49,9 +50,9 @@ def print_walk(summary: Mapping[str, Any]) -> None:
     for label, path, form in WALK_ROWS:
         cells = [_number(_at(found, path), form) for found in strategies.values()]
         table.add_row(label, *cells, *([_number(held.get(str(path[-1])), form)] if held else []))
-    for place, cost in enumerate(next(iter(strategies.values()))["honesty"]["costs"]):
+    for place, cost in enumerate(next(iter(strategies.values()))["robustness"]["costs"]):
         cells = [
-            _number(found["honesty"]["costs"][place]["total_return"], "+.2%")
+            _number(found["robustness"]["costs"][place]["total_return"], "+.2%")
             for found in strategies.values()
         ]
         table.add_row(
@@ -91,7 +92,10 @@ def print_showdown(summary: Mapping[str, Any]) -> None:
     """A row a strategy, the benchmark last."""
     plain: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
     period = plain["period"]
-    title = f"{period['first']} to {period['last']}, {plain['symbols']:,} symbols of {escape(plain['bars'])}"
+    title = (
+        f"{period['first']} to {period['last']}, "
+        f"{plain['symbols']:,} symbols of {escape(plain['bars'])}"
+    )
     table = Table(title=title, title_justify="left", header_style="bold")
     table.add_column("", max_width=20)
     for label, _, _ in SHOWN:
@@ -123,5 +127,8 @@ def print_draws(summary: Mapping[str, Any]) -> None:
             )
     terminal.print(table)
     days = plain["days"]
-    chances = f"{days['loss_probability']:.1%} end below the beginning, {days['ruin_probability']:.1%} lose half."
-    terminal.print(f"Of the histories with days drawn anew {chances}", markup=False)
+    terminal.print(
+        f"Of the histories with days drawn anew, {days['loss_probability']:.1%} end with a loss "
+        f"and {days['ruin_probability']:.1%} lose half on the way.",
+        markup=False,
+    )

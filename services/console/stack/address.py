@@ -1,4 +1,7 @@
-"""Where the stack is that a command speaks to: by the environment, else the running demo, else the default."""
+"""Where the stack is: by the environment, else the running demo, else the default.
+
+Called by every command that talks to a stack.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +47,13 @@ def write_address(file: Path, address: StackAddress) -> None:
 
 
 def password_of(address: StackAddress) -> str:
+    """The operator's password. Raises UserError if its file cannot be read."""
     try:
         return Path(address.password_file).read_text().strip()
     except OSError as error:
         raise UserError(
-            f"No stack is running here: {address.password_file} cannot be read ({error.strerror}). "
-            "Start one with `kobe demo`; for the compose stack use `docker compose run --rm kobe …`.",
+            f"No stack is running here: {address.password_file} cannot be read "
+            f"({error.strerror}). Start one with `kobe demo`; for the compose stack use "
+            "`docker compose run --rm kobe …`.",
             exit_code=2,
         ) from error

@@ -1,4 +1,4 @@
-"""What both faces of the console can do: look at what the services believe, read streams, kill, resume, ask.
+"""The console's client of a stack: service states, streams, kill and resume.
 
 Called by the command line. It decides nothing about trading and writes only to the control stream,
 the kill channel and the operator's resume key.
@@ -29,6 +29,7 @@ from shared.schemas.streams import (
 )
 
 PAGE = 500
+"""Entries a read: a few hundred kilobytes."""
 SERVICES = tuple(name for name in ServiceName if name is not ServiceName.CONSOLE)
 
 
@@ -41,15 +42,15 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One entry of a stream, read."""
+class StreamMessage:
+    """One entry of a stream, decoded."""
 
     entry_id: str
     envelope: Envelope
     message: Message
 
 
-class Operations:
+class StackClient:
     def __init__(self, address: StackAddress) -> None:
         self.address = address
         where = Address.parse(address.redis_url, username="console", password=password_of(address))
@@ -60,7 +61,7 @@ class Operations:
     def state(self, service: ServiceName) -> dict[str, Any]:
         """A service's state hash, values decoded."""
         fields = pairs(self.redis.one("HGETALL", state_key(service)))
-        return {name: _decoded(text) for name, text in fields.items()}
+        return {name: _decode(text) for name, text in fields.items()}
 
     def kill_view(self) -> KillView:
         info, cleared = self.redis.ask(
@@ -69,16 +70,18 @@ class Operations:
         last = pairs(info).get("last-generated-id") if isinstance(info, list) else None
         return KillView(last, cleared if isinstance(cleared, str) else None)
 
-    def after(self, stream: Stream, last_id: str = "0-0", count: int = PAGE) -> list[Heard]:
-        """Entries after an id, oldest first; what cannot be read is passed over (the auditor keeps it)."""
+    def after(self, stream: Stream, last_id: str = "0-0", count: int = PAGE) -> list[StreamMessage]:
+        """Entries after an id, oldest first; unreadable ones are skipped (the auditor has them)."""
         entries = self.redis.one("XRANGE", stream.key, f"({last_id}", "+", "COUNT", count)
-        return [heard for entry_id, flat in entries if (heard := _heard(entry_id, pairs(flat)))]
+        return [
+            heard for entry_id, flat in entries if (heard := _read_entry(entry_id, pairs(flat)))
+        ]
 
     def latest(
         self, stream: Stream, wanted: type[Message] | tuple[type[Message], ...], count: int
-    ) -> list[Heard]:
+    ) -> list[StreamMessage]:
         """The newest messages of some types, newest first."""
-        found: list[Heard] = []
+        found: list[StreamMessage] = []
         for heard in self._backwards(stream):
             if isinstance(heard.message, wanted):
                 found.append(heard)
@@ -86,11 +89,11 @@ class Operations:
                     break
         return found
 
-    def _backwards(self, stream: Stream) -> Iterator[Heard]:
+    def _backwards(self, stream: Stream) -> Iterator[StreamMessage]:
         before = "+"
         while entries := self.redis.one("XREVRANGE", stream.key, before, "-", "COUNT", PAGE):
             for entry_id, flat in entries:
-                if heard := _heard(entry_id, pairs(flat)):
+                if heard := _read_entry(entry_id, pairs(flat)):
                     yield heard
             before = f"({entries[-1][0]}"
 
@@ -125,7 +128,7 @@ class Operations:
     # --- act --------------------------------------------------------------------------------------
 
     def kill(self, why: str) -> int:
-        """Publish the kill, as the user `kill` may; the number of services that heard it at once."""
+        """Publish a kill as the user `kill`; the number of services that received it."""
         where = Address.parse(self.address.redis_url, username="kill", password="kill")
         connection = RedisConnection(where)
         try:
@@ -134,16 +137,16 @@ class Operations:
             connection.close()
 
 
-def _decoded(text: str) -> Any:
+def _decode(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         return text
 
 
-def _heard(entry_id: str, fields: Mapping[str, str]) -> Heard | None:
+def _read_entry(entry_id: str, fields: Mapping[str, str]) -> StreamMessage | None:
     try:
         envelope, message = from_fields(fields)
     except Malformed:
         return None
-    return Heard(entry_id, envelope, message)
+    return StreamMessage(entry_id, envelope, message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from services.console.stack.client import Operations
+from services.console.stack.client import StackClient
 from shared.domain.errors import TransientError, UserError
 from shared.runtime.bus.protocol import Step
 from shared.runtime.bus.redis_bus import RedisBus
@@ -18,7 +18,7 @@ from shared.schemas.streams import ServiceName, Stream
 PATIENCE_SECONDS = 3.0
 
 
-def say(operations: Operations, message: Message) -> None:
+def say(operations: StackClient, message: Message) -> None:
     """Write one control message; raises UserError while another console holds the pen."""
     clock = SystemClock()
     bus = RedisBus(operations.redis, ServiceName.CONSOLE, "console")
@@ -40,7 +40,7 @@ def say(operations: Operations, message: Message) -> None:
         bus.release()
 
 
-def _last_session(operations: Operations) -> Envelope:
+def _last_session(operations: StackClient) -> Envelope:
     found = operations.latest(Stream.SCHEDULE, SessionOpened, 1)
     if not found:
         raise TransientError("no session has been opened yet")

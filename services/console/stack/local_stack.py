@@ -1,4 +1,4 @@
-"""A whole stack as processes of this machine: an embedded Redis, the simulated broker, the six services.
+"""A whole stack as processes on this machine: Redis, simulated broker, six services.
 
 Used by `kobe demo`, the benchmarks and end-to-end tests. The same modules, rights and files as in
 containers.
@@ -39,19 +39,21 @@ ORDER = (
     ServiceName.SCHEDULER,
 )
 START_SECONDS = 90.0
+"""Eight interpreters start at once, on a busy machine of two cores."""
 STOP_SECONDS = 15.0
+"""A service finishes its step and closes its files well within this."""
 
 
 @dataclass
 class EmbeddedStack:
-    """`folder` holds everything: secrets, Redis data, state, archive, audit, logs. Use as a context manager."""
+    """A context manager; `folder` holds secrets, Redis data, state, archive, audit and logs."""
 
     folder: Path
     changes: Mapping[str, Any] = field(default_factory=dict)
     kill_file: Path = Path("state/KILL_SWITCH")
     redis_port: int = 0
     environ: Mapping[str, str] = field(default_factory=dict)
-    say: Callable[[str], None] = lambda _: None
+    on_step: Callable[[str], None] = lambda _: None
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
 
@@ -70,13 +72,13 @@ class EmbeddedStack:
 
     def start(self) -> None:
         self._lay_out()
-        self.say("secrets and rights")
-        self._once("secrets", str(self.folder / "secrets"))
-        self.say("Redis")
+        self.on_step("secrets and rights")
+        self._run_once("secrets", str(self.folder / "secrets"))
+        self.on_step("Redis")
         self.start_redis()
-        self._once("streams", user="init")
+        self._run_once("streams", user="init")
         for name in ORDER[:-1]:
-            self.say(name)
+            self.on_step(name)
             self.start_service(name)
         self.wait_ready(*ORDER[:-1])
         self.start_service(ORDER[-1])
@@ -102,9 +104,9 @@ class EmbeddedStack:
             command += [f"--{option}", str(value)]
         require_free(self.redis_port)
         self._spawn("redis", command, {})
-        wait_for(lambda: _listens(self.redis_port), self.ended, lambda: "Redis did not start")
+        wait_for(lambda: _listens(self.redis_port), self.failure, lambda: "Redis did not start")
 
-    def _once(self, *arguments: str, user: str = "") -> None:
+    def _run_once(self, *arguments: str, user: str = "") -> None:
         """A one-shot job, the same as the containers' init jobs."""
         command = [sys.executable, "-m", "shared.runtime.provisioning", *arguments]
         done = subprocess.run(
@@ -154,7 +156,10 @@ class EmbeddedStack:
         }
 
     def wait_ready(self, *names: str) -> None:
-        """Until each is ready; UserError as soon as any process has ended, or when the time is over."""
+        """Wait until each is ready.
+
+        Raises UserError if a process ends or the time is over.
+        """
         for name in names:
             self._wait_for_one(name, self.ports[name])
 
@@ -162,9 +167,9 @@ class EmbeddedStack:
         def unready() -> str:
             return f"{name} is not ready: {'; '.join(readiness(port))}"
 
-        wait_for(lambda: readiness(port) == [], self.ended, unready)
+        wait_for(lambda: readiness(port) == [], self.failure, unready)
 
-    def _failed(self, name: str) -> str | None:
+    def _failure_of(self, name: str) -> str | None:
         """The last words of a process that has ended, or None while it lives."""
         code = self.processes[name].poll()
         if code is None:
@@ -176,9 +181,9 @@ class EmbeddedStack:
 
     # --- watch and stop ---------------------------------------------------------------------------
 
-    def ended(self) -> str | None:
-        """A sentence on the first process that has ended by itself, or None."""
-        return next((words for name in self.processes if (words := self._failed(name))), None)
+    def failure(self) -> str | None:
+        """A sentence about the first process that ended by itself, or None."""
+        return next((words for name in self.processes if (words := self._failure_of(name))), None)
 
     @property
     def address(self) -> StackAddress:
@@ -241,7 +246,8 @@ def free_port() -> int:
 def require_free(port: int) -> None:
     if _listens(port):
         raise UserError(
-            f"Port {port} on 127.0.0.1 is taken; stop what holds it or choose another with --redis-port."
+            f"Port {port} on 127.0.0.1 is taken; stop what uses it, or choose another "
+            "with --redis-port."
         )
 
 

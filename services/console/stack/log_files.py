@@ -1,4 +1,4 @@
-"""The services' log files, read as one: merged by time, followed as they grow, through rotations."""
+"""The services' log files read as one: merged by time, followed through rotations."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import IO, Any
 import msgspec
 
 POLL_SECONDS = 0.3
+"""Often enough to read along, rarely enough to cost nothing."""
 
 
 def tail(folder: Path, count: int) -> list[dict[str, Any]]:
@@ -17,19 +18,19 @@ def tail(folder: Path, count: int) -> list[dict[str, Any]]:
     lines = [
         line
         for file in _files(folder)
-        for line in _parsed(file.read_text(errors="replace"))[-count:]
+        for line in _parse(file.read_text(errors="replace"))[-count:]
     ]
     return sorted(lines, key=lambda line: str(line.get("ts", "")))[-count:]
 
 
 def follow(folder: Path) -> Iterator[dict[str, Any]]:
-    """Lines written from now on, for ever."""
-    opened: dict[Path, IO[str]] = {}
+    """Lines written from now on, forever."""
+    handles: dict[Path, IO[str]] = {}
     for file in _files(folder):
-        opened[file] = file.open(errors="replace")
-        opened[file].seek(0, 2)
+        handles[file] = file.open(errors="replace")
+        handles[file].seek(0, 2)
     while True:
-        lines = [line for file in _files(folder) for line in _fresh(file, opened)]
+        lines = [line for file in _files(folder) for line in _new_lines(file, handles)]
         yield from sorted(lines, key=lambda line: str(line.get("ts", "")))
         if not lines:
             time.sleep(POLL_SECONDS)
@@ -39,17 +40,17 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*/events.jsonl")) + sorted(folder.glob("events.jsonl"))
 
 
-def _fresh(file: Path, opened: dict[Path, IO[str]]) -> list[dict[str, Any]]:
-    if file not in opened or _rotated(file, opened[file]):
-        opened[file] = file.open(errors="replace")
-    return _parsed(opened[file].read())
+def _new_lines(file: Path, handles: dict[Path, IO[str]]) -> list[dict[str, Any]]:
+    if file not in handles or _has_rotated(file, handles[file]):
+        handles[file] = file.open(errors="replace")
+    return _parse(handles[file].read())
 
 
-def _rotated(file: Path, handle: IO[str]) -> bool:
+def _has_rotated(file: Path, handle: IO[str]) -> bool:
     return file.stat().st_size < handle.tell()
 
 
-def _parsed(text: str) -> list[dict[str, Any]]:
+def _parse(text: str) -> list[dict[str, Any]]:
     lines = []
     for line in text.splitlines():
         try:

@@ -1,4 +1,7 @@
-"""The simulated broker's own account of a run, for comparing with ours: every order and every position it has."""
+"""The simulated broker's own account of a run: every order and every position.
+
+Called by the demo and tests, to compare with ours.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,11 @@ from shared.domain.errors import TransientError
 from shared.domain.trading.ids import is_ours
 
 PAGE = 500
+"""The most that Alpaca gives at a time."""
 
 
-class BrokerView:
-    """Reads with the keys the sim-broker accepts from anyone on this machine."""
+class SimBrokerClient:
+    """Reads with the keys that the simulated broker accepts from anyone on this machine."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -42,7 +46,7 @@ class BrokerView:
         return state
 
     def orders(self) -> list[dict[str, Any]]:
-        """Every order ever taken, oldest first."""
+        """Every order ever accepted, oldest first."""
         found: dict[str, dict[str, Any]] = {}
         after = ""
         while True:
@@ -56,8 +60,8 @@ class BrokerView:
             after = page[-1]["submitted_at"]
 
 
-def doubled(orders: Iterable[Mapping[str, Any]], sent: Iterable[str]) -> int:
-    """Orders of ours beyond those we know to have sent, and ids taken twice: what must be zero."""
+def count_duplicates(orders: Iterable[Mapping[str, Any]], sent: Iterable[str]) -> int:
+    """Orders beyond those we sent, and ids used twice: must be zero."""
     ids = Counter(order["client_order_id"] for order in orders if is_ours(order["client_order_id"]))
     known = set(sent)
     return sum(count - 1 for count in ids.values()) + sum(1 for name in ids if name not in known)

@@ -1,4 +1,4 @@
-"""Orders as people see them: one row a decision, with the state words this system has always used. Pure."""
+"""Orders for people: one row a decision, brought up to date by executions. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from services.console.stack.client import Heard
+from services.console.stack.client import StreamMessage
 from shared.schemas.messages import (
     OrderApproved,
     OrderDenied,
@@ -43,7 +43,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-def decided(heard: Heard) -> OrderRow:
+def decision_row(heard: StreamMessage) -> OrderRow:
     """The first row of a decision: APPROVED, or VETOED with its reasons."""
     message = heard.message
     assert isinstance(message, OrderApproved | OrderDenied)
@@ -62,20 +62,22 @@ def decided(heard: Heard) -> OrderRow:
     )
 
 
-def order_rows(decisions: Iterable[Heard], executions: Iterable[Heard]) -> list[OrderRow]:
+def order_rows(
+    decisions: Iterable[StreamMessage], executions: Iterable[StreamMessage]
+) -> list[OrderRow]:
     """Decisions in the order given, each brought up to date by what the executor said of it."""
-    rows = {row.decision_id: row for row in map(decided, decisions)}
+    rows = {row.decision_id: row for row in map(decision_row, decisions)}
     for heard in executions:
         message = heard.message
         if not isinstance(message, OrderSubmitted | OrderFilled | OrderEnded):
             continue
         row = rows.get(message.decision_id)
         if row is not None and message.purpose.value == row.purpose:
-            rows[message.decision_id] = _moved(row, message)
+            rows[message.decision_id] = _with_execution(row, message)
     return list(rows.values())
 
 
-def _moved(row: OrderRow, message: OrderSubmitted | OrderFilled | OrderEnded) -> OrderRow:
+def _with_execution(row: OrderRow, message: OrderSubmitted | OrderFilled | OrderEnded) -> OrderRow:
     match message:
         case OrderSubmitted():
             return msgspec.structs.replace(row, state="SUBMITTED")

@@ -1,4 +1,4 @@
-"""What happened, counted from what was said. Pure; used by the demo's progress and its final table."""
+"""What happened in a run, counted from its messages. Pure; the demo shows it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from shared.schemas import messages as m
 from shared.schemas.values import Stage
 
 
-class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """`signals` and `denied` count intents, a retried one each time; `orders` are those the broker took."""
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of messages.
+
+    `signals` and `denied` count intents, a retried one each time; `orders` are those the broker
+    accepted.
+    """
 
     sessions: int = 0
     session: str = ""
@@ -30,35 +34,35 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     refused_bars: dict[str, int] = {}
 
 
-def counted(tally: Tally, message: m.Message) -> Tally:
-    """The tally with one more message in it."""
+def add_message(summary: RunSummary, message: m.Message) -> RunSummary:
+    """The summary with one more message in it."""
     change: Mapping[str, object] = {}
     match message:
         case m.SessionClosed():
-            change = {"sessions": tally.sessions + 1, "session": message.session.isoformat()}
+            change = {"sessions": summary.sessions + 1, "session": message.session.isoformat()}
         case m.BarsReady():
             change = {"refused_bars": message.refused}
         case m.ScanCompleted():
-            change = {"signals": tally.signals + len(message.signals)}
+            change = {"signals": summary.signals + len(message.signals)}
         case m.OrderApproved():
-            change = {"approved": tally.approved + 1}
+            change = {"approved": summary.approved + 1}
         case m.OrderDenied():
-            change = {"denied": _with_reasons(tally.denied, message)}
+            change = {"denied": _with_reasons(summary.denied, message)}
         case m.OrderSubmitted():
-            change = {"orders": tally.orders + 1}
+            change = {"orders": summary.orders + 1}
         case m.ProtectionPlaced():
-            change = {"protections": tally.protections + 1}
+            change = {"protections": summary.protections + 1}
         case m.OrderFilled():
-            change = {"fills": tally.fills + 1}
+            change = {"fills": summary.fills + 1}
         case m.OrderUnknown():
-            change = {"unknown": tally.unknown + 1}
+            change = {"unknown": summary.unknown + 1}
         case m.AccountSeen():
             change = _account(message)
         case m.BlockAppended():
             change = {"height": message.height}
         case _:
-            return tally
-    return msgspec.structs.replace(tally, **change)
+            return summary
+    return msgspec.structs.replace(summary, **change)
 
 
 def _with_reasons(denied: Mapping[str, int], message: m.OrderDenied) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What a person wants to know at a glance, gathered from the services' own states. Read-only."""
+"""The stack at a glance, gathered from the services' own states. Read-only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from services.console.stack.client import Operations, ServiceStatus
+from services.console.stack.client import ServiceStatus, StackClient
 from shared.domain.trading.ledger import HeldLots
 from shared.domain.trading.orders import Order
 from shared.schemas.streams import ServiceName
@@ -44,7 +44,7 @@ class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
     protected: bool
 
 
-def overview(operations: Operations) -> Overview:
+def overview(operations: StackClient) -> Overview:
     view, (kill_id, kill) = operations.kill_view(), operations.last_kill()
     gate = operations.state(ServiceName.RISK_GATE)
     executor = operations.state(ServiceName.EXECUTOR)
@@ -64,7 +64,7 @@ def overview(operations: Operations) -> Overview:
     )
 
 
-def positions(operations: Operations) -> list[PositionRow]:
+def positions(operations: StackClient) -> list[PositionRow]:
     state = operations.state(ServiceName.EXECUTOR)
     guarded = {
         (order.symbol, order.qty)
@@ -77,7 +77,7 @@ def positions(operations: Operations) -> list[PositionRow]:
     ]
 
 
-def quantities(operations: Operations) -> dict[str, int]:
+def quantities(operations: StackClient) -> dict[str, int]:
     """The executor's own signed share counts, by symbol."""
     held = _members(operations.state(ServiceName.EXECUTOR), "positions", HeldLots)
     return {position.symbol: position.qty for position in held}

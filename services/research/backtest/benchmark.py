@@ -1,6 +1,6 @@
-"""What buying once and holding would have made of the same money over the same sessions.
+"""Buy and hold over the sessions of a run, with the same cash.
 
-Called by the backtest and the reports. Without costs and dividends; it says what it is made of.
+Called by the backtest and the reports. Without costs and dividends.
 """
 
 from __future__ import annotations
@@ -18,33 +18,36 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Benchmark:
-    """`equity` at each close of the window; None where nothing could have been bought on its first session."""
+    """A named equity curve: one value at each close of the window, in dollars."""
 
     name: str
     equity: Floats
 
 
 def benchmark(market: Market, first: int, last: int, cash: float) -> Benchmark | None:
-    """SPY where the bars have it, else every symbol of the universe in equal parts; bought at the first close."""
+    """SPY where the bars have it, else every symbol in equal parts; bought at the first close.
+
+    None if no symbol has a bar on the first session.
+    """
     if market.index is not None and not np.isnan(market.index[first]):
         return Benchmark(
-            f"{INDEX} buy and hold", cash * _grown(market.index[None, first : last + 1])[0]
+            f"{INDEX} buy and hold", cash * _growth(market.index[None, first : last + 1])[0]
         )
     closes = market.panel.close[:, first : last + 1]
-    there = ~np.isnan(closes[:, 0])
-    if not there.any():
+    present = ~np.isnan(closes[:, 0])
+    if not present.any():
         return None
-    count = int(there.sum())
+    count = int(present.sum())
     name = (
         f"{count} symbols in equal parts, bought and held"
         if count > 1
-        else f"{_only(market, there)} buy and hold"
+        else f"{_single_symbol(market, present)} buy and hold"
     )
-    return Benchmark(name, cash * _grown(closes[there]).mean(axis=0))
+    return Benchmark(name, cash * _growth(closes[present]).mean(axis=0))
 
 
-def facts(held: Benchmark, cash: float) -> dict[str, object]:
-    """Its numbers beside those of the run."""
+def benchmark_metrics(held: Benchmark, cash: float) -> dict[str, object]:
+    """The benchmark's metrics, under the names that a run's metrics have."""
     returns = performance.daily_returns(held.equity, cash)
     return {
         "name": held.name,
@@ -57,7 +60,7 @@ def facts(held: Benchmark, cash: float) -> dict[str, object]:
     }
 
 
-def _grown(closes: Floats) -> Floats:
+def _growth(closes: Floats) -> Floats:
     """Closes as multiples of the first; a session without a bar keeps the last close."""
     known = np.where(np.isnan(closes), 0, np.arange(closes.shape[1]))
     last_known = np.maximum.accumulate(known, axis=1)
@@ -65,5 +68,5 @@ def _grown(closes: Floats) -> Floats:
     return grown
 
 
-def _only(market: Market, there: NDArray[np.bool_]) -> str:
-    return market.panel.symbols[int(np.flatnonzero(there)[0])]
+def _single_symbol(market: Market, present: NDArray[np.bool_]) -> str:
+    return market.panel.symbols[int(np.flatnonzero(present)[0])]

@@ -1,6 +1,6 @@
-"""What the gate is asked in the policy pass: one intent a candidate, as it would be made from the open's quote.
+"""The intents that a gated run puts before the gate, built as from the quote at the open.
 
-Used by policy.py alone. Sizes and limits are the gate's; nothing is judged here.
+Used by gated_run.py alone. Sizes and limits are the gate's; nothing is judged here.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ from shared.domain.trading.marketable_limit import limit_price
 from shared.schemas.values import Direction, Purpose, Quote
 
 BID_BELOW_ASK = Decimal("0.01")
+"""The simulated broker quotes so: the ask is the open, the bid a cent below."""
 SCAN = "open"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wish:
-    """`enters` is false where the kernel has found no entry; `opening` is the open, 0 without a bar."""
+class EntryCandidate:
+    """A ranked signal as the gate sees it.
+
+    `enters` is false where the kernels found no entry; `opening` is the open, 0 without a bar.
+    """
 
     index: int
     intent: Intent
@@ -53,14 +57,14 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wishes:
+class EntryCandidates:
     panel: Panel
     tables: Sequence[tuple[str, SignalTable]]
     found: Sequence[Outcomes]
     ranked: Candidates
     sizing: Sizing
 
-    def wish(self, book: Book, index: int) -> Wish:
+    def candidate(self, book: Book, index: int) -> EntryCandidate:
         """The candidate as the gate would see it at the open slot of its entry session."""
         ranked = self.ranked
         place, signal, column = (
@@ -97,7 +101,7 @@ class Wishes:
             now=at,
             closes_at=at,
         )
-        return Wish(index, intent, opening, bool(ranked.status[index] == READY))
+        return EntryCandidate(index, intent, opening, bool(ranked.status[index] == READY))
 
     def _size(self, book: Book, limit: Decimal | None, stop: Decimal) -> int:
         if limit is None:
@@ -113,6 +117,6 @@ class Wishes:
 
 
 def _instant(panel: Panel, column: int) -> dt.datetime:
-    """Any moment of the session serves: the rules that look at the clock are not asked."""
+    """Any moment of the session serves: rules that look at the clock do not apply."""
     day: dt.date = panel.sessions[column].item()
     return dt.datetime.combine(day, dt.time(14, 35), dt.UTC)

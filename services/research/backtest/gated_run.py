@@ -1,8 +1,8 @@
-"""The portfolio pass with the gate itself: its rules, its book and its sizing, on outcomes the kernels have found.
+"""A portfolio pass judged by the gate itself: its rules, its book and its sizing.
 
 Called by a backtest with --policy. Session by session it does what the stack does in a replay, to
-the cent. Rules that need a live quote (LIVE_ONLY) are not asked. It never finds a signal and never
-follows one.
+the cent, on outcomes the kernels have found. Rules that need a live quote (LIVE_ONLY) do not apply.
+It finds no signals and follows none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from services.research.backtest.gated_candidates import SCAN, Wish, Wishes
+from services.research.backtest.gated_candidates import SCAN, EntryCandidate, EntryCandidates
 from services.research.backtest.gated_trades import (
     APPROVED,
     ENDS_AFTERWARDS,
@@ -24,7 +24,7 @@ from services.research.backtest.gated_trades import (
     ENDS_AT_OPEN,
     ENDS_AT_OPEN_SLOT,
     ENDS_IN_BAR,
-    Taken,
+    GatedPosition,
     as_trades,
 )
 from services.research.engine.outcomes import UNITS_PER_DOLLAR, Outcomes, dollars
@@ -45,22 +45,22 @@ LIVE_ONLY = ("market_hours", "order_rate", "spread", "stale_quote")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PolicyResult:
-    """`reduced` says since when and why no entry was let through any more; empty: it never came to that."""
+class GatedResult:
+    """A result, and since when and why the gate let no entry through (empty if it never did)."""
 
     result: SimulationResult
     reduced: str
 
 
-def rules_of(steering: Steering, *, allow_shorts: bool) -> tuple[Rule, ...]:
-    """The rules with kobe.toml's limits; `allow_shorts` gives the gate's leave for this run."""
+def gate_rules(steering: Steering, *, allow_shorts: bool) -> tuple[Rule, ...]:
+    """The rules with kobe.toml's limits; `allow_shorts` permits short sales for this run."""
     tables = dict(steering.rules)
     if allow_shorts:
         tables["short_selling"] = {**tables.get("short_selling", {}), "allowed": True}
     return tuple(rule for rule in registry.load(tables) if rule.name not in LIVE_ONLY)
 
 
-def run_policy(
+def run_with_gate(
     panel: Panel,
     tables: Sequence[tuple[str, SignalTable]],
     found: Sequence[Outcomes],
@@ -68,13 +68,16 @@ def run_policy(
     settings: SimulationSettings,
     rules: tuple[Rule, ...],
     window: Window,
-) -> PolicyResult:
-    """One window from flat to flat; what is open at its last close is closed there (`end_of_data`)."""
-    wishes = Wishes(panel, tables, found, ranked, settings.sizing)
-    account = _Account(panel, ranked, wishes, settings, rules, window, cash=settings.cash)
+) -> GatedResult:
+    """Simulate one window from flat to flat.
+
+    What is open at the last close is closed there (`end_of_data`).
+    """
+    candidates = EntryCandidates(panel, tables, found, ranked, settings.sizing)
+    account = _Account(panel, ranked, candidates, settings, rules, window, cash=settings.cash)
     for column in range(window.first, window.last + 1):
         account.session(column)
-    trades = as_trades(account.taken, ranked)
+    trades = as_trades(account.positions, ranked)
     result = SimulationResult(
         strategies=tuple(name for name, _ in tables),
         sessions=panel.sessions[window.first : window.last + 1],
@@ -87,23 +90,23 @@ def run_policy(
             reason.value: account.denied[reason] for reason in Reason if account.denied[reason]
         },
     )
-    return PolicyResult(result, account.reduced)
+    return GatedResult(result, account.reduced)
 
 
 @dataclass(eq=False)
 class _Account:
-    """The broker's account and the gate's book beside it, moved through the stages of each session."""
+    """The broker's account and the gate's book, moved together through each session's stages."""
 
     panel: Panel
     ranked: Candidates
-    wishes: Wishes
+    candidates: EntryCandidates
     settings: SimulationSettings
     rules: tuple[Rule, ...]
     window: Window
     cash: Decimal
     book: Book = field(default_factory=Book)
-    held: list[Taken] = field(default_factory=list)
-    taken: list[Taken] = field(default_factory=list)
+    held: list[GatedPosition] = field(default_factory=list)
+    positions: list[GatedPosition] = field(default_factory=list)
     equities: list[float] = field(default_factory=list)
     spendable: list[float] = field(default_factory=list)
     grosses: list[float] = field(default_factory=list)
@@ -112,31 +115,34 @@ class _Account:
 
     def session(self, column: int) -> None:
         self.book = books.roll_session(self.book, self.panel.sessions[column].item())
-        self._leave(column, ENDS_AT_OPEN)
-        self._look(column, self.panel.open)
-        self._leave(column, ENDS_AT_OPEN_SLOT)
+        self._exit_due(column, ENDS_AT_OPEN)
+        self._mark_to_market(column, self.panel.open)
+        self._exit_due(column, ENDS_AT_OPEN_SLOT)
         if column > self.window.signals_from:
-            self._enter(column)
-        self._leave(column, ENDS_IN_BAR)
-        self._look(column, self.panel.close)
-        self._leave(column, ENDS_AT_CLOSE_SLOT)
+            self._judge_entries(column)
+        self._exit_due(column, ENDS_IN_BAR)
+        self._mark_to_market(column, self.panel.close)
+        self._exit_due(column, ENDS_AT_CLOSE_SLOT)
         if column == self.window.last:
-            self._leave(column, ENDS_AFTERWARDS)
-        self._look(column, self.panel.close)
-        self._note()
+            self._exit_due(column, ENDS_AFTERWARDS)
+        self._mark_to_market(column, self.panel.close)
+        self._record_close()
 
     # --- out --------------------------------------------------------------------------------------
 
-    def _leave(self, column: int, reasons: frozenset[ExitReason]) -> None:
+    def _exit_due(self, column: int, reasons: frozenset[ExitReason]) -> None:
         due = [each for each in self.held if each.exit_column == column and each.reason in reasons]
-        for each in sorted(due, key=lambda taken: taken.symbol):
+        for each in sorted(due, key=lambda positions: positions.symbol):
             each.fill_exit(self.settings.costs)
             self.cash += each.cash_of_exit
             self.held.remove(each)
-            self._booked_exit(each)
+            self._book_exit(each)
 
-    def _booked_exit(self, each: Taken) -> None:
-        """The gate counts cash of the exits it approved when their scan is settled, of others when it next looks."""
+    def _book_exit(self, each: GatedPosition) -> None:
+        """Move the book: cash of an approved exit counts when its scan settles.
+
+        Cash of other exits counts when the gate next sees the account.
+        """
         change = -each.qty if each.side > 0 else each.qty
         self.book = books.move_position(
             self.book,
@@ -152,40 +158,42 @@ class _Account:
 
     # --- in ---------------------------------------------------------------------------------------
 
-    def _enter(self, column: int) -> None:
-        """Every wish is judged on the book that the one before it left; fills come after the last verdict."""
-        approved: list[tuple[str, Wish]] = []
+    def _judge_entries(self, column: int) -> None:
+        """Judge each candidate on the book the previous one left, then fill those approved."""
+        approved: list[tuple[str, EntryCandidate]] = []
         for index in range(self.ranked.starts[column], self.ranked.starts[column + 1]):
-            wish = self.wishes.wish(self.book, index)
-            denials = judge(wish.intent, self.book, self.rules)
+            candidate = self.candidates.candidate(self.book, index)
+            denials = judge(candidate.intent, self.book, self.rules)
             refused = (
                 denials[0].reason
                 if denials
                 else None
-                if wish.enters
+                if candidate.enters
                 else Reason.INVALIDATED_AT_OPEN
             )
             if refused:
                 self.denied[refused] += 1
                 continue
             name = str(index)
-            self.book = books.reserve(self.book, name, wish.reservation, wish.intent.now)
-            approved.append((name, wish))
-        for name, wish in approved:
-            self._fill_entry(name, wish)
+            self.book = books.reserve(self.book, name, candidate.reservation, candidate.intent.now)
+            approved.append((name, candidate))
+        for name, candidate in approved:
+            self._fill_entry(name, candidate)
         if approved:
             self.book = books.settle_scan(self.book, SCAN)
 
-    def _fill_entry(self, name: str, wish: Wish) -> None:
-        intent, costs = wish.intent, self.settings.costs
+    def _fill_entry(self, name: str, candidate: EntryCandidate) -> None:
+        intent, costs = candidate.intent, self.settings.costs
         assert intent.limit_price is not None
-        price = limit_fill(wish.opening, intent.limit_price, intent.side, costs.slippage_bps)
+        price = limit_fill(candidate.opening, intent.limit_price, intent.side, costs.slippage_bps)
         if price is not None:
             paid = fee(intent.qty, price, intent.side, costs)
-            taken = Taken.of(self.panel, self.ranked, wish, price, paid, self.window.last)
-            self.cash += taken.cash_of_entry
-            self.held.append(taken)
-            self.taken.append(taken)
+            positions = GatedPosition.of(
+                self.panel, self.ranked, candidate, price, paid, self.window.last
+            )
+            self.cash += positions.cash_of_entry
+            self.held.append(positions)
+            self.positions.append(positions)
             self.book = books.apply_fill(self.book, name, qty=intent.qty, price=price, opens=True)
             self.book = books.move_position(
                 self.book,
@@ -193,13 +201,13 @@ class _Account:
                 strategy=intent.strategy,
                 change=intent.qty if intent.side is Side.BUY else -intent.qty,
                 price=price,
-                session=self.book.session or taken.entered,
+                session=self.book.session or positions.entered,
             )
         self.book = books.release(self.book, name, Ending.FILLED)
 
     # --- what the gate sees -----------------------------------------------------------------------
 
-    def _look(self, column: int, prices: NDArray[np.float64]) -> None:
+    def _mark_to_market(self, column: int, prices: NDArray[np.float64]) -> None:
         for each in self.held:
             price = prices[each.row, column]
             if price == price:
@@ -213,7 +221,7 @@ class _Account:
     def _equity(self) -> Decimal:
         return self.cash + dollars(sum(each.side * each.qty * each.mark for each in self.held))
 
-    def _note(self) -> None:
+    def _record_close(self) -> None:
         locked = sum(
             (2 * each.qty * each.entry_price for each in self.held if each.side < 0), Decimal(0)
         )

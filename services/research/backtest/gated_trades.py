@@ -1,6 +1,6 @@
-"""A position of the policy pass from its entry to its exit, and all of them as the simulation's trades.
+"""Positions of a gated run from entry to exit, and all of them as the simulation's trades.
 
-Used by policy.py alone. Fills are fills.py's, at the limits the gate would have approved.
+Used by gated_run.py alone. Fills are those of fills.py, at the limits the gate would have approved.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from services.research.backtest.gated_candidates import BID_BELOW_ASK, Wish
+from services.research.backtest.gated_candidates import BID_BELOW_ASK, EntryCandidate
 from services.research.engine.outcomes import EXIT_REASONS, UNITS_PER_DOLLAR, dollars, last_close
 from services.research.engine.ranking_kernels import Candidates
 from services.research.engine.simulate import Trades
@@ -28,12 +28,15 @@ ENDS_IN_BAR = frozenset({ExitReason.STOP, ExitReason.TARGET, ExitReason.ENDED})
 ENDS_AT_CLOSE_SLOT = frozenset({ExitReason.TIME_STOP})
 ENDS_AFTERWARDS = frozenset({ExitReason.END_OF_DATA})
 APPROVED = ENDS_AT_OPEN_SLOT | ENDS_AT_CLOSE_SLOT
-"""Exits the gate approves as orders with a limit; the others rest at the broker or are no orders at all."""
+"""Exits the gate approves as limit orders; the others rest at the broker or are no orders."""
 
 
 @dataclass(eq=False, slots=True)
-class Taken:
-    """`decided_at` is the exit's price before slippage, `mark` the last price seen, in units."""
+class GatedPosition:
+    """A position of a gated run.
+
+    `decided_at` is the exit's price before slippage; `mark` the last price seen, in units.
+    """
 
     index: int
     symbol: str
@@ -55,8 +58,14 @@ class Taken:
 
     @classmethod
     def of(
-        cls, panel: Panel, ranked: Candidates, wish: Wish, price: Decimal, paid: Decimal, last: int
-    ) -> Taken:
+        cls,
+        panel: Panel,
+        ranked: Candidates,
+        wish: EntryCandidate,
+        price: Decimal,
+        paid: Decimal,
+        last: int,
+    ) -> GatedPosition:
         index, row = wish.index, int(ranked.row[wish.index])
         column, decided_at, reason, bars_held = _ending(panel, ranked, index, last)
         return cls(
@@ -90,7 +99,7 @@ class Taken:
         return self.side * self.qty * self.exit_price - self.exit_fee
 
     def fill_exit(self, costs: Costs) -> None:
-        """At the price decided on, less slippage; an approved order never fills beyond its limit."""
+        """Fill at the price decided on, less slippage; an approved order never beyond its limit."""
         closing = self.direction.closes_with
         price = exit_fill(self.decided_at, self.reason, self.direction, costs)
         if self.reason in APPROVED:
@@ -102,7 +111,7 @@ class Taken:
 def _ending(
     panel: Panel, ranked: Candidates, index: int, last: int
 ) -> tuple[int, Decimal, ExitReason, int]:
-    """The exit the kernel has found, cut at the window's last close."""
+    """The exit the kernels found, cut at the window's last close."""
     row = int(ranked.row[index])
     if ranked.exit_column[index] <= last:
         reason = EXIT_REASONS[ranked.exit_kind[index]]
@@ -113,9 +122,9 @@ def _ending(
     return last, price, ExitReason.END_OF_DATA, int(np.count_nonzero(~np.isnan(own)))
 
 
-def as_trades(taken: Sequence[Taken], ranked: Candidates) -> Trades:
+def as_trades(position: Sequence[GatedPosition], ranked: Candidates) -> Trades:
     """In order of entry, as the simulation has them."""
-    index = np.array([each.index for each in taken], np.int64)
+    index = np.array([each.index for each in position], np.int64)
 
     def column(values: list[Any], dtype: Any) -> Any:
         return np.array(values, dtype)
@@ -125,19 +134,21 @@ def as_trades(taken: Sequence[Taken], ranked: Candidates) -> Trades:
         signal=ranked.signal[index],
         row=ranked.row[index],
         side=ranked.side[index],
-        qty=column([each.qty for each in taken], np.int64),
+        qty=column([each.qty for each in position], np.int64),
         entry_column=ranked.entry_column[index],
-        entry_price=column([float(each.entry_price) for each in taken], np.float64),
-        exit_column=column([each.exit_column for each in taken], np.int64),
-        exit_price=column([float(each.exit_price) for each in taken], np.float64),
-        exit_kind=column([EXIT_REASONS.index(each.reason) for each in taken], np.int64),
-        bars_held=column([each.bars_held for each in taken], np.int64),
-        pnl=column([float(each.cash_of_entry + each.cash_of_exit) for each in taken], np.float64),
-        costs=column([float(_costs(each)) for each in taken], np.float64),
-        fees=column([float(each.entry_fee + each.exit_fee) for each in taken], np.float64),
+        entry_price=column([float(each.entry_price) for each in position], np.float64),
+        exit_column=column([each.exit_column for each in position], np.int64),
+        exit_price=column([float(each.exit_price) for each in position], np.float64),
+        exit_kind=column([EXIT_REASONS.index(each.reason) for each in position], np.int64),
+        bars_held=column([each.bars_held for each in position], np.int64),
+        pnl=column(
+            [float(each.cash_of_entry + each.cash_of_exit) for each in position], np.float64
+        ),
+        costs=column([float(_costs(each)) for each in position], np.float64),
+        fees=column([float(each.entry_fee + each.exit_fee) for each in position], np.float64),
     )
 
 
-def _costs(each: Taken) -> Decimal:
+def _costs(each: GatedPosition) -> Decimal:
     slippage = abs(each.entry_price - each.opening) + abs(each.exit_price - each.decided_at)
     return slippage * each.qty + each.entry_fee + each.exit_fee

@@ -1,8 +1,8 @@
-"""Monte Carlo: what the same trades, and the same days, would have made in other orders and proportions.
+"""Monte Carlo: the same trades and days of a run in other orders and proportions.
 
-Called by `kobe montecarlo`, on a run just made or on the folder of one. Blocks are drawn, not
-single ones, so that losses that come together stay together; every draw is from the seed. It says
-nothing of days unlike those it has.
+Called by `kobe montecarlo`, on a new run or on the folder of one. It draws blocks rather than
+single trades or days, so that losses that come together stay together; every draw follows from the
+seed. It says nothing about days unlike those it has.
 """
 
 from __future__ import annotations
@@ -20,21 +20,24 @@ from services.research.backtest.run import Run
 from services.research.engine.overfitting import bootstrap_band, stationary_bootstrap
 from services.research.engine.performance import daily_returns
 from services.research.reports import artifacts
+from services.research.reports.pages import templates
 from services.research.reports.svg_charts import Series, chart, legend, money
 from shared.domain.errors import UserError
 
 KIND = "montecarlo"
 AT_ONCE = 2_000_000
-"""Draws in memory at a time."""
+"""Draws in memory at a time: 16 MB of float64."""
 CUTS = (0.05, 0.25, 0.5, 0.75, 0.95)
 FEWEST = 10
+"""With fewer trades or sessions every draw is nearly the same."""
 RUIN = -0.5
+"""A loss of half: few go on after it, and it takes a doubling to recover."""
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class History:
-    """What is drawn from: pnl of the trades in order of exit, equity at each close, and where it began."""
+    """What is drawn from: pnl by exit, equity at each close, and the starting cash, in dollars."""
 
     id: str
     names: tuple[str, ...]
@@ -44,14 +47,14 @@ class History:
     pnl: Floats
 
 
-class Draws(msgspec.Struct, frozen=True, kw_only=True):
+class DrawSettings(msgspec.Struct, frozen=True, kw_only=True):
     samples: int = 2_000
     block: float = 20.0
     """Mean length of a block: so many trades, so many sessions."""
     seed: int = 81
 
 
-class Spread(msgspec.Struct, frozen=True):
+class Quantiles(msgspec.Struct, frozen=True):
     """Quantiles at CUTS over the samples."""
 
     total_return: tuple[float, ...]
@@ -62,13 +65,13 @@ class Spread(msgspec.Struct, frozen=True):
     """Of losing half on the way."""
 
 
-def history_of(made: Run) -> History:
-    trades = made.result.trades
+def history_of(run: Run) -> History:
+    trades = run.result.trades
     order = np.argsort(trades.exit_column, kind="stable")
-    result = made.result
+    result = run.result
     return History(
-        made.id,
-        made.inputs.names,
+        run.id,
+        run.inputs.names,
         result.starting_cash,
         result.sessions,
         result.equity,
@@ -77,18 +80,21 @@ def history_of(made: Run) -> History:
 
 
 def read_history(folder: Path) -> History:
-    """Of a folder that `kobe backtest --out` wrote. UserError if it is none."""
+    """The history in a folder that `kobe backtest --out` wrote.
+
+    Raises UserError if it is not such a folder.
+    """
     try:
-        told = msgspec.json.decode((folder / "summary.json").read_bytes())
-        if told["kind"] != "backtest":
+        facts = msgspec.json.decode((folder / "summary.json").read_bytes())
+        if facts["kind"] != "backtest":
             raise KeyError("kind")
         curve = list(csv.DictReader((folder / "equity_curve.csv").read_text().splitlines()))
         trades = list(csv.DictReader((folder / "trade_list.csv").read_text().splitlines()))
         trades.sort(key=lambda row: row["exit_session"])
         return History(
-            told["id"],
-            tuple(told["inputs"]["strategies"]),
-            float(told["metrics"]["start_equity"]),
+            facts["id"],
+            tuple(facts["inputs"]["strategies"]),
+            float(facts["metrics"]["start_equity"]),
             np.array([row["session"] for row in curve], "datetime64[D]"),
             np.array([float(row["equity"]) for row in curve]),
             np.array([float(row["pnl"]) for row in trades]),
@@ -99,11 +105,15 @@ def read_history(folder: Path) -> History:
         ) from error
 
 
-def summary(history: History, draws: Draws) -> dict[str, Any]:
-    """What summary.json holds and `--json` prints. UserError: too little to draw from."""
+def summary(history: History, draws: DrawSettings) -> dict[str, Any]:
+    """The contents of the JSON summary.
+
+    Raises UserError if there are too few trades or sessions to draw from.
+    """
     if history.pnl.size < FEWEST or history.sessions.size < FEWEST:
         raise UserError(
-            f"{history.pnl.size} trades in {history.sessions.size} sessions are too few to draw from."
+            f"{history.pnl.size} trades in {history.sessions.size} sessions are too few to draw "
+            "from; use a longer run."
         )
     if draws.samples < 1 or draws.block < 1:
         raise UserError("--samples and --block must be at least 1.", exit_code=64)
@@ -114,45 +124,46 @@ def summary(history: History, draws: Draws) -> dict[str, Any]:
         "strategies": list(history.names),
         "draws": draws,
         "cuts": CUTS,
-        "trades": _of_trades(history, draws),
-        "days": _of_days(returns, draws),
+        "trades": _draw_trades(history, draws),
+        "days": _draw_days(returns, draws),
         "actual": {
             "total_return": float(history.equity[-1] / history.start - 1),
-            "max_drawdown": _fall(returns),
+            "max_drawdown": _max_drawdown(returns),
         },
     }
 
 
-def files(history: History, draws: Draws) -> dict[str, str]:
-    """Every artifact by its name."""
-    told = summary(history, draws)
+def files(history: History, draws: DrawSettings) -> dict[str, str]:
+    """Every artifact by name."""
+    facts = summary(history, draws)
     return {
-        "summary.json": artifacts.json_text(told),
-        "montecarlo.html": _render(history, draws, told),
+        "summary.json": artifacts.json_text(facts),
+        "montecarlo.html": _render(history, draws, facts),
     }
 
 
-def _of_trades(history: History, draws: Draws) -> Spread:
-    """Sums of drawn profits on the money at the beginning, which every trade is measured against."""
+def _draw_trades(history: History, draws: DrawSettings) -> Quantiles:
+    """Quantiles of the sums of drawn profits, each measured against the starting cash."""
     share = history.pnl / history.start
     ends, falls = [], []
-    for drawn in _drawn(share, draws):
+    for drawn in _draw_samples(share, draws):
         equity = 1.0 + np.cumsum(drawn, axis=1)
         ends.append(equity[:, -1] - 1.0)
-        falls.append(_deepest(equity))
-    return _spread(np.concatenate(ends), np.concatenate(falls))
+        falls.append(_max_drawdowns(equity))
+    return _quantiles(np.concatenate(ends), np.concatenate(falls))
 
 
-def _of_days(returns: Floats, draws: Draws) -> Spread:
+def _draw_days(returns: Floats, draws: DrawSettings) -> Quantiles:
+    """Quantiles of the compounded drawn returns."""
     ends, falls = [], []
-    for drawn in _drawn(returns, draws):
+    for drawn in _draw_samples(returns, draws):
         equity = np.cumprod(1.0 + drawn, axis=1)
         ends.append(equity[:, -1] - 1.0)
-        falls.append(_deepest(equity))
-    return _spread(np.concatenate(ends), np.concatenate(falls))
+        falls.append(_max_drawdowns(equity))
+    return _quantiles(np.concatenate(ends), np.concatenate(falls))
 
 
-def _drawn(values: Floats, draws: Draws) -> Any:
+def _draw_samples(values: Floats, draws: DrawSettings) -> Any:
     """Rows of drawn values, some samples at a time."""
     step = max(1, AT_ONCE // values.size)
     for number, begin in enumerate(range(0, draws.samples, step)):
@@ -163,14 +174,14 @@ def _drawn(values: Floats, draws: Draws) -> Any:
         yield values[places]
 
 
-def _deepest(equity: NDArray[np.floating[Any]]) -> Floats:
+def _max_drawdowns(equity: NDArray[np.floating[Any]]) -> Floats:
     peak = np.maximum(np.maximum.accumulate(equity, axis=1), 1.0)
     found: Floats = (equity / peak - 1.0).min(axis=1)
     return found
 
 
-def _spread(ends: Floats, falls: Floats) -> Spread:
-    return Spread(
+def _quantiles(ends: Floats, falls: Floats) -> Quantiles:
+    return Quantiles(
         tuple(np.quantile(ends, CUTS).tolist()),
         tuple(np.quantile(falls, CUTS).tolist()),
         float((ends < 0).mean()),
@@ -178,13 +189,11 @@ def _spread(ends: Floats, falls: Floats) -> Spread:
     )
 
 
-def _fall(returns: Floats) -> float:
-    return float(_deepest(np.cumprod(1.0 + returns)[None, :])[0])
+def _max_drawdown(returns: Floats) -> float:
+    return float(_max_drawdowns(np.cumprod(1.0 + returns)[None, :])[0])
 
 
-def _render(history: History, draws: Draws, told: dict[str, Any]) -> str:
-    from services.research.backtest.html_report import templates
-
+def _render(history: History, draws: DrawSettings, facts: dict[str, Any]) -> str:
     returns = daily_returns(history.equity, history.start)
     band = bootstrap_band(
         returns, samples=min(draws.samples, 2_000), mean_block=draws.block, seed=draws.seed
@@ -199,9 +208,9 @@ def _render(history: History, draws: Draws, told: dict[str, Any]) -> str:
     picture = legend([lines[3], lines[2], lines[0]]) + chart(
         history.sessions, lines, money, height=300, title="Reordered days"
     )
-    plain = msgspec.to_builtins(told, builtin_types=())
+    plain = msgspec.to_builtins(facts, builtin_types=())
     return (
         templates()
         .get_template("montecarlo.html.j2")
-        .render(told=plain, picture=picture, start=history.start)
+        .render(summary=plain, picture=picture, start=history.start)
     )

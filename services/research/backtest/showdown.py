@@ -1,6 +1,6 @@
-"""Strategies side by side: each alone with the same money on the same bars, sessions and costs.
+"""Strategies side by side: each run alone with the same cash, bars, sessions and costs.
 
-Called by `kobe showdown`. It runs the backtest once a strategy and compares; it chooses no winner.
+Called by `kobe showdown`. It runs one backtest a strategy and compares; it picks no winner.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from services.research.data.dataset import open_market
 from services.research.data.inputs import Inputs
 from services.research.engine.performance import daily_returns
 from services.research.reports import artifacts
+from services.research.reports.pages import templates
 from services.research.reports.svg_charts import LINES, Series, chart, legend, money
 
 KIND = "showdown"
@@ -65,21 +66,21 @@ class Showdown:
 
 
 def showdown(inputs: Inputs, environ: Mapping[str, str]) -> Showdown:
-    """One run a strategy. UserError as of a backtest."""
+    """Run one backtest a strategy. Raises UserError if a backtest would."""
     market = open_market(inputs, environ)
     alone = [msgspec.structs.replace(inputs, strategies=(each,)) for each in inputs.strategies]
     return Showdown(tuple(backtest(each, environ, market) for each in alone))
 
 
-def summary(made: Showdown) -> dict[str, Any]:
-    """What summary.json holds and `--json` prints."""
-    first = made.runs[0]
+def summary(comparison: Showdown) -> dict[str, Any]:
+    """The contents of the JSON summary."""
+    first = comparison.runs[0]
     return {
         "kind": KIND,
-        "runs": {name: run.id for name, run in zip(made.names, made.runs, strict=True)},
+        "runs": {name: run.id for name, run in zip(comparison.names, comparison.runs, strict=True)},
         "digests": {
             "bars": first.market.digest,
-            "strategies": {name: _digest(made, name) for name in made.names},
+            "strategies": {name: _digest(comparison, name) for name in comparison.names},
         },
         "code_version": first.code_version,
         "config_pin": first.config_pin,
@@ -90,59 +91,63 @@ def summary(made: Showdown) -> dict[str, Any]:
             "last": first.sessions[1],
             "sessions": first.metrics.sessions,
         },
-        "strategies": {name: run.metrics for name, run in zip(made.names, made.runs, strict=True)},
-        "correlations": dict(zip(made.names, made.correlations(), strict=True)),
-        "benchmark": benchmarks.facts(first.held, first.result.starting_cash)
-        if first.held
+        "strategies": {
+            name: run.metrics for name, run in zip(comparison.names, comparison.runs, strict=True)
+        },
+        "correlations": dict(zip(comparison.names, comparison.correlations(), strict=True)),
+        "benchmark": benchmarks.benchmark_metrics(first.benchmark, first.result.starting_cash)
+        if first.benchmark
         else None,
-        "warnings": list(dict.fromkeys(_warnings(made))),
+        "warnings": list(dict.fromkeys(_warnings(comparison))),
     }
 
 
-def files(made: Showdown) -> dict[str, str]:
-    """Every artifact by its name."""
+def files(comparison: Showdown) -> dict[str, str]:
+    """Every artifact by name."""
     rows = [
         (name, *(_cell(run, column) for column in COMPARED))
-        for name, run in zip(made.names, made.runs, strict=True)
+        for name, run in zip(comparison.names, comparison.runs, strict=True)
     ]
     return {
         "showdown.csv": artifacts.csv_text(("strategy", *COMPARED), rows),
-        "summary.json": artifacts.json_text(summary(made)),
-        "showdown.html": render(made),
+        "summary.json": artifacts.json_text(summary(comparison)),
+        "showdown.html": render(comparison),
     }
 
 
-def render(made: Showdown) -> str:
-    """The page."""
-    from services.research.backtest.html_report import templates
-
-    first = made.runs[0]
+def render(comparison: Showdown) -> str:
+    """The HTML page."""
+    first = comparison.runs[0]
     lines = [
         Series(name, run.result.equity, LINES[place % len(LINES)])
-        for place, (name, run) in enumerate(zip(made.names, made.runs, strict=True))
+        for place, (name, run) in enumerate(zip(comparison.names, comparison.runs, strict=True))
     ]
-    if first.held:
-        lines = [Series(first.held.name, first.held.equity, "theirs"), *lines]
+    if first.benchmark:
+        lines = [Series(first.benchmark.name, first.benchmark.equity, "theirs"), *lines]
     picture = legend(lines[::-1]) + chart(
         first.result.sessions, lines, money, height=300, title="Equity"
     )
-    told = msgspec.to_builtins(summary(made), builtin_types=())
+    plain = msgspec.to_builtins(summary(comparison), builtin_types=())
     template = templates().get_template("showdown.html.j2")
-    return template.render(told=told, names=made.names, picture=picture, inputs=first.inputs)
+    return template.render(
+        summary=plain, names=comparison.names, picture=picture, inputs=first.inputs
+    )
 
 
-def _warnings(made: Showdown) -> list[str]:
-    """Those about the bars once, those about trades with the strategy's name."""
-    common = set(made.runs[0].warnings).intersection(*(run.warnings for run in made.runs[1:]))
-    said = [warning for warning in made.runs[0].warnings if warning in common]
-    for name, run in zip(made.names, made.runs, strict=True):
-        said += [f"{name}: {warning}" for warning in run.warnings if warning not in common]
-    return said
+def _warnings(comparison: Showdown) -> list[str]:
+    """Warnings common to all once, the others under the strategy's name."""
+    common = set(comparison.runs[0].warnings).intersection(
+        *(run.warnings for run in comparison.runs[1:])
+    )
+    notes = [warning for warning in comparison.runs[0].warnings if warning in common]
+    for name, run in zip(comparison.names, comparison.runs, strict=True):
+        notes += [f"{name}: {warning}" for warning in run.warnings if warning not in common]
+    return notes
 
 
-def _digest(made: Showdown, name: str) -> str:
-    run = made.runs[made.names.index(name)]
-    return str(run.picked[0].digest)
+def _digest(comparison: Showdown, name: str) -> str:
+    run = comparison.runs[comparison.names.index(name)]
+    return str(run.strategies[0].digest)
 
 
 def _cell(run: Run, column: str) -> object:

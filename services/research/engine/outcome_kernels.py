@@ -1,7 +1,7 @@
-"""Compiled: what becomes of each signal, by itself, whatever the portfolio (outcomes.py is the face).
+"""Compiled: what becomes of each signal by itself, whatever the portfolio.
 
-Prices are whole ten-thousandths of a dollar ("units"). Costs, cash and other positions are not
-known here.
+outcomes.py is its only caller. Prices are whole ten-thousandths of a dollar ("units"). Costs, cash
+and other positions are not known here.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ GAPPED_STOP, SIGNAL_EXIT, STOP, TARGET, TIME_STOP, ENDED, END_OF_DATA = range(7)
 """The places of fills.ExitReason, in its order."""
 NO_TARGET = -1
 SESSIONS_UNTIL_ENDED = 5
+"""Sessions without a bar after which a position is closed by adjustment (docs/strategies.md)."""
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-class Bars(NamedTuple):
+class BarArrays(NamedTuple):
     """Of one panel, (symbols, sessions); NaN = no bar."""
 
     open: Floats
@@ -33,7 +34,7 @@ class Bars(NamedTuple):
     close: Floats
 
 
-class Orders(NamedTuple):
+class OrderArrays(NamedTuple):
     """One entry per signal; stop and target in units, `NO_TARGET` for none."""
 
     row: NDArray[np.int32]
@@ -43,15 +44,15 @@ class Orders(NamedTuple):
     target: Ints
 
 
-class Exits(NamedTuple):
-    """When a position is left: after `bars` own bars, or when a flag is up at a close ((0, 0) = no such exit)."""
+class ExitRules(NamedTuple):
+    """When to leave: after `bars` own bars, or when a flag is up ((0, 0): no such exit)."""
 
     bars: int
     leave_long: Flags
     leave_short: Flags
 
 
-class Found(NamedTuple):
+class OutcomeArrays(NamedTuple):
     """One entry per signal, aligned with the signals; prices before costs, in units."""
 
     status: NDArray[np.int8]
@@ -69,8 +70,8 @@ def units(price: float) -> int:
 
 
 @jit_inline
-def admitted(opening: int, side: int, stop: int, target: int) -> int:
-    """Whether the next open still lies between stop and target."""
+def entry_status(opening: int, side: int, stop: int, target: int) -> int:
+    """READY, or INVALIDATED_AT_OPEN if the open is already at or beyond stop or target."""
     if side * opening <= side * stop or (target != NO_TARGET and side * opening >= side * target):
         return INVALIDATED_AT_OPEN
     return READY
@@ -80,8 +81,10 @@ def admitted(opening: int, side: int, stop: int, target: int) -> int:
 def bar_exit(
     opening: int, worst: int, best: int, side: int, stop: int, target: int
 ) -> tuple[int, int]:
-    """(kind, price) of what the bar after its open does, kind -1 for nothing; `worst` and `best` are the low and
-    the high of a long, the high and the low of a short."""
+    """(kind, price) of what a bar does after its open; kind -1 for nothing.
+
+    `worst` and `best` are the low and high for a long, the high and low for a short.
+    """
     if side * worst <= side * stop:
         return STOP, stop
     if target != NO_TARGET and side * best >= side * target:
@@ -91,7 +94,7 @@ def bar_exit(
 
 @jit_inline
 def follow(
-    bars: Bars,
+    bars: BarArrays,
     leave: Flags,
     row: int,
     entry: int,
@@ -100,7 +103,7 @@ def follow(
     target: int,
     time_stop: int,
 ) -> tuple[int, int, int, int]:
-    """(exit column, price, kind, own bars held) of a position entered at the open of column `entry`."""
+    """(exit column, price, kind, own bars) of a position entered at the open of `entry`."""
     sessions = bars.close.shape[1]
     held, absent, leaving, last = 0, 0, False, entry
     for t in range(entry, sessions):
@@ -127,10 +130,10 @@ def follow(
 
 
 @jit
-def find_outcomes(bars: Bars, orders: Orders, exits: Exits) -> Found:
+def find_outcomes(bars: BarArrays, orders: OrderArrays, exits: ExitRules) -> OutcomeArrays:
     """Every signal followed to its end over the whole panel."""
     count, sessions = orders.row.size, bars.close.shape[1]
-    found = Found(
+    found = OutcomeArrays(
         np.full(count, NO_SESSION, np.int8),
         np.zeros(count, np.int64),
         np.full(count, -1, np.int32),
@@ -147,7 +150,7 @@ def find_outcomes(bars: Bars, orders: Orders, exits: Exits) -> Found:
             found.status[i] = NO_BAR
             continue
         opening = units(bars.open[row, entry])
-        found.opening[i], found.status[i] = opening, admitted(opening, side, stop, target)
+        found.opening[i], found.status[i] = opening, entry_status(opening, side, stop, target)
         if found.status[i] != READY:
             continue
         leave = exits.leave_long if side > 0 else exits.leave_short

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from services.research.engine.outcome_kernels import (
     NO_TARGET,
-    Bars,
-    Exits,
-    Found,
-    Orders,
+    BarArrays,
+    ExitRules,
+    OrderArrays,
+    OutcomeArrays,
     find_outcomes,
 )
 from services.research.engine.ranking_kernels import Candidates, by_entry
@@ -38,12 +38,12 @@ EXIT_REASONS = tuple(ExitReason)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """One strategy's signals followed to their ends; every array is aligned with the table's rows."""
+    """One strategy's signals followed to their ends; arrays aligned with the table's rows."""
 
     strategy: str
-    orders: Orders
+    orders: OrderArrays
     score: NDArray[np.float64]
-    found: Found
+    found: OutcomeArrays
 
 
 def outcomes(panel: Panel, strategy: str, table: SignalTable) -> Outcomes:
@@ -52,20 +52,23 @@ def outcomes(panel: Panel, strategy: str, table: SignalTable) -> Outcomes:
     `found.status` is READY, or why there is no entry: NO_BAR, INVALIDATED_AT_OPEN, NO_SESSION
     (signal on the panel's last session). Prices are whole ten-thousandths of a dollar, before
     slippage."""
-    orders = Orders(
+    orders = OrderArrays(
         read_only(table.row.astype(np.int32, copy=False)),
         read_only(table.column.astype(np.int32, copy=False)),
         read_only(table.side.astype(np.int8, copy=False)),
         read_only(_units(table.stop)),
         read_only(np.where(np.isnan(table.target), NO_TARGET, _units(np.nan_to_num(table.target)))),
     )
-    exits = Exits(table.time_stop_bars, _flags(table.exit_long), _flags(table.exit_short))
+    exits = ExitRules(table.time_stop_bars, _flags(table.exit_long), _flags(table.exit_short))
     score = np.where(np.isnan(table.score), -np.inf, table.score)
     return Outcomes(strategy, orders, score, find_outcomes(bars_of(panel), orders, exits))
 
 
 def rank(panel: Panel, found: Sequence[Outcomes]) -> Candidates:
-    """All signals by entry session, then strategy in the order given, then score descending, then symbol."""
+    """All signals in the order in which they compete.
+
+    By entry session, then strategy in the order given, then score descending, then symbol.
+    """
     strategy = np.repeat(np.arange(len(found), dtype=np.int16), [each.score.size for each in found])
     entry_column = _joined([each.orders.column for each in found], np.int32) + np.int32(1)
     row = _joined([each.orders.row for each in found], np.int32)
@@ -96,14 +99,14 @@ def dollars(units: int) -> Decimal:
 
 
 def last_close(panel: Panel, row: int, column: int) -> tuple[int, Decimal]:
-    """(column, close) of the symbol's last bar at or before `column`: the mark of what is held there."""
+    """(column, close) of the symbol's last bar at or before `column`."""
     own = int(np.flatnonzero(~np.isnan(panel.close[row, : column + 1]))[-1])
     return own, dollars(round(float(panel.close[row, own]) * UNITS_PER_DOLLAR))
 
 
-def bars_of(panel: Panel) -> Bars:
+def bars_of(panel: Panel) -> BarArrays:
     """The panel's prices as the kernels want them."""
-    return Bars(
+    return BarArrays(
         read_only(panel.open), read_only(panel.high), read_only(panel.low), read_only(panel.close)
     )
 

@@ -1,6 +1,6 @@
-"""How much of a result may be luck: deflated Sharpe ratio, probability of backtest overfitting, bootstrap bands.
+"""How much of a result may be luck: deflated Sharpe, overfitting, bootstrap bands.
 
-Called by walk-forward and Monte-Carlo research; numpy only, every draw from a given seed. Sources:
+Called by walk-forward and Monte Carlo. numpy only; every draw follows from a given seed. Sources:
 Bailey and López de Prado (2014), Bailey, Borwein, López de Prado and Zhu (2016), Politis and Romano
 (1994).
 """
@@ -20,14 +20,18 @@ from services.research.engine.performance import SESSIONS_PER_YEAR
 
 EULER_GAMMA = 0.5772156649015329
 SPLITS_AT_ONCE = 1_000
+"""Keeps (splits, trials) arrays of a big grid within a few megabytes."""
 Floats = NDArray[np.float64]
 Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Overfitting:
-    """`probability` that the best in sample falls below the median out of sample, over `splits` ways to halve
-    the time; `logits` of its out-of-sample rank, one per split (at or below 0 is overfit)."""
+    """The probability that the best in sample falls below the median out of sample.
+
+    Over `splits` ways to halve the time; `logits` of its out-of-sample rank, one a split (at or
+    below 0 is overfit).
+    """
 
     probability: float
     splits: int
@@ -36,7 +40,7 @@ class Overfitting:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """(low, middle, high) over the resampled histories; `equity` is (3, sessions), starting from 1."""
+    """(low, middle, high) over the resampled histories; `equity` (3, sessions) starts from 1."""
 
     total_return: Triple
     sharpe: Triple
@@ -59,7 +63,10 @@ def expected_best_sharpe(trial_sharpes: Floats) -> float:
 def probabilistic_sharpe(
     ratio: float, beyond: float, sessions: int, skew: float, kurtosis: float
 ) -> float | None:
-    """Probability that the true Sharpe ratio exceeds `beyond`, both per session; `kurtosis` of a normal is 3."""
+    """Probability that the true Sharpe ratio exceeds `beyond`, both per session.
+
+    `kurtosis` is 3 for a normal distribution. None if the variance is not positive.
+    """
     variance = 1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2
     return (
         NormalDist().cdf((ratio - beyond) * sqrt((sessions - 1) / variance))
@@ -118,7 +125,7 @@ def _logits(halves: NDArray[np.int64], lengths: Floats, sums: Floats, squares: F
 
 
 def _sharpes(mask: Floats, lengths: Floats, sums: Floats, squares: Floats) -> Floats:
-    """(splits, trials): Sharpe ratio per session over the blocks a split holds; 0 without movement."""
+    """(splits, trials): Sharpe ratio per session over a split's blocks; 0 without movement."""
     count = (mask @ lengths)[:, None]
     mean = mask @ sums / count
     variance = np.maximum(mask @ squares / count - mean**2, 0.0) * count / (count - 1)
@@ -150,7 +157,7 @@ def bootstrap_band(
     seed: int = 81,
     level: float = 0.9,
 ) -> Band:
-    """What the same days, in other orders and proportions, would have given; the middle `level` of it."""
+    """The middle `level` of what the same days in other orders would have given."""
     drawn = returns[
         stationary_bootstrap(returns.size, samples=samples, mean_block=mean_block, seed=seed)
     ]

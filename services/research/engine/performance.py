@@ -1,7 +1,7 @@
-"""What an equity curve and its round trips amount to: the metrics every report and comparison shows.
+"""The metrics of an equity curve and its round trips, as every report shows them.
 
 Called by research commands; numpy only. 252 sessions a year, risk-free rate 0, drawdowns as
-negative shares. A number that cannot be said (no trades, no losses, no movement) is None, never
+negative shares. A number that cannot be computed (no trades, no losses, no movement) is None, never
 infinite and never NaN.
 """
 
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Metrics:
+class PerformanceMetrics:
     """Money in dollars, returns and drawdowns as shares, holds in bars, turnover per year."""
 
     sessions: int
@@ -46,7 +46,7 @@ class Metrics:
     costs: float
 
 
-def measure(result: SimulationResult) -> Metrics:
+def measure(result: SimulationResult) -> PerformanceMetrics:
     """All metrics of one simulated window."""
     equity, trades = result.equity, result.trades
     returns = daily_returns(equity, result.starting_cash)
@@ -54,7 +54,7 @@ def measure(result: SimulationResult) -> Metrics:
     average, longest = drawdown_episodes(falls)
     total = total_return(returns)
     wins, losses = trades.pnl[trades.pnl > 0], trades.pnl[trades.pnl < 0]
-    return Metrics(
+    return PerformanceMetrics(
         sessions=equity.size,
         start_equity=result.starting_cash,
         end_equity=float(equity[-1]),

@@ -1,8 +1,8 @@
-"""Compiled: one pass by date that decides which signals are taken with the shared cash (simulate.py is the face).
+"""Compiled: one pass by date that decides which signals are taken with the shared cash.
 
-The arithmetic of fills.py, limits.py and sizing.py in whole numbers, so that results are exact:
-cash and fills are cents, prices and equity are ten-thousandths of a dollar ("units"). It never
-follows a signal itself.
+simulate.py is its only caller. The arithmetic of fills.py, marketable_limit.py and sizing.py in
+whole numbers, so that results are exact: cash and fills are cents, prices and equity
+ten-thousandths of a dollar ("units"). It follows no signal itself.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ Ints = NDArray[np.int64]
 
 
 class Terms(NamedTuple):
-    """What the pass is told, in whole numbers: fractions in millionths, dollars in cents, rates in billionths."""
+    """The account's terms in whole numbers.
+
+    Fractions in millionths, dollars in cents, rates in billionths.
+    """
 
     cash: int
     method: int
@@ -57,13 +60,15 @@ class Window(NamedTuple):
 CANDIDATE, QTY, ENTRY_CENTS, EXIT_COLUMN, EXIT_PRICE, EXIT_CENTS, EXIT_KIND, BARS_HELD, FEES = (
     range(9)
 )
-"""Fields of a trade as a row of the log; fees of both fills in cents, the exit price before costs in units."""
+"""Fields of a row of the trade log; both fills' fees in cents, EXIT_PRICE before costs in units."""
 
 
-class Book(NamedTuple):
-    """What the pass writes ahead. A row of the panel is busy until twice the exit column, plus one when the exit
-    comes after the open; cents fall due at an open or later that session; values at a close are
-    units."""
+class PortfolioState(NamedTuple):
+    """What the pass books ahead.
+
+    A row of the panel is busy until twice the exit column, plus one when the exit comes after the
+    open. Cents fall due at an open or later that session; values at a close are units.
+    """
 
     busy_until: Ints
     due_open: Ints
@@ -74,7 +79,7 @@ class Book(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """One entry per session of the window: cash at the close, marks of what is held, equity; all in units."""
+    """At each close of the window: cash, market value of positions, equity; in units."""
 
     cash: Ints
     gross: Ints
@@ -82,7 +87,7 @@ class Curves(NamedTuple):
 
 
 @jit_inline
-def slipped(price: int, buying: bool, slippage: int) -> int:
+def slip(price: int, buying: bool, slippage: int) -> int:
     """Units to cents, against us."""
     if buying:
         return -((-price * (SLIP_ONE + slippage)) // (100 * SLIP_ONE))
@@ -118,7 +123,7 @@ def size(
 
 
 @jit_inline
-def judged(
+def judge(
     c: Candidates, i: int, held: bool, cash: int, equity: int, terms: Terms
 ) -> tuple[int, int, int, int]:
     """(verdict, qty, fill in cents, fee in cents) on one candidate."""
@@ -132,7 +137,7 @@ def judged(
     if side < 0 and not terms.allow_shorts:
         return SKIP_SHORTS, 0, 0, 0
     opening = int(c.opening[i])
-    fill = slipped(opening, side > 0, terms.slippage)
+    fill = slip(opening, side > 0, terms.slippage)
     qty = size(terms, side, opening, fill, int(c.stop[i]), cash, equity)
     if qty == 0:
         return SKIP_SIZE, 0, 0, 0
@@ -158,9 +163,11 @@ def ending(
 def mark(
     closes: NDArray[np.float64], qty: int, side: int, entry: int, held: Ints, gross: Ints
 ) -> None:
-    """Add a position's value at each close it lives through; a session without a bar keeps the last close.
-    A short is worth twice its entry less its close: proceeds and an equal deposit are locked until
-    it is covered."""
+    """Add a position's value at each close it lives through.
+
+    A session without a bar keeps the last close. A short is worth twice its entry less its close:
+    proceeds and an equal deposit are locked until it is covered.
+    """
     price = 0
     for t in range(closes.size):
         if not np.isnan(closes[t]):
@@ -177,15 +184,18 @@ def enter(
     fill: tuple[int, int, int],
     terms: Terms,
     window: Window,
-    book: Book,
+    book: PortfolioState,
     trade: Ints,
 ) -> None:
-    """Take a candidate at (qty, cents, fee). Its exit is known, so what that pays and what the position is worth
-    at each close until then are booked ahead: the work is in proportion to the trades."""
+    """Take a candidate at (qty, cents, fee).
+
+    Its exit is known, so what that pays and what the position is worth at each close until then are
+    booked ahead: the work is in proportion to the trades.
+    """
     qty, cents, fee = fill
     row, side, entry = int(c.row[i]), int(c.side[i]), int(c.entry_column[i])
     column, price, kind, bars_held = ending(close, c, i, window.last)
-    out = slipped(price, side < 0, 0 if kind in (TARGET, ENDED) else terms.slippage)
+    out = slip(price, side < 0, 0 if kind in (TARGET, ENDED) else terms.slippage)
     exit_fee = fees(qty, out, side < 0, terms)
     at_open, ahead = kind <= SIGNAL_EXIT, entry - window.first
     due = book.due_open if at_open else book.due_later
@@ -198,8 +208,8 @@ def enter(
 
 
 @jit_inline
-def empty_book(rows: int, sessions: int, candidates: int) -> Book:
-    return Book(
+def empty_state(rows: int, sessions: int, candidates: int) -> PortfolioState:
+    return PortfolioState(
         np.full(rows, -1, np.int64),
         np.zeros(sessions, np.int64),
         np.zeros(sessions, np.int64),
@@ -213,9 +223,9 @@ def empty_book(rows: int, sessions: int, candidates: int) -> Book:
 def portfolio_pass(
     close: NDArray[np.float64], c: Candidates, terms: Terms, window: Window
 ) -> tuple[Ints, Curves, Ints]:
-    """(log of the trades in order of entry, curves, skipped by verdict) of one window, from flat to flat."""
+    """(trade log in order of entry, curves, skipped by verdict) of one window, flat to flat."""
     first, last = window.first, window.last
-    book = empty_book(close.shape[0], last - first + 1, c.starts[last + 1] - c.starts[first])
+    book = empty_state(close.shape[0], last - first + 1, c.starts[last + 1] - c.starts[first])
     spendable, equities = np.empty_like(book.held), np.empty_like(book.held)
     skipped, taken = np.zeros(7, np.int64), 0
     cash, equity = terms.cash, terms.cash * 100
@@ -223,7 +233,7 @@ def portfolio_pass(
         cash += book.due_open[t - first]
         for i in range(c.starts[t], c.starts[t + 1] if t > window.signals_from else c.starts[t]):
             held = book.busy_until[c.row[i]] > 2 * t
-            verdict, qty, cents, fee = judged(c, i, held, cash, equity, terms)
+            verdict, qty, cents, fee = judge(c, i, held, cash, equity, terms)
             skipped[verdict] += 1
             if verdict == TAKEN:
                 cash -= qty * cents + fee

@@ -1,6 +1,7 @@
-"""Loads the compiled kernels while something else is waited for. Called by the command line in a thread of its own.
+"""Loads the compiled kernels while something else is waited for.
 
-It changes no result; where it fails, whoever needs the kernels meets the same failure and tells it.
+Called by the command line in a thread of its own. It changes no result; where it fails, whoever
+needs the kernels meets and reports the same failure.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import contextlib
 
 
 def preload() -> None:
+    """Load them."""
     with contextlib.suppress(Exception):
         from services.research.engine.warm_kernels import warm_kernels
 

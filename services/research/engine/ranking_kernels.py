@@ -1,4 +1,7 @@
-"""Compiled: signals in the order in which they are served (outcomes.py is the face). It never sees a price."""
+"""Compiled: signals in the order in which they compete. It never sees a price.
+
+outcomes.py is its only caller.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,12 @@ Ints = NDArray[np.int64]
 
 
 class Candidates(NamedTuple):
-    """Signals of several strategies in the order in which they compete, one place per signal in each array.
+    """Signals of several strategies in the order in which they compete, aligned arrays.
 
     `starts[t]` to `starts[t + 1]` are those entering in session t, best first; signals of the
     panel's last session have no place. `signal` is the row in the strategy's own table; prices are
-    units."""
+    units.
+    """
 
     starts: Ints
     strategy: NDArray[np.int16]
@@ -42,7 +46,7 @@ def by_entry(
     place: NDArray[np.int32],
     sessions: int,
 ) -> tuple[Ints, Ints]:
-    """(order, starts): sorted into sessions by counting, then within each by strategy, score down, place up."""
+    """(order, starts): by session, then strategy, score descending, place ascending."""
     starts = np.zeros(sessions + 1, np.int64)
     for column in entry_column:
         if column < sessions:

@@ -1,8 +1,8 @@
-"""The backtest: which signals are taken with shared cash, at what cost, and what equity comes of it.
+"""The simulation: which signals are taken with shared cash, at what cost, to what equity.
 
 Called by the research commands and their workers. Exact: the kernels count in whole cents and
-ten-thousandths of a dollar, and floats appear only in the result. It never finds signals and never
-writes a report.
+ten-thousandths of a dollar, and floats appear only in the result. It finds no signals and writes no
+reports.
 """
 
 from __future__ import annotations
@@ -68,11 +68,12 @@ class SimulationSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trades:
-    """Round trips in order of entry, one place per trade in each array; money in dollars, exact to the cent.
+    """Round trips in order of entry, aligned arrays; money in dollars, exact to the cent.
 
     `strategy` is a place in `SimulationResult.strategies`, `signal` a row of that strategy's table,
     `exit_kind` a place in `EXIT_REASONS`. `pnl` is after all costs; `costs` is slippage, rounding
-    and fees, `fees` a part of it."""
+    and fees, `fees` a part of it.
+    """
 
     strategy: NDArray[np.int16]
     signal: Ints
@@ -99,10 +100,11 @@ class Trades:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SimulationResult:
-    """Of one window: its trades, and per session at the close equity, spendable cash and gross market value.
+    """One window: its trades, and equity, spendable cash and gross value at each close.
 
     A short locks its proceeds and an equal deposit until it is covered, so `cash` is what may be
-    spent."""
+    spent.
+    """
 
     strategies: tuple[str, ...]
     sessions: NDArray[np.datetime64]
@@ -123,20 +125,21 @@ def simulate(
 ) -> SimulationResult:
     """The strategies, in the order given, over one window of the panel (all of it by default)."""
     ranked = rank(panel, [outcomes(panel, name, table) for name, table in tables])
-    return run(panel, tuple(name for name, _ in tables), ranked, settings, window)
+    return run_portfolio(panel, tuple(name for name, _ in tables), ranked, settings, window)
 
 
-def run(
+def run_portfolio(
     panel: Panel,
     strategies: tuple[str, ...],
     ranked: Candidates,
     settings: SimulationSettings,
     window: Window | None = None,
 ) -> SimulationResult:
-    """One portfolio pass on ranked outcomes: cheap, so that a walk-forward calls it once per window.
+    """One portfolio pass on ranked outcomes; cheap, so a walk-forward calls it once a window.
 
-    The window starts flat with `settings.cash` and is closed at its last close (`end_of_data`)."""
-    window = between(panel, 0, panel.sessions.size - 1) if window is None else window
+    The window starts flat with `settings.cash` and is closed at its last close (`end_of_data`).
+    """
+    window = window_between(panel, 0, panel.sessions.size - 1) if window is None else window
     log, curves, skipped = portfolio_pass(read_only(panel.close), ranked, _terms(settings), window)
     return SimulationResult(
         strategies=strategies,
@@ -158,7 +161,9 @@ def equity_of(
     return curves.equity / UNITS_PER_DOLLAR
 
 
-def between(panel: Panel, first: int, last: int, *, signals_from: int | None = None) -> Window:
+def window_between(
+    panel: Panel, first: int, last: int, *, signals_from: int | None = None
+) -> Window:
     """The window of sessions `first` to `last` (columns, both within it).
 
     Signals count from session `first`, so the earliest entry is at `first + 1`; `signals_from=first
@@ -175,19 +180,19 @@ def _terms(settings: SimulationSettings) -> Terms:
     on = 1 if costs.commissions else 0
     digits = 2 if sizing.method is SizingMethod.BUDGET else 6
     return Terms(
-        cash=_scaled("cash", settings.cash, 2),
+        cash=_scale("cash", settings.cash, 2),
         method=METHODS.index(sizing.method),
-        value=_scaled(f"the sizing {sizing.method}", sizing.value, digits),
-        slippage=_scaled("slippage in basis points", costs.slippage_bps, 3),
-        buy_per_share=on * _scaled("commission per share", costs.commission_per_share, 9),
+        value=_scale(f"the sizing {sizing.method}", sizing.value, digits),
+        slippage=_scale("slippage in basis points", costs.slippage_bps, 3),
+        buy_per_share=on * _scale("commission per share", costs.commission_per_share, 9),
         sell_per_share=on
-        * _scaled("costs per share sold", costs.commission_per_share + costs.taf_per_share, 9),
-        sell_rate=on * _scaled("SEC fee", costs.sec_fee_rate, 9),
+        * _scale("costs per share sold", costs.commission_per_share + costs.taf_per_share, 9),
+        sell_rate=on * _scale("SEC fee", costs.sec_fee_rate, 9),
         allow_shorts=settings.allow_shorts,
     )
 
 
-def _scaled(name: str, value: Decimal, digits: int) -> int:
+def _scale(name: str, value: Decimal, digits: int) -> int:
     scaled = value.scaleb(digits)
     if scaled != int(scaled):
         raise UserError(f"{name} is given to at most {digits} decimals, not {value}")

@@ -1,5 +1,7 @@
-"""Compiles every kernel of the simulation ahead of its first use. Called when the image is built and by workers
-that stay; it computes nothing anybody reads."""
+"""Compiles every kernel of the simulation ahead of its first use.
+
+Called when the image is built and by workers that stay. Its results are of no use.
+"""
 
 from __future__ import annotations
 

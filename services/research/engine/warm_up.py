@@ -1,7 +1,6 @@
-"""Compiles every kernel, of strategies and simulation, into the disk cache: `python -m services.research.engine.warm_up`.
+"""Compiles every kernel into the disk cache: `python -m services.research.engine.warm_up`.
 
-Run once, when an image is built; after it nothing compiles at first use. It computes nothing of
-worth.
+Run once, when an image is built; after it nothing compiles at first use.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from shared.strategies import registry
 
 
 def warm() -> tuple[str, ...]:
-    """Run every strategy and indicator once on a small panel, by the same calls as in use; and the simulation."""
+    """Run every strategy, indicator and kernel once on a small panel, as in use."""
     panel = _waves(symbols=2, bars=260)
     names = registry.available()
     for name in names:

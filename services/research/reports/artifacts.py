@@ -83,7 +83,10 @@ def json_text(value: Any) -> str:
 
 
 def write_run(folder: Path, files: Mapping[str, str]) -> None:
-    """Put all files into `folder`: first all of them aside, then moved in place. What else lies there stays."""
+    """Write all files aside, then move them into `folder`; what else lies there stays.
+
+    Raises UserError if they cannot be written.
+    """
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
     try:
         shutil.rmtree(aside, ignore_errors=True)

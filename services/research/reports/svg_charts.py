@@ -68,7 +68,7 @@ def chart(
     ticks = _ticks(*_bounds(series), 5 if height > 200 else 3)
     scale = _Scale(ticks[0], ticks[-1], sessions.size, width, height)
     parts = [_grid(scale, ticks, form), _dates(scale, sessions)]
-    parts += [_drawn(scale, each) for each in series if each.values.size]
+    parts += [_draw_series(scale, each) for each in series if each.values.size]
     return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         width, height, title, Markup("").join(parts)
     )
@@ -107,9 +107,9 @@ def _bounds(series: Sequence[Series]) -> tuple[float, float]:
     )
 
 
-def _ticks(low: float, high: float, wanted: int) -> list[float]:
+def _ticks(low: float, high: float, count: int) -> list[float]:
     """Round numbers that enclose both bounds."""
-    rough = (high - low) / wanted
+    rough = (high - low) / count
     unit = 10.0 ** np.floor(np.log10(rough))
     step = float(next(unit * each for each in STEPS if unit * each >= rough * 0.999))
     first, last = int(np.floor(low / step + 1e-9)), int(np.ceil(high / step - 1e-9))
@@ -149,8 +149,8 @@ def _months_between_marks(months: int) -> int:
     return next((every for every in (1, 3, 12, 24, 60) if months < 14 * every), 120)
 
 
-def _drawn(scale: _Scale, series: Series) -> Markup:
-    places = _thinned(series.values)
+def _draw_series(scale: _Scale, series: Series) -> Markup:
+    places = _thin(series.values)
     values = series.values[places]
     known = np.isfinite(values)
     points = [
@@ -165,7 +165,7 @@ def _drawn(scale: _Scale, series: Series) -> Markup:
     return Markup('<polygon class="{} area" points="{}"/>').format(series.style, around) + line
 
 
-def _thinned(values: Floats) -> NDArray[np.int64]:
+def _thin(values: Floats) -> NDArray[np.int64]:
     """Places to draw: of each stretch its lowest and its highest, so that no peak is lost."""
     if values.size <= MOST_POINTS:
         return np.arange(values.size)

@@ -1,6 +1,6 @@
-"""What a finding is, how two tables of signals are compared, and what shape a table must have.
+"""Findings about a strategy, the comparison of two signal tables, and a table's shape.
 
-Called by proof.py alone. It runs no strategy.
+Called by proof.py and selection.py. It runs no strategy.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class StrategyFinding:
     """One breach: what law, what happened, at which bar, with which values."""
 
     check: str
@@ -52,7 +52,7 @@ class Finding:
 class Unfit(Exception):
     """The strategy could not even be asked; carries the finding."""
 
-    def __init__(self, finding: Finding) -> None:
+    def __init__(self, finding: StrategyFinding) -> None:
         super().__init__(str(finding))
         self.finding = finding
 
@@ -66,18 +66,20 @@ class Difference:
     expected: str
     found: str
 
-    def finding(self, check: str, sentence: str) -> Finding:
-        return Finding(check, sentence, self.symbol, self.session, self.expected, self.found)
+    def finding(self, check: str, sentence: str) -> StrategyFinding:
+        return StrategyFinding(
+            check, sentence, self.symbol, self.session, self.expected, self.found
+        )
 
 
-def malformed(table: object, panel: Panel) -> Finding | None:
+def shape_fault(table: object, panel: Panel) -> StrategyFinding | None:
     """The first thing that is wrong with the form of what signals() returned."""
     if not isinstance(table, SignalTable):
-        return Finding(
+        return StrategyFinding(
             "shape", f"signals() must return a SignalTable, not a {type(table).__name__}"
         )
     wrong = _misfit(table, panel) or _bad_entry(table, panel)
-    return Finding("shape", wrong) if wrong else None
+    return StrategyFinding("shape", wrong) if wrong else None
 
 
 def _misfit(table: SignalTable, panel: Panel) -> str:
@@ -89,10 +91,10 @@ def _misfit(table: SignalTable, panel: Panel) -> str:
             or values.shape != (size,)
             or values.dtype.kind not in kinds
         ):
-            return f"{name} must be {size} numbers in one dimension, one per row, and is {_form(values)}"
+            return f"{name} must be {size} numbers, one per row, and is {_form(values)}"
     for name, values in table.indicators.items():
         if not isinstance(values, np.ndarray) or values.shape != (size,):
-            return f"the indicator {name!r} must be {size} numbers, one per row, and is {_form(values)}"
+            return f"indicator {name!r} must be {size} numbers, one per row, and is {_form(values)}"
     for name in EXITS:
         flags = getattr(table, name)
         if flags is not None and (flags.shape != panel.shape or flags.dtype != np.bool_):
@@ -125,7 +127,8 @@ def _bad_entry(table: SignalTable, panel: Panel) -> str:
     }
     for fault, where in faults.items():
         for entry in np.flatnonzero(where)[:1]:
-            return f"{fault} ({panel.symbols[row[entry]]} {panel.sessions[column[entry]]}: {_values(table, int(entry))})"
+            place = f"{panel.symbols[row[entry]]} {panel.sessions[column[entry]]}"
+            return f"{fault} ({place}: {_values(table, int(entry))})"
     return ""
 
 
@@ -138,13 +141,13 @@ def difference(expected: SignalTable, found: SignalTable, panel: Panel) -> Diffe
     return Difference(
         panel.symbols[row],
         str(panel.sessions[column]),
-        _said(expected, row, column),
-        _said(found, row, column),
+        _entry_text(expected, row, column),
+        _entry_text(found, row, column),
     )
 
 
 def _disagreements(expected: SignalTable, found: SignalTable, bars: int) -> list[tuple[int, int]]:
-    """(column, row) of entries that only one has, that differ in a value, and of differing exit flags."""
+    """(column, row) of the entries and exit flags in which two tables differ."""
     ours, theirs = _keys(expected, bars), _keys(found, bars)
     keys = list(np.setxor1d(ours, theirs))
     _, here, there = np.intersect1d(ours, theirs, assume_unique=True, return_indices=True)
@@ -183,7 +186,7 @@ def _columns(table: SignalTable) -> list[NDArray[np.float64]]:
     return values + [table.indicators[name] for name in sorted(table.indicators)]
 
 
-def _said(table: SignalTable, row: int, column: int) -> str:
+def _entry_text(table: SignalTable, row: int, column: int) -> str:
     entries = np.flatnonzero((table.row == row) & (table.column == column))
     said = _values(table, int(entries[0])) if entries.size else "no signal"
     exits = [
@@ -196,7 +199,10 @@ def _said(table: SignalTable, row: int, column: int) -> str:
 
 def _values(table: SignalTable, entry: int) -> str:
     side = "long" if table.side[entry] > 0 else "short"
-    prices = f"price {table.reference_price[entry]:.2f}, stop {table.stop[entry]:.2f}, target {table.target[entry]:.2f}"
+    prices = (
+        f"price {table.reference_price[entry]:.2f}, stop {table.stop[entry]:.2f}, "
+        f"target {table.target[entry]:.2f}"
+    )
     indicators = "".join(
         f", {name} {values[entry]:.6g}" for name, values in table.indicators.items()
     )
@@ -211,7 +217,7 @@ def _form(values: object) -> str:
     )
 
 
-def earlier(table: SignalTable, bars: int) -> SignalTable:
+def first_sessions(table: SignalTable, bars: int) -> SignalTable:
     """What the table says of the first `bars` sessions."""
     return _with_exits(table.only(table.column < bars), lambda flags: flags[:, :bars])
 
@@ -224,7 +230,7 @@ def of_row(table: SignalTable, row: int) -> SignalTable:
     )
 
 
-def spread(table: SignalTable, columns: NDArray[np.int64], bars: int) -> SignalTable:
+def spread_columns(table: SignalTable, columns: NDArray[np.int64], bars: int) -> SignalTable:
     """A table over some columns of a panel of `bars` sessions, as a table over all of them."""
 
     def over_all(flags: Flags) -> Flags:

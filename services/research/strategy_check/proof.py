@@ -1,8 +1,7 @@
-"""Proves of any strategy, on the bars it is given, that a backtest of it can be believed; or says where it cannot.
+"""Checks whether a backtest of a strategy can be believed, on the bars it is given.
 
 Called by `kobe check-strategy` on the user's file and by the contract suite on ours. It judges no
-returns, and a strategy that never signals on these bars is proven of little: look at
-`Proof.signals`.
+returns. A strategy that gives no signals on these bars is hardly tested: look at `Proof.signals`.
 """
 
 from __future__ import annotations
@@ -15,36 +14,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.research.strategy_check.checks import (
-    Finding,
+    StrategyFinding,
     Unfit,
     difference,
-    earlier,
-    malformed,
+    first_sessions,
     of_row,
     own_places,
-    spread,
+    shape_fault,
+    spread_columns,
 )
 from shared.domain.market.bars import FIELDS, Panel
 from shared.domain.market.signal_table import SignalTable
 from shared.strategies.registry import Strategy
 
 WARMUP_SAMPLES = (8, 60)
-"""So many signals, at least and at most, are looked for again on short histories; a few may need a long one."""
+"""Signals looked for again on short histories, least and most; a few may need long ones."""
 HOLES = (11, 4)
-"""Of every so many bars the holes check takes one away, counted from the second number."""
+"""The holes check removes one bar in so many, starting at the second number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What was looked at and what is wrong; no findings = nothing is."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[StrategyFinding, ...]
     signals: int
     cuts: int
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class StrategyUnderTest:
     """A strategy with its parameters on trial."""
 
     strategy: Strategy
@@ -55,8 +54,8 @@ class Subject:
         try:
             table = self.strategy.signals(panel, self.params)
         except Exception as error:
-            raise Unfit(_raised(self.strategy, error, panel)) from error
-        wrong = malformed(table, panel)
+            raise Unfit(_error_finding(self.strategy, error, panel)) from error
+        wrong = shape_fault(table, panel)
         if wrong:
             raise Unfit(wrong)
         return table
@@ -66,10 +65,12 @@ class Subject:
             bars = self.strategy.warmup(self.params)
         except Exception as error:
             raise Unfit(
-                Finding("raises", f"warmup raises {type(error).__name__}: {error}")
+                StrategyFinding("raises", f"warmup raises {type(error).__name__}: {error}")
             ) from error
         if not isinstance(bars, int) or bars < 0:
-            raise Unfit(Finding("warm-up", f"warmup must be a number of bars, not {bars!r}"))
+            raise Unfit(
+                StrategyFinding("warm-up", f"warmup must be a number of bars, not {bars!r}")
+            )
         return bars
 
 
@@ -80,41 +81,41 @@ def prove(
 
     `cuts` are the numbers of sessions after which the panel is cut short to look for look-ahead;
     None = every one."""
-    subject, cut_at = (
-        Subject(strategy, params),
+    tested, cut_at = (
+        StrategyUnderTest(strategy, params),
         range(1, panel.sessions.size + 1) if cuts is None else cuts,
     )
     try:
-        whole = subject.signals(panel)
-        touched = next(untouched(subject, panel), None)
+        whole = tested.signals(panel)
+        touched = next(check_untouched_input(tested, panel), None)
     except Unfit as unfit:
         return Proof((unfit.finding,), 0, 0)
     if touched:
         return Proof((touched,), whole.size, 0)
-    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
-        lambda: repeatable(subject, panel, whole),
-        lambda: looks_ahead(subject, panel, whole, cut_at),
-        lambda: other_symbols(subject, panel, whole),
-        lambda: holes(subject, panel),
-        lambda: too_early(subject, panel, whole),
-        lambda: too_little_warmup(subject, panel, whole),
+    checks: tuple[Callable[[], Iterator[StrategyFinding]], ...] = (
+        lambda: check_repeatable(tested, panel, whole),
+        lambda: check_look_ahead(tested, panel, whole, cut_at),
+        lambda: check_other_symbols(tested, panel, whole),
+        lambda: check_holes(tested, panel),
+        lambda: check_early_signals(tested, panel, whole),
+        lambda: check_warmup(tested, panel, whole),
     )
     findings = [finding for check in checks if (finding := _first(check)) is not None]
     return Proof(tuple(findings), whole.size, len(cut_at))
 
 
-def _first(check: Callable[[], Iterator[Finding]]) -> Finding | None:
+def _first(check: Callable[[], Iterator[StrategyFinding]]) -> StrategyFinding | None:
     try:
         return next(check(), None)
     except Unfit as unfit:
         return unfit.finding
 
 
-def untouched(subject: Subject, panel: Panel) -> Iterator[Finding]:
+def check_untouched_input(tested: StrategyUnderTest, panel: Panel) -> Iterator[StrategyFinding]:
     """The bars are as they were after signals were asked for."""
     copies: dict[str, Any] = {name: np.array(getattr(panel, name)) for name in FIELDS}
     given = replace(panel, **copies)
-    subject.signals(given)
+    tested.signals(given)
     for name in FIELDS:
         before, after = getattr(panel, name), getattr(given, name)
         changed = np.argwhere(~((before == after) | (np.isnan(before) & np.isnan(after))))
@@ -125,7 +126,7 @@ def untouched(subject: Subject, panel: Panel) -> Iterator[Finding]:
                 "found": f"{name} {after[row, column]}",
             }
             sentence = "signals() writes into the bars it is given"
-            yield Finding(
+            yield StrategyFinding(
                 "input untouched",
                 sentence,
                 panel.symbols[row],
@@ -134,19 +135,21 @@ def untouched(subject: Subject, panel: Panel) -> Iterator[Finding]:
             )
 
 
-def repeatable(subject: Subject, panel: Panel, whole: SignalTable) -> Iterator[Finding]:
+def check_repeatable(
+    tested: StrategyUnderTest, panel: Panel, whole: SignalTable
+) -> Iterator[StrategyFinding]:
     """The same bars twice give the same signals."""
-    found = difference(whole, subject.signals(panel), panel)
+    found = difference(whole, tested.signals(panel), panel)
     if found:
         yield found.finding("repeatable", "asked twice on the same bars, it answers differently")
 
 
-def looks_ahead(
-    subject: Subject, panel: Panel, whole: SignalTable, cuts: Sequence[int]
-) -> Iterator[Finding]:
+def check_look_ahead(
+    tested: StrategyUnderTest, panel: Panel, whole: SignalTable, cuts: Sequence[int]
+) -> Iterator[StrategyFinding]:
     """What is said of a session does not depend on later ones."""
     for bars in cuts:
-        found = difference(earlier(whole, bars), subject.signals(panel.first(bars)), panel)
+        found = difference(first_sessions(whole, bars), tested.signals(panel.first(bars)), panel)
         if found:
             last = panel.sessions[bars - 1]
             yield found.finding(
@@ -155,18 +158,20 @@ def looks_ahead(
             )
 
 
-def other_symbols(subject: Subject, panel: Panel, whole: SignalTable) -> Iterator[Finding]:
+def check_other_symbols(
+    tested: StrategyUnderTest, panel: Panel, whole: SignalTable
+) -> Iterator[StrategyFinding]:
     """What is said of a symbol does not depend on the others in the panel."""
     for row, symbol in enumerate(panel.symbols):
         alone = panel.select([symbol])
-        found = difference(subject.signals(alone), of_row(whole, row), alone)
+        found = difference(tested.signals(alone), of_row(whole, row), alone)
         if found:
             yield found.finding(
                 "other symbols", "alone it says one thing, among the other symbols another"
             )
 
 
-def holes(subject: Subject, panel: Panel) -> Iterator[Finding]:
+def check_holes(tested: StrategyUnderTest, panel: Panel) -> Iterator[StrategyFinding]:
     """A session in which a symbol did not trade counts as no bar of that symbol."""
     missing = (np.arange(panel.sessions.size) + np.arange(len(panel.symbols))[:, None]) % HOLES[
         0
@@ -175,11 +180,11 @@ def holes(subject: Subject, panel: Panel) -> Iterator[Finding]:
         name: np.where(missing, np.nan, getattr(panel, name)) for name in FIELDS
     }
     holed = replace(panel, **fields)
-    table = subject.signals(holed)
+    table = tested.signals(holed)
     for row, symbol in enumerate(panel.symbols):
         own = np.flatnonzero(~np.isnan(holed.close[row]))
         alone = _of_columns(holed.select([symbol]), own)
-        expected = spread(subject.signals(alone), own, panel.sessions.size)
+        expected = spread_columns(tested.signals(alone), own, panel.sessions.size)
         found = difference(expected, of_row(table, row), holed.select([symbol]))
         if found:
             yield found.finding(
@@ -187,11 +192,13 @@ def holes(subject: Subject, panel: Panel) -> Iterator[Finding]:
             )
 
 
-def too_early(subject: Subject, panel: Panel, whole: SignalTable) -> Iterator[Finding]:
+def check_early_signals(
+    tested: StrategyUnderTest, panel: Panel, whole: SignalTable
+) -> Iterator[StrategyFinding]:
     """No signal comes before the declared warm-up is over."""
-    warmup, place = subject.warmup(), own_places(panel)[whole.row, whole.column]
+    warmup, place = tested.warmup(), own_places(panel)[whole.row, whole.column]
     for entry in np.flatnonzero(place < warmup)[:1]:
-        yield Finding(
+        yield StrategyFinding(
             "warm-up",
             f"it declares {warmup} bars of warm-up and signals earlier",
             panel.symbols[whole.row[entry]],
@@ -201,21 +208,23 @@ def too_early(subject: Subject, panel: Panel, whole: SignalTable) -> Iterator[Fi
         )
 
 
-def too_little_warmup(subject: Subject, panel: Panel, whole: SignalTable) -> Iterator[Finding]:
+def check_warmup(
+    tested: StrategyUnderTest, panel: Panel, whole: SignalTable
+) -> Iterator[StrategyFinding]:
     """On the declared warm-up and the signal's bar alone, most signals are still given."""
-    warmup, place = subject.warmup(), own_places(panel)
+    warmup, place = tested.warmup(), own_places(panel)
     fit = np.flatnonzero(place[whole.row, whole.column] >= warmup)
     sample = fit[
         np.unique(np.linspace(0, fit.size - 1, min(WARMUP_SAMPLES[1], fit.size)).astype(int))
     ]
     if sample.size < WARMUP_SAMPLES[0]:
         return
-    short = subject.signals(_windows(panel, whole, sample, warmup + 1))
+    short = tested.signals(_windows(panel, whole, sample, warmup + 1))
     seen = set(short.row[short.column == warmup].tolist())
     lost = [number for number in range(sample.size) if number not in seen]
     if 2 * len(lost) > sample.size:
         entry = sample[lost[0]]
-        yield Finding(
+        yield StrategyFinding(
             "warm-up",
             f"it declares {warmup} bars of warm-up and needs more",
             panel.symbols[whole.row[entry]],
@@ -240,7 +249,7 @@ def _of_columns(panel: Panel, columns: NDArray[np.int64]) -> Panel:
     return Panel(panel.symbols, panel.sessions[columns], **fields)
 
 
-def _raised(strategy: Strategy, error: Exception, panel: Panel) -> Finding:
+def _error_finding(strategy: Strategy, error: Exception, panel: Panel) -> StrategyFinding:
     """Where in the strategy's own file it happened, if it did happen there."""
     line, trace = 0, error.__traceback__
     while trace:
@@ -249,5 +258,6 @@ def _raised(strategy: Strategy, error: Exception, panel: Panel) -> Finding:
         trace = trace.tb_next
     place = f" (line {line})" if line else ""
     session = str(panel.sessions[-1]) if panel.sessions.size else ""
-    sentence = f"signals() raises {type(error).__name__}: {error}{place}, given {len(panel.symbols)} symbols"
-    return Finding("raises", f"{sentence} and {panel.sessions.size} bars", session=session)
+    given = f"given {len(panel.symbols)} symbols and {panel.sessions.size} bars"
+    sentence = f"signals() raises {type(error).__name__}: {error}{place}, {given}"
+    return StrategyFinding("raises", sentence, session=session)

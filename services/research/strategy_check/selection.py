@@ -21,11 +21,11 @@ from shared.strategies import registry
 from shared.strategies.registry import Strategy
 
 CUTS = (0.5, 0.8, 0.95)
-"""Shares of the sessions after which a user's own strategy is asked again."""
+"""Shares of the sessions after which a user's own strategy is run again: quick, not thorough."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class SelectedStrategy:
     """A strategy with its parameters."""
 
     strategy: Strategy
@@ -40,7 +40,7 @@ class Chosen:
         return Path(str(getattr(self.strategy, "__file__", "")))
 
     @property
-    def ours(self) -> bool:
+    def is_built_in(self) -> bool:
         return self.file.parent == registry.ROOM
 
     @property
@@ -51,28 +51,34 @@ class Chosen:
         return int(self.strategy.warmup(self.params))
 
 
-def chosen(inputs: Inputs) -> tuple[Chosen, ...]:
-    """In rank order. UserError: unknown names, unknown or impossible parameters, a name given twice."""
+def select_strategies(inputs: Inputs) -> tuple[SelectedStrategy, ...]:
+    """The inputs' strategies in rank order.
+
+    Raises UserError if a name or parameter is unknown or impossible, or a name is given twice.
+    """
     if len(set(inputs.names)) < len(inputs.names):
         raise UserError(f"A strategy is named twice: {', '.join(inputs.names)}.", exit_code=64)
     folder = Path(inputs.folder) if inputs.folder else None
     loaded = [(registry.load(each.name, folder), each.parameters) for each in inputs.strategies]
     return tuple(
-        Chosen(strategy, registry.params_from(strategy, parameters))
+        SelectedStrategy(strategy, registry.params_from(strategy, parameters))
         for strategy, parameters in loaded
     )
 
 
-def signals_of(panel: Panel, each: Chosen) -> SignalTable:
-    """Its signals over the whole panel. UserError if it raises, returns something else, or looks ahead."""
-    table = _asked(panel, each)
-    if not each.ours:
+def signals_of(panel: Panel, each: SelectedStrategy) -> SignalTable:
+    """A strategy's signals over the whole panel.
+
+    Raises UserError if it fails, returns something else, or looks ahead.
+    """
+    table = _ask_signals(panel, each)
+    if not each.is_built_in:
         _refuse_look_ahead(panel, each, table)
     return table
 
 
-def refuse_too_short(panel: Panel, picked: tuple[Chosen, ...], last: int) -> None:
-    """UserError when not one symbol has the bars that a strategy needs before its first signal."""
+def refuse_too_short(panel: Panel, picked: tuple[SelectedStrategy, ...], last: int) -> None:
+    """Raises UserError if no symbol has the bars a strategy needs before its first signal."""
     most = int((~np.isnan(panel.close[:, : last + 1])).sum(axis=1).max(initial=0))
     for each in picked:
         needed = each.warmup() + 2
@@ -83,23 +89,24 @@ def refuse_too_short(panel: Panel, picked: tuple[Chosen, ...], last: int) -> Non
             )
 
 
-def _asked(panel: Panel, each: Chosen) -> SignalTable:
+def _ask_signals(panel: Panel, each: SelectedStrategy) -> SignalTable:
     try:
         table = each.strategy.signals(panel, each.params)
     except Exception as error:
         raise UserError(
-            f"The strategy {each.name} raised {type(error).__name__}: {error}{_line(each, error)}."
+            f"The strategy {each.name} raised {type(error).__name__}: "
+            f"{error}{_error_line(each, error)}."
         ) from error
-    if not each.ours:
-        from services.research.strategy_check.checks import malformed
+    if not each.is_built_in:
+        from services.research.strategy_check.checks import shape_fault
 
-        wrong = malformed(table, panel)
+        wrong = shape_fault(table, panel)
         if wrong:
             raise UserError(f"The strategy {each.name} does not answer as it must: {wrong}")
     return table
 
 
-def _line(each: Chosen, error: Exception) -> str:
+def _error_line(each: SelectedStrategy, error: Exception) -> str:
     """Where in the strategy's own file it happened, if it did happen there."""
     line, trace = 0, error.__traceback__
     while trace:
@@ -109,16 +116,20 @@ def _line(each: Chosen, error: Exception) -> str:
     return f" (line {line} of {each.file.name})" if line else ""
 
 
-def _refuse_look_ahead(panel: Panel, each: Chosen, table: SignalTable) -> None:
+def _refuse_look_ahead(panel: Panel, each: SelectedStrategy, table: SignalTable) -> None:
     from services.research.strategy_check.checks import Unfit
-    from services.research.strategy_check.proof import Subject, looks_ahead
+    from services.research.strategy_check.proof import StrategyUnderTest, check_look_ahead
 
     cuts = [bars for share in CUTS if (bars := int(panel.sessions.size * share)) > 0]
     try:
-        finding = next(looks_ahead(Subject(each.strategy, each.params), panel, table, cuts), None)
+        finding = next(
+            check_look_ahead(StrategyUnderTest(each.strategy, each.params), panel, table, cuts),
+            None,
+        )
     except Unfit as unfit:
         finding = unfit.finding
     if finding:
         raise UserError(
-            f"The strategy {each.name} cannot be believed: {finding} Run `kobe check-strategy` on it."
+            f"The strategy {each.name} cannot be believed: {finding} "
+            "Run `kobe check-strategy` on it."
         )

@@ -1,6 +1,6 @@
-"""A walk-forward's files: every split's trades and equity, the table that compares them, the summary.
+"""A walk-forward's files: trades and equity of each split, comparison, summary.
 
-Called by `kobe walk-forward`. The same inputs give the same bytes, whoever did the work.
+Called by `kobe walk-forward`. The same inputs give the same bytes, wherever the work was done.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import msgspec
 from services.research.backtest import benchmark as benchmarks, caveats
 from services.research.backtest.benchmark import Benchmark
 from services.research.engine.overfitting import Band
-from services.research.engine.performance import Metrics, measure
+from services.research.engine.performance import PerformanceMetrics, measure
 from services.research.reports import artifacts
-from services.research.walk_forward.robustness import Honesty, judge, sentences
-from services.research.walk_forward.walk_forward import Plan, Split, Walked, code_of, run_id
+from services.research.walk_forward.robustness import Robustness, assess, caveats_of
+from services.research.walk_forward.walk_forward import Plan, Split, StrategyWalk, code_of, run_id
 
 KIND = "walk-forward"
 SPLIT = "split_{:02d}"
@@ -46,26 +46,26 @@ WINDOWS = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """One strategy's walk with all that is said of it."""
+class AssessedWalk:
+    """One strategy's walk with its metrics and its robustness."""
 
-    walked: Walked
-    metrics: Metrics
-    honesty: Honesty
+    walk: StrategyWalk
+    metrics: PerformanceMetrics
+    robustness: Robustness
     band: Band
 
     @property
     def name(self) -> str:
-        return self.walked.subject.name
+        return self.walk.search.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Made:
-    """Everything that files and reports are made of."""
+class WalkForwardReport:
+    """A finished walk-forward with everything files and pages need."""
 
     plan: Plan
-    judged: tuple[Judged, ...]
-    held: Benchmark | None
+    walks: tuple[AssessedWalk, ...]
+    benchmark: Benchmark | None
     warnings: tuple[str, ...]
     id: str
 
@@ -75,33 +75,35 @@ class Made:
         return self.plan.folds[0].test_first, self.plan.folds[-1].test_last
 
 
-def made_of(plan: Plan, walks: Sequence[Walked]) -> Made:
-    judged = tuple(Judged(walked, measure(walked.stitched), *judge(walked)) for walked in walks)
+def assess_walks(plan: Plan, found: Sequence[StrategyWalk]) -> WalkForwardReport:
+    walks = tuple(AssessedWalk(walk, measure(walk.stitched), *assess(walk)) for walk in found)
     first, last = plan.folds[0].test_first, plan.folds[-1].test_last
-    warnings = [*caveats.of_market(plan.market, first, last)]
-    for each in judged:
-        warnings += sentences(each.name, each.honesty)
-    held = benchmarks.benchmark(plan.market, first, last, float(plan.asked.inputs.cash))
-    return Made(plan, judged, held, (*_told_of_trials(plan), *warnings), run_id(plan))
+    warnings = [*caveats.about_bars(plan.market, first, last)]
+    for each in walks:
+        warnings += caveats_of(each.name, each.robustness)
+    benchmark = benchmarks.benchmark(plan.market, first, last, float(plan.request.inputs.cash))
+    return WalkForwardReport(
+        plan, walks, benchmark, (*_trials_caveat(plan), *warnings), run_id(plan)
+    )
 
 
-def files(made: Made) -> dict[str, str]:
+def files(report: WalkForwardReport) -> dict[str, str]:
     """Every data file by its name below the folder."""
     texts: dict[str, str] = {}
-    for each in made.judged:
-        for split in each.walked.splits:
+    for each in report.walks:
+        for split in each.walk.splits:
             folder = f"{each.name}/{SPLIT.format(split.fold.number)}"
             texts |= {
-                f"{folder}/{name}": text for name, text in _split_files(made, each, split).items()
+                f"{folder}/{name}": text for name, text in _split_files(report, each, split).items()
             }
-        texts[f"{each.name}/equity_curve.csv"] = artifacts.equity_curve(each.walked.stitched)
-    texts["wf_summary_compare.csv"] = _compared(made)
-    texts["summary.json"] = artifacts.json_text(summary(made))
+        texts[f"{each.name}/equity_curve.csv"] = artifacts.equity_curve(each.walk.stitched)
+    texts["wf_summary_compare.csv"] = _comparison_csv(report)
+    texts["summary.json"] = artifacts.json_text(summary(report))
     return texts
 
 
-def write(folder: Path, texts: Mapping[str, str]) -> None:
-    """All of them in place; splits that an earlier run had and this one has not are removed."""
+def write_files(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write them all; remove splits that only an earlier run had."""
     artifacts.write_run(folder, texts)
     current = {str(Path(name).parent) for name in texts}
     for old in folder.glob("*/split_*"):
@@ -109,14 +111,14 @@ def write(folder: Path, texts: Mapping[str, str]) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def summary(made: Made) -> dict[str, Any]:
-    """What summary.json holds and `--json` prints."""
-    plan = made.plan
-    sessions, (first, last) = plan.market.panel.sessions, made.span
+def summary(report: WalkForwardReport) -> dict[str, Any]:
+    """The contents of summary.json."""
+    plan = report.plan
+    sessions, (first, last) = plan.market.panel.sessions, report.span
     return {
         "kind": KIND,
-        "id": made.id,
-        "inputs": told(made),
+        "id": report.id,
+        "inputs": describe_inputs(report),
         "digests": _digests(plan),
         "code_version": plan.settings.code_digest,
         "config_pin": plan.settings.config_pin,
@@ -132,72 +134,74 @@ def summary(made: Made) -> dict[str, Any]:
         "splits": len(plan.folds),
         "trials": plan.trials,
         "strategies": {
-            each.name: {"metrics": each.metrics, "honesty": each.honesty} for each in made.judged
+            each.name: {"metrics": each.metrics, "robustness": each.robustness}
+            for each in report.walks
         },
-        "benchmark": benchmarks.facts(made.held, float(plan.asked.inputs.cash))
-        if made.held
+        "benchmark": benchmarks.benchmark_metrics(report.benchmark, float(plan.request.inputs.cash))
+        if report.benchmark
         else None,
-        "warnings": made.warnings,
+        "warnings": report.warnings,
     }
 
 
-def told(made: Made) -> dict[str, Any]:
-    """The inputs without folders; every strategy with the parameters that stay and the grid."""
-    asked = made.plan.asked
-    plain: dict[str, Any] = msgspec.to_builtins(asked.inputs)
+def describe_inputs(report: WalkForwardReport) -> dict[str, Any]:
+    """The inputs without folders; every strategy with its fixed parameters and its grid."""
+    request = report.plan.request
+    plain: dict[str, Any] = msgspec.to_builtins(request.inputs)
     plain.pop("folder")
-    plain["bars"] = made.plan.market.source
-    plain["symbols"] = list(made.plan.market.panel.symbols) if asked.inputs.symbols else "all"
+    plain["bars"] = report.plan.market.source
+    plain["symbols"] = list(report.plan.market.panel.symbols) if request.inputs.symbols else "all"
     plain["strategies"] = {
-        subject.name: {
-            "parameters": msgspec.to_builtins(subject.picked.params),
-            "grid": subject.grid.values,
+        search.name: {
+            "parameters": msgspec.to_builtins(search.selected.params),
+            "grid": search.grid.values,
         }
-        for subject in made.plan.subjects
+        for search in report.plan.searches
     }
     windows = {
-        "train": asked.train,
-        "test": asked.test,
-        "anchored": asked.anchored,
-        "objective": asked.objective,
+        "train": request.train,
+        "test": request.test,
+        "anchored": request.anchored,
+        "objective": request.objective,
     }
     return {**plain, **windows}
 
 
-def _told_of_trials(plan: Plan) -> list[str]:
-    """Aloud, and first."""
-    each = ", ".join(f"{subject.grid.size:,} for {subject.name}" for subject in plan.subjects)
+def _trials_caveat(plan: Plan) -> list[str]:
+    """The number of trials: the first caveat of every walk-forward."""
+    each = ", ".join(f"{search.grid.size:,} for {search.name}" for search in plan.searches)
     return [
-        f"{plan.trials:,} trials were made: parameter sets tried, {each}. Trials made before this run count too."
+        f"{plan.trials:,} parameter sets were tried: {each}. "
+        "What you tried before this run counts, too."
     ]
 
 
 def _digests(plan: Plan) -> dict[str, Any]:
     return {
         "bars": plan.market.digest,
-        "strategies": {subject.name: subject.picked.digest for subject in plan.subjects},
+        "strategies": {search.name: search.selected.digest for search in plan.searches},
         "code": {
-            subject.name: code_of(plan.settings.code_digest, subject.picked)
-            for subject in plan.subjects
+            search.name: code_of(plan.settings.code_digest, search.selected)
+            for search in plan.searches
         },
     }
 
 
-def _split_files(made: Made, each: Judged, split: Split) -> dict[str, str]:
-    plan, sessions = made.plan, made.plan.market.panel.sessions
+def _split_files(report: WalkForwardReport, each: AssessedWalk, split: Split) -> dict[str, str]:
+    plan, sessions = report.plan, report.plan.market.panel.sessions
     fold = split.fold
     parameters = {
         "strategy": each.name,
         "parameters": split.inputs.strategies[0].parameters,
         "tried": split.values,
         "point": split.point,
-        "of": each.walked.subject.grid.size,
-        "objective": plan.asked.objective,
+        "of": each.walk.search.grid.size,
+        "objective": plan.request.objective,
         "trained": split.trained,
     }
-    facts = {
+    benchmark_metrics = {
         "kind": f"{KIND} split",
-        "id": made.id,
+        "id": report.id,
         "split": fold.number,
         "train": {"first": str(sessions[fold.train_first]), "last": str(sessions[fold.train_last])},
         "test": {"first": str(sessions[fold.test_first]), "last": str(sessions[fold.test_last])},
@@ -210,17 +214,17 @@ def _split_files(made: Made, each: Judged, split: Split) -> dict[str, str]:
     return {
         "trade_list.csv": artifacts.trade_list(plan.market.panel, split.result),
         "equity_curve.csv": artifacts.equity_curve(split.result),
-        "summary.json": artifacts.json_text(facts),
+        "summary.json": artifacts.json_text(benchmark_metrics),
         "params.json": artifacts.json_text(parameters),
     }
 
 
-def _compared(made: Made) -> str:
+def _comparison_csv(report: WalkForwardReport) -> str:
     """One row a split, and one `all` a strategy: the stitched result."""
-    sessions, folds = made.plan.market.panel.sessions, made.plan.folds
+    sessions, folds = report.plan.market.panel.sessions, report.plan.folds
     rows: list[tuple[object, ...]] = []
-    for each in made.judged:
-        for split in each.walked.splits:
+    for each in report.walks:
+        for split in each.walk.splits:
             fold = split.fold
             columns = (fold.train_first, fold.train_last, fold.test_first, fold.test_last)
             dates = [str(sessions[column]) for column in columns]
@@ -234,7 +238,7 @@ def _compared(made: Made) -> str:
     return artifacts.csv_text((*WINDOWS, *COMPARED), rows)
 
 
-def _cells(metrics: Metrics) -> list[object]:
+def _cells(metrics: PerformanceMetrics) -> list[object]:
     values = [getattr(metrics, name) for name in COMPARED]
     return [
         "" if value is None else f"{value:.6f}" if isinstance(value, float) else value

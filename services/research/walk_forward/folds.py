@@ -1,7 +1,7 @@
-"""The windows of a walk-forward: train on the past, test on what comes next, each test session exactly once.
+"""The windows of a walk-forward: train on the past, test on what comes next.
 
-Called by walk_forward.py. Columns are those of the whole panel; indicators may see all that lies
-before a window.
+Called by walk_forward.py. Each test session lies in exactly one window. Columns are those of the
+whole panel; indicators may see all that lies before a window.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from services.research.engine.portfolio_kernels import Window
-from services.research.engine.simulate import between
+from services.research.engine.simulate import window_between
 from shared.domain.errors import UserError
 from shared.domain.market.bars import Panel
 
@@ -25,7 +25,10 @@ class Fold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def folds(first: int, last: int, *, train: int, test: int, anchored: bool) -> tuple[Fold, ...]:
-    """The folds of the sessions `first` to `last`; the last test window may be short. UserError if there is none."""
+    """The folds of the sessions `first` to `last`; the last test window may be short.
+
+    Raises UserError if there is none.
+    """
     if train < 2 or test < 1:
         raise UserError(
             f"Windows of {train} and {test} sessions are too short to train and test.", exit_code=64
@@ -33,7 +36,8 @@ def folds(first: int, last: int, *, train: int, test: int, anchored: bool) -> tu
     sessions = last - first + 1
     if sessions <= train:
         raise UserError(
-            f"{train} sessions of training leave nothing to test: the bars have {sessions} sessions."
+            f"{train} sessions of training leave nothing to test: "
+            f"the bars have {sessions} sessions."
         )
     return tuple(
         Fold(
@@ -48,5 +52,5 @@ def folds(first: int, last: int, *, train: int, test: int, anchored: bool) -> tu
 
 
 def window(panel: Panel, first: int, last: int) -> Window:
-    """The window whose first open fills the signals of the close before it, so that no fold loses an open."""
-    return between(panel, first, last, signals_from=max(0, first - 1))
+    """The window whose first open fills the signals of the close before it."""
+    return window_between(panel, first, last, signals_from=max(0, first - 1))

@@ -1,4 +1,4 @@
-"""A strategy's parameter grid: every combination of the values to try, made one at a time.
+"""A strategy's parameter grid: every combination of the values to try.
 
 Called by walk_forward.py and its tasks. A grid of a million points takes no more room than its
 lists.
@@ -20,7 +20,7 @@ Value = bool | int | float
 
 
 class Grid(msgspec.Struct, frozen=True, kw_only=True):
-    """`base` holds the parameters that stay; `values` those that are tried, the last one changing fastest."""
+    """Fixed parameters in `base`, tried ones in `values`, the last one changing fastest."""
 
     base: dict[str, Any]
     values: dict[str, tuple[Value, ...]]
@@ -44,7 +44,11 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
 def grid_of(
     strategy: Strategy, base: Mapping[str, Any], values: Mapping[str, tuple[Value, ...]]
 ) -> Grid:
-    """UserError: an empty list, a value twice, a name or a value the strategy does not take."""
+    """The grid of a strategy.
+
+    Raises UserError if a list is empty or repeats a value, or the strategy does not take a name or
+    value.
+    """
     for name, tried in values.items():
         if not tried or len(set(tried)) < len(tried):
             raise UserError(

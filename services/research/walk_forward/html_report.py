@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 from markupsafe import Markup
 
-from services.research.backtest.html_report import MONTHS, heat_map, templates
 from services.research.engine import performance
+from services.research.reports.pages import MONTHS, heat_map, templates
 from services.research.reports.svg_charts import (
     HALF,
     LINES,
@@ -23,53 +23,53 @@ from services.research.reports.svg_charts import (
     money,
     percent,
 )
-from services.research.walk_forward.files import Judged, Made, summary
+from services.research.walk_forward.files import AssessedWalk, WalkForwardReport, summary
 
 
-def render(made: Made) -> str:
+def render(report: WalkForwardReport) -> str:
     """The whole page."""
-    sessions = made.judged[0].walked.stitched.sessions
+    sessions = report.walks[0].walk.stitched.sessions
     return (
         templates()
         .get_template("wf_report.html.j2")
         .render(
-            told=msgspec.to_builtins(summary(made), builtin_types=()),
-            title=", ".join(each.name for each in made.judged),
-            together=_together(made, sessions),
+            summary=msgspec.to_builtins(summary(report), builtin_types=()),
+            title=", ".join(each.name for each in report.walks),
+            together=_equity_picture(report, sessions),
             months=MONTHS,
-            strategies=[_strategy(made, each) for each in made.judged],
+            strategies=[_strategy(report, each) for each in report.walks],
         )
     )
 
 
-def _together(made: Made, sessions: Sessions) -> Markup:
+def _equity_picture(report: WalkForwardReport, sessions: Sessions) -> Markup:
     lines = [
-        Series(each.name, each.walked.stitched.equity, LINES[place % len(LINES)])
-        for place, each in enumerate(made.judged)
+        Series(each.name, each.walk.stitched.equity, LINES[place % len(LINES)])
+        for place, each in enumerate(report.walks)
     ]
-    if made.held:
-        lines = [Series(made.held.name, made.held.equity, "theirs"), *lines]
+    if report.benchmark:
+        lines = [Series(report.benchmark.name, report.benchmark.equity, "theirs"), *lines]
     return legend(lines[::-1]) + chart(sessions, lines, money, height=270, title="Out of sample")
 
 
-def _strategy(made: Made, each: Judged) -> dict[str, Any]:
-    walked = each.walked
+def _strategy(report: WalkForwardReport, each: AssessedWalk) -> dict[str, Any]:
+    walk = each.walk
     return {
         "name": each.name,
         "metrics": msgspec.to_builtins(each.metrics),
-        "honesty": msgspec.to_builtins(each.honesty),
-        "banded": _banded(each),
-        "drawdown": _drawdown(each),
-        "drift": _drifts(each),
+        "robustness": msgspec.to_builtins(each.robustness),
+        "banded": _band_picture(each),
+        "drawdown": _drawdown_picture(each),
+        "drift": _drift_pictures(each),
         "years": heat_map(
-            walked.stitched.sessions, walked.stitched.equity, walked.stitched.starting_cash
+            walk.stitched.sessions, walk.stitched.equity, walk.stitched.starting_cash
         ),
-        "splits": [_split(made, each, place) for place in range(len(walked.splits))],
+        "splits": [_split(report, each, place) for place in range(len(walk.splits))],
     }
 
 
-def _banded(each: Judged) -> Markup:
-    start, stitched = each.walked.stitched.starting_cash, each.walked.stitched
+def _band_picture(each: AssessedWalk) -> Markup:
+    start, stitched = each.walk.stitched.starting_cash, each.walk.stitched
     low, middle, high = each.band.equity * start
     lines = [
         Series("nine of ten reorderings of the same days lie within", high, "edge"),
@@ -83,25 +83,25 @@ def _banded(each: Judged) -> Markup:
     return legend([lines[3], lines[2], lines[0]]) + picture
 
 
-def _drawdown(each: Judged) -> Markup:
-    falls = [Series("drawdown", performance.drawdown(each.walked.returns), "loss", fill=True)]
+def _drawdown_picture(each: AssessedWalk) -> Markup:
+    falls = [Series("drawdown", performance.drawdown(each.walk.returns), "loss", fill=True)]
     return chart(
-        each.walked.stitched.sessions, falls, percent, height=140, title=f"Drawdown of {each.name}"
+        each.walk.stitched.sessions, falls, percent, height=140, title=f"Drawdown of {each.name}"
     )
 
 
-def _drifts(each: Judged) -> list[dict[str, Any]]:
+def _drift_pictures(each: AssessedWalk) -> list[dict[str, Any]]:
     """Per parameter the value of each session out of sample, as steps."""
     found = []
-    for name, drift in each.honesty.drift.items():
+    for name, drift in each.robustness.drift.items():
         steps = np.concatenate(
             [
                 np.full(split.result.sessions.size, float(split.values[name]))
-                for split in each.walked.splits
+                for split in each.walk.splits
             ]
         )
         picture = chart(
-            each.walked.stitched.sessions,
+            each.walk.stitched.sessions,
             [Series(name, steps, "ours")],
             lambda value: f"{value:g}",
             height=120,
@@ -112,8 +112,8 @@ def _drifts(each: Judged) -> list[dict[str, Any]]:
     return found
 
 
-def _split(made: Made, each: Judged, place: int) -> dict[str, Any]:
-    split, sessions = each.walked.splits[place], made.plan.market.panel.sessions
+def _split(report: WalkForwardReport, each: AssessedWalk, place: int) -> dict[str, Any]:
+    split, sessions = each.walk.splits[place], report.plan.market.panel.sessions
     fold = split.fold
     return {
         "number": fold.number,

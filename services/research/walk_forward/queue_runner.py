@@ -1,7 +1,7 @@
-"""A walk-forward's tasks as jobs on a queue: any worker that reaches the research Redis and the bars may do them.
+"""Runs a walk-forward's tasks as queue jobs that any worker with the bars may do.
 
 Called by `kobe walk-forward --queue`. A job's id is its task's key, so asking again finds what is
-done, doing or waiting. Results are those of this machine, bit for bit. It carries no orders and
+done, running or waiting. Results equal those of this machine, bit for bit. It carries no orders and
 nothing of the trading stack.
 """
 
@@ -17,19 +17,21 @@ from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 from rq.worker import SimpleWorker
 
-from services.research.walk_forward.tasks import Result, Task, encoded, key, result_from
-from services.research.walk_forward.trials import Advance
+from services.research.walk_forward.tasks import Result, Task, decode_result, encode, task_key
+from services.research.walk_forward.trials import ReportSteps
 from shared.domain.errors import UserError
 
 QUEUE = "research"
-DO = "services.research.walk_forward.queue_worker.do"
+DO = "services.research.walk_forward.queue_worker.do_task"
 SERIALIZER = "json"
 LONGEST = 3_600
-"""Seconds after which a job is given up."""
+"""Seconds after which a job is abandoned; a task of 500 per grid never takes an hour."""
 KEPT, KEPT_FAILED = 7 * 86_400, 86_400
+"""Seconds results stay: a week to resume a run, a day to look at a failure."""
 RETRIES = 3
-"""Times a job is begun again after its worker died or it failed."""
+"""A job starts again so often after its worker died; a job that kills workers must end."""
 POLL, SLOWEST_POLL, CLEAN_EVERY = 0.01, 0.1, 2.0
+"""Seconds: small jobs end within milliseconds, and a dead worker is noticed at the next clean."""
 LOOKED_AT = 100
 """Unfinished jobs asked about at a time; a queue is served in order."""
 UNFINISHED = {JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED}
@@ -39,24 +41,28 @@ class QueueRunner:
     """Enqueues what is not there yet, waits, and lets dead workers' jobs be taken over."""
 
     def __init__(
-        self, url: str, advance: Advance = lambda _steps: None, say: Callable[[str], None] = print
+        self,
+        url: str,
+        advance: ReportSteps = lambda _steps: None,
+        say: Callable[[str], None] = print,
     ) -> None:
-        self._connection = connected(url)
-        self._queue = Queue(QUEUE, connection=self._connection, serializer=SERIALIZER)
+        self._connection = connect(url)
+        self.queue = Queue(QUEUE, connection=self._connection, serializer=SERIALIZER)
         self._advance = advance
         self._say = say
 
     def __call__(self, tasks: Sequence[Task]) -> list[Result]:
-        with unreachable():
-            by_key = {key(task): task for task in tasks}
-            self._enqueue(by_key)
-            if not SimpleWorker.count(connection=self._connection, queue=self._queue):
-                self._say("No worker is listening yet; begin one with `kobe worker`.")
-            texts = dict(self._finished(by_key))
-        return [result_from(texts[key(task)], task) for task in tasks]
+        with explain_unreachable():
+            by_key = {task_key(task): task for task in tasks}
+            self.enqueue(by_key)
+            if not SimpleWorker.count(connection=self._connection, queue=self.queue):
+                self._say("No worker is listening yet; start one with `kobe worker`.")
+            texts = dict(self._results(by_key))
+        return [decode_result(texts[task_key(task)], task) for task in tasks]
 
-    def _enqueue(self, by_key: dict[str, Task]) -> None:
-        there = {job.id: job for job in self._fetched(list(by_key))}
+    def enqueue(self, by_key: dict[str, Task]) -> None:
+        """Put the tasks that are neither done, running nor waiting on the queue."""
+        there = {job.id: job for job in self._fetch(list(by_key))}
         dead = [
             job
             for job in there.values()
@@ -65,10 +71,10 @@ class QueueRunner:
         for job in dead:
             job.delete()
         missing = by_key.keys() - (there.keys() - {job.id for job in dead})
-        wanted = [
+        jobs = [
             Queue.prepare_data(
                 DO,
-                args=(encoded(task),),
+                args=(encode(task),),
                 timeout=LONGEST,
                 result_ttl=KEPT,
                 failure_ttl=KEPT_FAILED,
@@ -79,17 +85,17 @@ class QueueRunner:
             for name, task in by_key.items()
             if name in missing
         ]
-        if wanted:
-            self._queue.enqueue_many(wanted)
+        if jobs:
+            self.queue.enqueue_many(jobs)
 
-    def _finished(self, by_key: dict[str, Task]) -> Iterator[tuple[str, str]]:
+    def _results(self, by_key: dict[str, Task]) -> Iterator[tuple[str, str]]:
         """(key, result) of every job as it is done."""
         open_ones, pause, cleaned = list(by_key), POLL, time.monotonic()
         while open_ones:
-            ended = self._ended(open_ones[:LOOKED_AT])
-            done = {job.id: _result(job) for job in self._fetched(ended)}
+            ended = self._names_of_ended(open_ones[:LOOKED_AT])
+            done = {job.id: _job_result(job) for job in self._fetch(ended)}
             if len(done) < len(ended):  # the server has lost some
-                self._enqueue({name: by_key[name] for name in ended if name not in done})
+                self.enqueue({name: by_key[name] for name in ended if name not in done})
             for name, text in done.items():
                 self._advance(by_key[name].steps)
                 yield name, text
@@ -98,10 +104,10 @@ class QueueRunner:
             if open_ones:
                 time.sleep(pause)
             if time.monotonic() - cleaned > CLEAN_EVERY:
-                StartedJobRegistry(queue=self._queue).cleanup()
+                StartedJobRegistry(queue=self.queue).cleanup()
                 cleaned = time.monotonic()
 
-    def _ended(self, names: Sequence[str]) -> list[str]:
+    def _names_of_ended(self, names: Sequence[str]) -> list[str]:
         """Those that are done or given up. Only states are asked for: jobs carry their tasks."""
         with self._connection.pipeline(transaction=False) as pipeline:
             for name in names:
@@ -110,13 +116,13 @@ class QueueRunner:
         unfinished = {status.value.encode() for status in UNFINISHED}
         return [name for name, state in zip(names, states, strict=True) if state not in unfinished]
 
-    def _fetched(self, names: Sequence[str]) -> list[Job]:
+    def _fetch(self, names: Sequence[str]) -> list[Job]:
         found = Job.fetch_many(names, connection=self._connection, serializer=SERIALIZER)
         return [job for job in found if job is not None]
 
 
-def connected(url: str) -> redis.Redis:
-    """UserError if that is no address of a Redis."""
+def connect(url: str) -> redis.Redis:
+    """A client. Raises UserError if `url` is not a Redis address."""
     try:
         return redis.Redis.from_url(url)
     except ValueError as error:
@@ -126,19 +132,19 @@ def connected(url: str) -> redis.Redis:
 
 
 @contextmanager
-def unreachable() -> Iterator[None]:
-    """A Redis that does not answer, as a sentence."""
+def explain_unreachable() -> Iterator[None]:
+    """Raises UserError if Redis does not answer."""
     try:
         yield
     except redis.RedisError as error:
         raise UserError(
-            f"The research Redis does not answer ({error}); begin it with `docker compose --profile research up`, or "
-            "name another in KOBE_RESEARCH_REDIS_URL.",
+            f"The research Redis does not answer ({error}); start it with "
+            "`docker compose --profile research up`, or name another in KOBE_RESEARCH_REDIS_URL.",
             exit_code=69,
         ) from error
 
 
-def _result(job: Job) -> str:
+def _job_result(job: Job) -> str:
     if job.get_status(refresh=False) == JobStatus.FINISHED:
         return str(job.return_value())
     found = job.latest_result()

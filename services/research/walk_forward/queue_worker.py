@@ -1,8 +1,8 @@
-"""A worker of the research queue: keeps the bars open and the kernels warm, and does one task after another.
+"""A worker of the research queue: keeps bars open and kernels warm, task after task.
 
-Begun by `kobe worker`, as many as there are cores to give. Its heart beats while it works, so that
-the job of one that dies is taken over within seconds. It does no other work than that of trials.py,
-and refuses other bars or code.
+Started by `kobe worker`, as many as there are cores to spare. It sends heartbeats while it works,
+so that the job of one that dies is taken over within seconds. It does no work but that of
+trials.py, and refuses other bars or code.
 """
 
 from __future__ import annotations
@@ -18,26 +18,32 @@ from rq.worker import SimpleWorker
 
 from services.research.data.dataset import open_market
 from services.research.data.inputs import Inputs
-from services.research.strategy_check.selection import chosen
-from services.research.walk_forward.queue_runner import QUEUE, SERIALIZER, connected, unreachable
-from services.research.walk_forward.tasks import Task, encoded, task_from
+from services.research.strategy_check.selection import select_strategies
+from services.research.walk_forward.queue_runner import (
+    QUEUE,
+    SERIALIZER,
+    connect,
+    explain_unreachable,
+)
+from services.research.walk_forward.tasks import Task, decode_task, encode
 from services.research.walk_forward.trials import Trials
 from services.research.walk_forward.walk_forward import code_of
 from shared.domain.errors import UserError
 from shared.runtime.config.settings import code_digest
 
 BEAT, DEAD_AFTER = 2.0, 10
-"""Seconds between heartbeats, and without one until a worker's job is given to another."""
+"""Seconds between heartbeats, and until a silent worker's job goes to another: five missed beats."""
 MARKETS = 2
+"""Sets of bars kept open; two users may share a worker."""
 
 
 def work(url: str, *, burst: bool = False) -> None:
-    """Until told to stop by a signal; with `burst` until the queue is empty."""
+    """Work until stopped by a signal; with `burst` until the queue is empty."""
     from services.research.engine.warm_up import warm
 
     warm()
-    connection = connected(url)
-    with unreachable():
+    connection = connect(url)
+    with explain_unreachable():
         connection.ping()
         queue = Queue(QUEUE, connection=connection, serializer=SERIALIZER)
         ResearchWorker(
@@ -46,7 +52,7 @@ def work(url: str, *, burst: bool = False) -> None:
 
 
 class ResearchWorker(SimpleWorker):
-    """Works in its own process, so that bars, kernels and signals stay; a thread keeps its heart beating."""
+    """Works in its own process, so that caches stay; a thread sends the heartbeats."""
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return DEAD_AFTER
@@ -66,34 +72,37 @@ class ResearchWorker(SimpleWorker):
             self.maintain_heartbeats(job, execution)
 
 
-def do(text: str) -> str:
-    """One task, from JSON to JSON. UserError if the bars or the code here are not those the task was made with."""
-    task = task_from(text)
+def do_task(text: str) -> str:
+    """Do one task, from JSON to JSON.
+
+    Raises UserError if the bars or the code here are not those the task was made with.
+    """
+    task = decode_task(text)
     _refuse_other_code(task)
-    return encoded(_trials(task).do(task))
+    return encode(_trials(task).do(task))
 
 
 def _trials(task: Task) -> Trials:
     bars, symbols = task.inputs.bars, task.inputs.symbols
-    found = _opened(bars, symbols)
+    found = _trials_on(bars, symbols)
     if found.market.digest != task.bars_digest:
-        _opened.cache_clear()
-        found = _opened(bars, symbols)
+        _trials_on.cache_clear()
+        found = _trials_on(bars, symbols)
     if found.market.digest != task.bars_digest:
         raise UserError(f"The bars {bars} of this worker are not those the run was begun with.")
     return found
 
 
 @lru_cache(maxsize=MARKETS)
-def _opened(bars: str, symbols: tuple[str, ...]) -> Trials:
+def _trials_on(bars: str, symbols: tuple[str, ...]) -> Trials:
     return Trials(open_market(Inputs(strategies=(), bars=bars, symbols=symbols), os.environ))
 
 
 def _refuse_other_code(task: Task) -> None:
-    picked = chosen(task.inputs)[0]
-    if code_of(_code(), picked) != task.code:
+    strategy = select_strategies(task.inputs)[0]
+    if code_of(_code(), strategy) != task.code:
         raise UserError(
-            f"This worker's code or its strategy {picked.name} is not that of the run; update it."
+            f"This worker's code or its strategy {strategy.name} is not that of the run; update it."
         )
 
 

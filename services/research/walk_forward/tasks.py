@@ -1,7 +1,7 @@
-"""The two kinds of work of a walk-forward, and what each gives back, as plain values that fit into JSON.
+"""The two kinds of task of a walk-forward and their results, as plain JSON values.
 
 Made by walk_forward.py, done by trials.py, here or on another machine. Equal tasks have equal keys,
-and equal keys equal results, bit for bit: a result that is there already need not be made again.
+and equal keys equal results, bit for bit: a stored result need not be computed again.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.research.data.inputs import Inputs
-from services.research.engine.performance import Metrics
+from services.research.engine.performance import PerformanceMetrics
 from services.research.walk_forward.folds import Fold
 from services.research.walk_forward.grids import Grid
 
 
-class Training(msgspec.Struct, frozen=True, kw_only=True, tag="train"):
+class ScoreTask(msgspec.Struct, frozen=True, kw_only=True, tag="train"):
     """Score the grid's points from `begin` to before `end` on every fold's training window."""
 
     inputs: Inputs
@@ -39,7 +39,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, tag="train"):
         return self.end - self.begin
 
 
-class Testing(msgspec.Struct, frozen=True, kw_only=True, tag="test"):
+class WindowTask(msgspec.Struct, frozen=True, kw_only=True, tag="test"):
     """Trade one parameter set through one fold's test window."""
 
     inputs: Inputs
@@ -54,12 +54,14 @@ class Testing(msgspec.Struct, frozen=True, kw_only=True, tag="test"):
         return 1
 
 
-Task = Training | Testing
+Task = ScoreTask | WindowTask
 
 
 class Score(msgspec.Struct, frozen=True):
-    """One point: the objective on each fold's training window (None: nothing to judge by); its Sharpe ratio per
-    session over all test sessions; and its daily returns there, as float64, if they were asked for.
+    """One grid point's scores.
+
+    The objective on each fold's training window (None: nothing to judge by), its Sharpe ratio per
+    session over all test sessions, and, for some points, its daily returns there as float64.
     """
 
     objective: tuple[float | None, ...]
@@ -70,14 +72,14 @@ class Score(msgspec.Struct, frozen=True):
         return np.frombuffer(self.returns or b"", "<f8")
 
 
-class Trained(msgspec.Struct, frozen=True):
+class ScoreResult(msgspec.Struct, frozen=True):
     scores: tuple[Score, ...]
 
 
-class Tested(msgspec.Struct, frozen=True):
+class WindowResult(msgspec.Struct, frozen=True):
     """A test window's outcome; `trades` by field of `Trades`."""
 
-    metrics: Metrics
+    metrics: PerformanceMetrics
     trades: dict[str, list[Any]]
     equity: list[float]
     cash: list[float]
@@ -86,28 +88,28 @@ class Tested(msgspec.Struct, frozen=True):
     returns_by_slippage: dict[str, list[float]]
 
 
-Result = Trained | Tested
+Result = ScoreResult | WindowResult
 
 
-def key(task: Task) -> str:
-    """Letters and digits. Where the bars lie does not matter; what is in them does."""
+def task_key(task: Task) -> str:
+    """Letters and digits; depends on the contents of the bars, not on where they lie."""
     bare = msgspec.structs.replace(
         task, inputs=msgspec.structs.replace(task.inputs, bars="", folder="")
     )
     return hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()[:32]
 
 
-def encoded(value: Task | Result) -> str:
+def encode(value: Task | Result) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def task_from(text: str) -> Task:
-    found: Task = msgspec.json.decode(text, type=Training | Testing)
+def decode_task(text: str) -> Task:
+    found: Task = msgspec.json.decode(text, type=ScoreTask | WindowTask)
     return found
 
 
-def result_from(text: str | bytes, task: Task) -> Result:
-    """msgspec.ValidationError if it is not such a task's result."""
-    if isinstance(task, Training):
-        return msgspec.json.decode(text, type=Trained)
-    return msgspec.json.decode(text, type=Tested)
+def decode_result(text: str | bytes, task: Task) -> Result:
+    """The result of `task`. Raises msgspec.ValidationError if it is not one."""
+    if isinstance(task, ScoreTask):
+        return msgspec.json.decode(text, type=ScoreResult)
+    return msgspec.json.decode(text, type=WindowResult)

@@ -1,7 +1,7 @@
-"""Does a walk-forward's tasks on this machine's cores, and keeps each result in a file as soon as it is there.
+"""Runs a walk-forward's tasks on this machine's cores and stores each result in a file.
 
-Called by `kobe walk-forward`. Interrupted, it is run again and goes on where it was; a file that is
-damaged is made anew. It never looks at what a result says.
+Called by `kobe walk-forward`. Interrupted and run again, it continues; a damaged file is computed
+anew. It never looks at what a result says.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pathlib import Path
 
 import msgspec
 
-from services.research.walk_forward.tasks import Result, Task, encoded, key, result_from
-from services.research.walk_forward.trials import Advance, Trials
+from services.research.walk_forward.tasks import Result, Task, decode_result, encode, task_key
+from services.research.walk_forward.trials import ReportSteps, Trials
 from shared.domain.errors import UserError
 
 
-class Stopped(Exception):
-    """Another task failed, or the user has had enough."""
+class WorkCanceled(Exception):
+    """Another task failed, or the user interrupted."""
 
 
-class LocalRunner:
-    """Results lie in `folder` by the keys of their tasks."""
+class ThreadRunner:
+    """Stores results in `folder` by the keys of their tasks."""
 
     def __init__(
-        self, trials: Trials, folder: Path, advance: Advance = lambda _steps: None
+        self, trials: Trials, folder: Path, advance: ReportSteps = lambda _steps: None
     ) -> None:
         self._trials = trials
         self._folder = folder
@@ -40,7 +40,7 @@ class LocalRunner:
     def __call__(self, tasks: Sequence[Task]) -> list[Result]:
         pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
         try:
-            return list(pool.map(self._done, tasks))
+            return list(pool.map(self._do, tasks))
         finally:
             self._stop.set()
             pool.shutdown(cancel_futures=True)
@@ -52,24 +52,24 @@ class LocalRunner:
             if file.name not in self.used:
                 file.unlink(missing_ok=True)
 
-    def _done(self, task: Task) -> Result:
-        file = self._folder / f"{key(task)}.json"
+    def _do(self, task: Task) -> Result:
+        file = self._folder / f"{task_key(task)}.json"
         self.used.add(file.name)
         with contextlib.suppress(OSError, msgspec.DecodeError):
-            found = result_from(file.read_bytes(), task)
+            found = decode_result(file.read_bytes(), task)
             self._advance(task.steps)
             return found
         result = self._trials.do(task, self._step)
-        _keep(file, encoded(result))
+        _store(file, encode(result))
         return result
 
     def _step(self, steps: int) -> None:
         if self._stop.is_set():
-            raise Stopped
+            raise WorkCanceled
         self._advance(steps)
 
 
-def _keep(file: Path, text: str) -> None:
+def _store(file: Path, text: str) -> None:
     aside = file.with_suffix(f".{os.getpid()}.{threading.get_ident()}.writing")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

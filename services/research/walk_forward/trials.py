@@ -1,4 +1,4 @@
-"""Does the tasks of a walk-forward: scores parameter sets on training windows, trades one through a test window.
+"""Does a walk-forward's tasks: scores parameter sets, trades one through a test window.
 
 Called by whoever runs tasks: threads here, queue workers elsewhere. Signals and their outcomes are
 found once per parameter set on the whole history and serve every window. It chooses nothing.
@@ -27,26 +27,30 @@ from services.research.engine.simulate import (
     SimulationSettings,
     Trades,
     equity_of,
-    run,
+    run_portfolio,
 )
-from services.research.strategy_check.selection import Chosen, chosen, signals_of
+from services.research.strategy_check.selection import (
+    SelectedStrategy,
+    select_strategies,
+    signals_of,
+)
 from services.research.walk_forward.folds import Fold, window
 from services.research.walk_forward.tasks import (
     Result,
     Score,
+    ScoreResult,
+    ScoreTask,
     Task,
-    Tested,
-    Testing,
-    Trained,
-    Training,
+    WindowResult,
+    WindowTask,
 )
 
 KEPT = 32
-"""Parameter sets whose signals stay in memory: tests mostly follow the training that chose them."""
+"""Parameter sets whose signals stay in memory: windows mostly follow the scores that chose them."""
 NO_LOSS = 1e6
 """The objective of a window without a loss, where a ratio to losses would be infinite."""
 
-Advance = Callable[[int], None]
+ReportSteps = Callable[[int], None]
 Floats = NDArray[np.float64]
 
 
@@ -55,40 +59,40 @@ class Trials:
 
     def __init__(self, market: Market) -> None:
         self.market = market
-        self._kept: OrderedDict[str, Candidates] = OrderedDict()
+        self._cache: OrderedDict[str, Candidates] = OrderedDict()
         self._lock = threading.Lock()
 
-    def do(self, task: Task, advance: Advance = lambda _steps: None) -> Result:
-        """`advance` is told after each step; what it raises ends the work."""
+    def do(self, task: Task, advance: ReportSteps = lambda _steps: None) -> Result:
+        """The task's result; `advance` is called after each step and may raise to end the work."""
         return (
-            self._train(task, advance) if isinstance(task, Training) else self._test(task, advance)
+            self._train(task, advance) if isinstance(task, ScoreTask) else self._test(task, advance)
         )
 
     def candidates(self, inputs: Inputs) -> Candidates:
         """The ranked outcomes of the inputs' one strategy."""
-        picked = chosen(inputs)[0]
-        name = f"{picked.name} {picked.params!r}"
+        strategy = select_strategies(inputs)[0]
+        name = f"{strategy.name} {strategy.params!r}"
         with self._lock:
-            found = self._kept.get(name)
-        return self._found(picked, name) if found is None else found
+            found = self._cache.get(name)
+        return self._found(strategy, name) if found is None else found
 
-    def _found(self, picked: Chosen, name: str) -> Candidates:
+    def _found(self, strategy: SelectedStrategy, name: str) -> Candidates:
         panel = self.market.panel
-        ranked = rank(panel, [outcomes(panel, picked.name, signals_of(panel, picked))])
+        ranked = rank(panel, [outcomes(panel, strategy.name, signals_of(panel, strategy))])
         with self._lock:
-            self._kept[name] = ranked
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            self._cache[name] = ranked
+            while len(self._cache) > KEPT:
+                self._cache.popitem(last=False)
         return ranked
 
-    def _train(self, task: Training, advance: Advance) -> Trained:
+    def _train(self, task: ScoreTask, advance: ReportSteps) -> ScoreResult:
         scores = []
         for place in range(task.begin, task.end):
             scores.append(self._score(task, place))
             advance(1)
-        return Trained(tuple(scores))
+        return ScoreResult(tuple(scores))
 
-    def _score(self, task: Training, place: int) -> Score:
+    def _score(self, task: ScoreTask, place: int) -> Score:
         inputs = with_parameters(task.inputs, task.grid.parameters(place))
         ranked, settings = self.candidates(inputs), inputs.settings
         scored = [
@@ -112,22 +116,22 @@ class Trials:
     ) -> float | None:
         if name == "profit_factor":
             pnl = self._run(inputs, ranked, settings, fold.train_first, fold.train_last).trades.pnl
-            return _capped(performance.profit_factor(pnl)) if pnl.size else None
+            return _cap(performance.profit_factor(pnl)) if pnl.size else None
         returns = self._returns(ranked, settings, fold.train_first, fold.train_last)
         if name == "sharpe":
             return performance.sharpe(returns)
-        return _capped(performance.return_over_drawdown(returns)) if returns.any() else None
+        return _cap(performance.return_over_drawdown(returns)) if returns.any() else None
 
-    def _test(self, task: Testing, advance: Advance) -> Tested:
+    def _test(self, task: WindowTask, advance: ReportSteps) -> WindowResult:
         ranked, settings = self.candidates(task.inputs), task.inputs.settings
         first, last = task.fold.test_first, task.fold.test_last
         result = self._run(task.inputs, ranked, settings, first, last)
         repeated = {
-            bps: self._returns(ranked, _slipping(settings, bps), first, last).tolist()
+            bps: self._returns(ranked, _with_slippage(settings, bps), first, last).tolist()
             for bps in task.slippages
         }
         advance(1)
-        return Tested(
+        return WindowResult(
             metrics=performance.measure(result),
             trades={
                 field.name: getattr(result.trades, field.name).tolist()
@@ -149,7 +153,7 @@ class Trials:
         last: int,
     ) -> SimulationResult:
         panel = self.market.panel
-        return run(panel, inputs.names, ranked, settings, window(panel, first, last))
+        return run_portfolio(panel, inputs.names, ranked, settings, window(panel, first, last))
 
     def _returns(
         self, ranked: Candidates, settings: SimulationSettings, first: int, last: int
@@ -160,17 +164,19 @@ class Trials:
 
 
 def with_parameters(inputs: Inputs, parameters: Mapping[str, Any]) -> Inputs:
-    """The same with other parameters of its one strategy."""
+    """The same inputs with other parameters of their one strategy."""
     strategy = StrategyInputs(name=inputs.names[0], parameters=dict(parameters))
     return msgspec.structs.replace(inputs, strategies=(strategy,))
 
 
-def _capped(ratio: float | None) -> float:
+def _cap(ratio: float | None) -> float:
     return NO_LOSS if ratio is None else min(ratio, NO_LOSS)
 
 
-def result_of(inputs: Inputs, market: Market, fold: Fold, tested: Tested) -> SimulationResult:
-    """The simulation's own result again, from what a task gave back."""
+def to_simulation_result(
+    inputs: Inputs, market: Market, fold: Fold, tested: WindowResult
+) -> SimulationResult:
+    """The simulation's own result, rebuilt from a task's."""
     columns = {
         field.name: np.array(tested.trades[field.name], _types()[field.name])
         for field in dataclasses.fields(Trades)
@@ -194,7 +200,7 @@ def _types() -> dict[str, type[np.generic]]:
     return {name: narrow.get(name, np.float64 if name in money else np.int64) for name in names}
 
 
-def _slipping(settings: SimulationSettings, bps: str) -> SimulationSettings:
+def _with_slippage(settings: SimulationSettings, bps: str) -> SimulationSettings:
     return dataclasses.replace(
         settings, costs=dataclasses.replace(settings.costs, slippage_bps=Decimal(bps))
     )

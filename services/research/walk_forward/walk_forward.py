@@ -1,8 +1,7 @@
-"""Walk-forward: choose each strategy's parameters on the past, trade them on what comes next, stitch that together.
+"""Walk-forward: choose parameters on the past, trade what comes next, stitch the windows.
 
-Called by `kobe walk-forward`; the work itself is handed to a runner: threads here, or a queue of
-workers. The same inputs give the same results whoever did the work. It prints nothing and writes
-nothing.
+Called by `kobe walk-forward`; a runner does the work, in threads here or on a queue. The same
+inputs give the same results wherever the work was done. It prints nothing and writes nothing.
 """
 
 from __future__ import annotations
@@ -21,27 +20,32 @@ from services.research.data.dataset import Market, columns
 from services.research.data.inputs import Inputs
 from services.research.engine.performance import daily_returns
 from services.research.engine.simulate import SimulationResult, Trades
-from services.research.strategy_check.selection import Chosen, chosen, refuse_too_short
+from services.research.strategy_check.selection import (
+    SelectedStrategy,
+    refuse_too_short,
+    select_strategies,
+)
 from services.research.walk_forward.folds import Fold, folds
 from services.research.walk_forward.grids import Grid, grid_of
 from services.research.walk_forward.tasks import (
     Result,
     Score,
+    ScoreResult,
+    ScoreTask,
     Task,
-    Tested,
-    Testing,
-    Trained,
-    Training,
-    key,
+    WindowResult,
+    WindowTask,
+    task_key,
 )
-from services.research.walk_forward.trials import result_of, with_parameters
+from services.research.walk_forward.trials import to_simulation_result, with_parameters
 from shared.runtime.config.settings import Settings
 
 TASKS = 500
 FEWEST_POINTS = 4
-"""A grid is scored in at most so many tasks, of at least so many points each."""
+"""A grid is scored in at most so many tasks, of at least so many points: few, but cancellable."""
 RETURNS_KEPT = 1_000
-SLIPPAGES = ("0", "5", "10", "20")
+"""Trials whose daily returns judge overfitting; more would cost memory and change little."""
+SLIPPAGE_LEVELS = ("0", "5", "10", "20")
 BEST_LAST = -np.inf
 
 Runner = Callable[[Sequence[Task]], list[Result]]
@@ -49,7 +53,7 @@ Runner = Callable[[Sequence[Task]], list[Result]]
 
 
 class WalkForward(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for; windows in sessions, per strategy the values to try."""
+    """The request: windows in sessions, and per strategy the values to try."""
 
     inputs: Inputs
     train: int
@@ -60,36 +64,36 @@ class WalkForward(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Subject:
-    """One strategy with its grid, by itself in the account."""
+class GridSearch:
+    """One strategy with its grid, alone in the account."""
 
-    picked: Chosen
+    selected: SelectedStrategy
     inputs: Inputs
     grid: Grid
 
     @property
     def name(self) -> str:
-        return self.picked.name
+        return self.selected.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """Everything to be done, before any of it is."""
+    """Everything to do, before any of it is done."""
 
-    asked: WalkForward
+    request: WalkForward
     market: Market
     folds: tuple[Fold, ...]
-    subjects: tuple[Subject, ...]
+    searches: tuple[GridSearch, ...]
     settings: Settings
 
     @property
     def trials(self) -> int:
-        return sum(subject.grid.size for subject in self.subjects)
+        return sum(search.grid.size for search in self.searches)
 
     @property
     def steps(self) -> int:
         """Parameter sets to score plus windows to trade."""
-        return self.trials + len(self.subjects) * len(self.folds)
+        return self.trials + len(self.searches) * len(self.folds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,16 +106,18 @@ class Split:
     trained: float | None
     """The objective in training."""
     inputs: Inputs
-    tested: Tested
+    tested: WindowResult
     result: SimulationResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Walked:
-    """One strategy's folds, the scores of its whole grid, and the stitched result: each window begins with the same
-    cash, its returns are compounded onto those before."""
+class StrategyWalk:
+    """One strategy's folds, the scores of its whole grid, and the stitched result.
 
-    subject: Subject
+    Each window starts with the same cash; its returns are compounded onto those before.
+    """
+
+    search: GridSearch
     scores: tuple[Score, ...]
     splits: tuple[Split, ...]
     stitched: SimulationResult
@@ -122,133 +128,141 @@ class Walked:
         return daily_returns(self.stitched.equity, self.stitched.starting_cash)
 
 
-def plan(asked: WalkForward, market: Market, settings: Settings) -> Plan:
-    """UserError: unknown names, impossible grids, too few bars."""
-    picked = chosen(asked.inputs)
-    first, last = columns(market.panel, asked.inputs.start, asked.inputs.end)
-    refuse_too_short(market.panel, picked, last)
-    cut = folds(first, last, train=asked.train, test=asked.test, anchored=asked.anchored)
-    subjects = tuple(
-        Subject(
+def plan(request: WalkForward, market: Market, settings: Settings) -> Plan:
+    """The plan. Raises UserError if a name is unknown, a grid impossible, or bars too few."""
+    selected = select_strategies(request.inputs)
+    first, last = columns(market.panel, request.inputs.start, request.inputs.end)
+    refuse_too_short(market.panel, selected, last)
+    cut = folds(first, last, train=request.train, test=request.test, anchored=request.anchored)
+    searches = tuple(
+        GridSearch(
             each,
-            msgspec.structs.replace(asked.inputs, strategies=(given,)),
-            grid_of(each.strategy, given.parameters, asked.grids.get(each.name, {})),
+            msgspec.structs.replace(request.inputs, strategies=(given,)),
+            grid_of(each.strategy, given.parameters, request.grids.get(each.name, {})),
         )
-        for each, given in zip(picked, asked.inputs.strategies, strict=True)
+        for each, given in zip(selected, request.inputs.strategies, strict=True)
     )
-    return Plan(asked, market, cut, subjects, settings)
+    return Plan(request, market, cut, searches, settings)
 
 
-def walk(plan: Plan, runner: Runner) -> tuple[Walked, ...]:
-    """Score every grid, choose per fold, trade the chosen."""
-    training = [trainings(plan, subject) for subject in plan.subjects]
+def walk(plan: Plan, runner: Runner) -> tuple[StrategyWalk, ...]:
+    """Score every grid, choose per fold, trade the chosen sets."""
+    training = [score_tasks(plan, search) for search in plan.searches]
     trained = iter(runner(list(chain.from_iterable(training))))
     scores = [_scores([next(trained) for _ in tasks]) for tasks in training]
     places = range(len(plan.folds))
     points = [[best(found, place) for place in places] for found in scores]
     # By chosen set, so that neighbours share their signals.
     testings = {
-        (which, place): _testing(plan, subject, points[which][place], fold)
-        for which, subject in enumerate(plan.subjects)
+        (which, place): _window_task(plan, search, points[which][place], fold)
+        for which, search in enumerate(plan.searches)
         for place, fold in enumerate(plan.folds)
     }
     order = sorted(testings, key=lambda at: (at[0], points[at[0]][at[1]], at[1]))
     tested = dict(zip(order, runner([testings[at] for at in order]), strict=True))
     return tuple(
-        _walked(
+        _assemble(
             plan,
-            subject,
+            search,
             scores[which],
             points[which],
             [tested[which, place] for place in range(len(plan.folds))],
         )
-        for which, subject in enumerate(plan.subjects)
+        for which, search in enumerate(plan.searches)
     )
 
 
 def best(scores: Sequence[Score], fold: int) -> int:
-    """The point with the best objective in that fold's training; of equals the first, as where none can be judged."""
+    """The point with the best training objective in that fold; the first of equals."""
     values = [score.objective[fold] for score in scores]
     return int(np.argmax([BEST_LAST if value is None else value for value in values]))
 
 
 def run_id(plan: Plan) -> str:
     """The keys of its tasks stand for inputs, bars and code."""
-    keys = [key(task) for subject in plan.subjects for task in trainings(plan, subject)]
+    keys = [task_key(task) for search in plan.searches for task in score_tasks(plan, search)]
     return hashlib.sha256("".join(keys).encode()).hexdigest()[:20]
 
 
-def trainings(plan: Plan, subject: Subject) -> list[Training]:
-    """The scoring of the strategy's grid, cut the same way wherever it is done."""
-    size = subject.grid.size
+def score_tasks(plan: Plan, search: GridSearch) -> list[ScoreTask]:
+    """The scoring of a strategy's grid, cut the same way wherever it is done."""
+    size = search.grid.size
     points = max(FEWEST_POINTS, -(-size // TASKS))
     keep_every = max(1, -(-size // RETURNS_KEPT))
     return [
-        Training(
-            inputs=subject.inputs,
-            grid=subject.grid,
+        ScoreTask(
+            inputs=search.inputs,
+            grid=search.grid,
             begin=begin,
             end=min(begin + points, size),
             folds=plan.folds,
-            objective=plan.asked.objective,
+            objective=plan.request.objective,
             keep_every=keep_every,
             bars_digest=plan.market.digest,
-            code=_code(plan, subject),
+            code=_code(plan, search),
         )
         for begin in range(0, size, points)
     ]
 
 
-def _testing(plan: Plan, subject: Subject, point: int, fold: Fold) -> Testing:
-    return Testing(
-        inputs=with_parameters(subject.inputs, subject.grid.parameters(point)),
+def _window_task(plan: Plan, search: GridSearch, point: int, fold: Fold) -> WindowTask:
+    return WindowTask(
+        inputs=with_parameters(search.inputs, search.grid.parameters(point)),
         fold=fold,
-        slippages=SLIPPAGES,
+        slippages=SLIPPAGE_LEVELS,
         bars_digest=plan.market.digest,
-        code=_code(plan, subject),
+        code=_code(plan, search),
     )
 
 
-def _code(plan: Plan, subject: Subject) -> str:
-    return code_of(plan.settings.code_digest, subject.picked)
+def _code(plan: Plan, search: GridSearch) -> str:
+    return code_of(plan.settings.code_digest, search.selected)
 
 
-def code_of(code_digest: str, picked: Chosen) -> str:
-    """Ours, and the user's own file where the strategy is one."""
-    return code_digest if picked.ours else f"{code_digest} {picked.digest}"
+def code_of(code_digest: str, selected: SelectedStrategy) -> str:
+    """Our code's digest, with the user's own file where the strategy is one."""
+    return code_digest if selected.is_built_in else f"{code_digest} {selected.digest}"
 
 
 def _scores(results: Sequence[Result]) -> tuple[Score, ...]:
     return tuple(
-        score for result in results if isinstance(result, Trained) for score in result.scores
+        score for result in results if isinstance(result, ScoreResult) for score in result.scores
     )
 
 
-def _walked(
+def _assemble(
     plan: Plan,
-    subject: Subject,
+    search: GridSearch,
     scores: tuple[Score, ...],
     points: Sequence[int],
     tested: Sequence[Result],
-) -> Walked:
+) -> StrategyWalk:
     splits = tuple(
-        _split(plan, subject, fold, point, scores[point].objective[place], result)
+        _split(plan, search, fold, point, scores[point].objective[place], result)
         for place, (fold, point, result) in enumerate(zip(plan.folds, points, tested, strict=True))
-        if isinstance(result, Tested)
+        if isinstance(result, WindowResult)
     )
-    return Walked(subject, scores, splits, stitched([split.result for split in splits]))
+    return StrategyWalk(search, scores, splits, stitch([split.result for split in splits]))
 
 
 def _split(
-    plan: Plan, subject: Subject, fold: Fold, point: int, trained: float | None, tested: Tested
+    plan: Plan,
+    search: GridSearch,
+    fold: Fold,
+    point: int,
+    trained: float | None,
+    tested: WindowResult,
 ) -> Split:
-    inputs = with_parameters(subject.inputs, subject.grid.parameters(point))
-    result = result_of(inputs, plan.market, fold, tested)
-    return Split(fold, point, subject.grid.point(point), trained, inputs, tested, result)
+    inputs = with_parameters(search.inputs, search.grid.parameters(point))
+    result = to_simulation_result(inputs, plan.market, fold, tested)
+    return Split(fold, point, search.grid.point(point), trained, inputs, tested, result)
 
 
-def stitched(results: Sequence[SimulationResult]) -> SimulationResult:
-    """The windows one after the other; money curves are scaled to the equity they follow on, trades are as traded."""
+def stitch(results: Sequence[SimulationResult]) -> SimulationResult:
+    """The windows one after the other.
+
+    Money curves are scaled to the equity they continue; trades stay as traded.
+    """
     start = results[0].starting_cash
     scale, scales = 1.0, []
     for result in results:

@@ -15,10 +15,10 @@ import pytest
 
 from services.auditor.evidence.verify import verify_folder
 from services.console.cli.app import run
-from services.console.demo import DemoOptions, Watch, run_demo
-from services.console.stack.client import Operations
+from services.console.demo import DemoOptions, StreamWatcher, run_demo
+from services.console.stack.client import StackClient
 from services.console.stack.local_stack import EmbeddedStack
-from services.console.stack.sim_broker_client import BrokerView, doubled
+from services.console.stack.sim_broker_client import SimBrokerClient, count_duplicates
 from services.console.views.status import positions, quantities
 from shared.runtime.kill.resume import resume
 from shared.schemas.messages import OrderFilled
@@ -40,9 +40,9 @@ def test_a_demo_is_sound_and_says_what_happened(tmp_path: Path) -> None:
     seen: list[int] = []
     result = run_demo(
         DemoOptions(sessions=40, keep=tmp_path / "kept"),
-        started=lambda _: None,
-        say=lambda _: None,
-        show=lambda tally: seen.append(tally.sessions),
+        on_start=lambda _: None,
+        on_step=lambda _: None,
+        on_progress=lambda summary: seen.append(summary.sessions),
     )
     assert result.sound
     assert result.sessions == 40 == seen[-1]
@@ -71,7 +71,9 @@ def test_impossible_bars_are_refused_counted_and_shown(tmp_path: Path) -> None:
     (tmp_path / "bars").mkdir()
     write_bars(tmp_path / "bars" / "MADE.csv", bad=True)
     options = DemoOptions(sessions=5, bars=tmp_path / "bars")
-    result = run_demo(options, started=lambda _: None, say=lambda _: None, show=lambda _: None)
+    result = run_demo(
+        options, on_start=lambda _: None, on_step=lambda _: None, on_progress=lambda _: None
+    )
     assert result.sound
     assert sum(result.refused_bars.values()) == 3
     assert set(result.refused_bars) >= {"not_a_number", "duplicate"}
@@ -98,9 +100,9 @@ class Running:
 
     def __init__(self, stack: EmbeddedStack) -> None:
         self.stack = stack
-        self.operations = Operations(stack.address)
-        self.broker = BrokerView(stack.address.broker_url)
-        self.watch = Watch(self.operations)
+        self.operations = StackClient(stack.address)
+        self.broker = SimBrokerClient(stack.address.broker_url)
+        self.watch = StreamWatcher(self.operations)
 
     def entries(self) -> int:
         fills = self.operations.after(Stream.EXECUTIONS, count=100_000)
@@ -187,7 +189,7 @@ def test_a_killed_executor_comes_back_without_a_doubled_order(running: Running) 
         until(lambda before=before: running.entries() > before, "entries after the restart")  # type: ignore[misc]
     running.settled()
     running.watch.catch_up()
-    assert doubled(running.broker.orders(), running.watch.sent) == 0
+    assert count_duplicates(running.broker.orders(), running.watch.sent) == 0
     assert not running.operations.kill_view().halted
 
 

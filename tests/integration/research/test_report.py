@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.research.backtest.html_report import heat_map, render
+from services.research.backtest.html_report import render
 from services.research.backtest.run import Run, backtest
 from services.research.data.inputs import Inputs, StrategyInputs
+from services.research.reports.pages import heat_map
 from services.research.reports.svg_charts import Series, chart, money
 from tests.requirements import Requirement, require
 from tests.unit.research.written_bars import SECOND_DAY, write_bars, write_strategy

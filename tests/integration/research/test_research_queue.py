@@ -21,12 +21,12 @@ from rq.job import Job
 from services.research.data.dataset import open_market
 from services.research.data.inputs import Inputs, StrategyInputs
 from services.research.walk_forward import queue_worker as workers
-from services.research.walk_forward.files import files, made_of
-from services.research.walk_forward.queue_runner import SERIALIZER, QueueRunner, connected
-from services.research.walk_forward.tasks import encoded, key
-from services.research.walk_forward.thread_runner import LocalRunner
+from services.research.walk_forward.files import assess_walks, files
+from services.research.walk_forward.queue_runner import SERIALIZER, QueueRunner, connect
+from services.research.walk_forward.tasks import encode, task_key
+from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
-from services.research.walk_forward.walk_forward import Plan, WalkForward, plan, trainings, walk
+from services.research.walk_forward.walk_forward import Plan, WalkForward, plan, score_tasks, walk
 from shared.domain.errors import UserError
 from shared.runtime.config.settings import load_settings
 from tests.oracles.made_bars import cent_walks
@@ -122,8 +122,8 @@ def test_two_workers_one_killed_on_the_way_give_what_this_machine_gives(
         os.kill(unlucky, signal.SIGKILL)
         waiting.join(60)
     assert done, (tmp_path / "worker0.log").read_text() + (tmp_path / "worker1.log").read_text()
-    here = walk(made, LocalRunner(Trials(made.market), tmp_path / "units"))
-    assert files(made_of(made, done[0])) == files(made_of(made, here))
+    here = walk(made, ThreadRunner(Trials(made.market), tmp_path / "units"))
+    assert files(assess_walks(made, done[0])) == files(assess_walks(made, here))
     assert sum(steps) == made.steps
 
 
@@ -141,39 +141,39 @@ def test_what_is_done_is_not_done_again(server: Server, tmp_path: Path) -> None:
 
 def test_a_job_is_json_and_is_known_by_its_task(server: Server, tmp_path: Path) -> None:
     made = planned(tmp_path, "donchian", cash=Decimal(5000))
-    task = trainings(made, made.subjects[0])[0]
+    task = score_tasks(made, made.searches[0])[0]
     runner = QueueRunner(server.url, say=lambda _: None)
     for _ in range(2):
-        runner._enqueue({key(task): task})
-    job = Job.fetch(key(task), connection=connected(server.url), serializer=SERIALIZER)
-    assert job.args == [encoded(task)]
-    assert runner._queue.job_ids.count(job.id) == 1
+        runner.enqueue({task_key(task): task})
+    job = Job.fetch(task_key(task), connection=connect(server.url), serializer=SERIALIZER)
+    assert job.args == [encode(task)]
+    assert runner.queue.job_ids.count(job.id) == 1
 
 
 def test_a_worker_refuses_other_bars_and_other_code(tmp_path: Path) -> None:
     made = planned(tmp_path, "donchian")
-    task = trainings(made, made.subjects[0])[0]
-    assert workers.do(encoded(task))
+    task = score_tasks(made, made.searches[0])[0]
+    assert workers.do_task(encode(task))
     with pytest.raises(UserError, match="are not those the run was begun with"):
-        workers.do(encoded(msgspec.structs.replace(task, bars_digest="others")))
+        workers.do_task(encode(msgspec.structs.replace(task, bars_digest="others")))
     with pytest.raises(UserError, match="not that of the run"):
-        workers.do(encoded(msgspec.structs.replace(task, code="others")))
+        workers.do_task(encode(msgspec.structs.replace(task, code="others")))
 
 
 @pytest.mark.slow
 def test_jobs_that_the_server_has_lost_are_queued_again(server: Server, tmp_path: Path) -> None:
     made = planned(tmp_path, "donchian", cash=Decimal(7000))
-    connection = connected(server.url)
+    connection = connect(server.url)
     done: list[Any] = []
     waiting = threading.Thread(
         target=lambda: done.append(walk(made, QueueRunner(server.url, say=lambda _: None)))
     )
     waiting.start()
-    task = trainings(made, made.subjects[0])[0]
-    while not connection.exists(Job.key_for(key(task))):
+    task = score_tasks(made, made.searches[0])[0]
+    while not connection.exists(Job.key_for(task_key(task))):
         time.sleep(0.01)
     connection.flushall()
     with working(server.url, tmp_path, 1):
         waiting.join(60)
-    here = walk(made, LocalRunner(Trials(made.market), tmp_path / "units"))
-    assert files(made_of(made, done[0])) == files(made_of(made, here))
+    here = walk(made, ThreadRunner(Trials(made.market), tmp_path / "units"))
+    assert files(assess_walks(made, done[0])) == files(assess_walks(made, here))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.console.cli.app import run
-from services.console.stack.preflight import findings
+from services.console.stack.preflight import run_checks
 from shared.domain.errors import UserError
 from shared.runtime.config.environment import read_env_file
 
@@ -66,17 +66,17 @@ def paper(broker: Broker, **more: str) -> dict[str, str]:
 
 def test_paper_without_bars_is_said_so(broker: Broker, bars: Path) -> None:
     bars.unlink()
-    last = findings(paper(broker, **KEYS))[-1]
+    last = run_checks(paper(broker, **KEYS))[-1]
     assert last.exit_code == 4
     assert "holds no bars" in last.sentence
 
 
 def test_sim_needs_nothing() -> None:
-    assert [finding.exit_code for finding in findings({})] == [0, 0]
+    assert [finding.exit_code for finding in run_checks({})] == [0, 0]
 
 
 def test_missing_keys_are_named_with_exit_code_2(broker: Broker) -> None:
-    last = findings(paper(broker, ALPACA_API_KEY_ID="PK"))[-1]
+    last = run_checks(paper(broker, ALPACA_API_KEY_ID="PK"))[-1]
     assert last.exit_code == 2
     assert "ALPACA_API_SECRET_KEY missing" in last.sentence
 
@@ -85,8 +85,8 @@ def test_a_configuration_that_is_wrong_or_not_the_pinned_one_has_exit_code_3(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "kobe.toml").write_text("[universe]\nsymbols = []\nmaximun = 3\n")
-    assert findings({"KOBE_CONFIG": str(tmp_path / "kobe.toml")})[-1].exit_code == 3
-    assert findings({"KOBE_CONFIG_PIN": "0" * 64})[-1].exit_code == 3
+    assert run_checks({"KOBE_CONFIG": str(tmp_path / "kobe.toml")})[-1].exit_code == 3
+    assert run_checks({"KOBE_CONFIG_PIN": "0" * 64})[-1].exit_code == 3
 
 
 def test_an_unknown_strategy_is_named_with_the_nearest_one(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_an_unknown_strategy_is_named_with_the_nearest_one(tmp_path: Path) -> No
 
     document = overridden(read_document(DEFAULT_FILE), {"strategies.enabled": ["donchain"]})
     (tmp_path / "kobe.json").write_bytes(msgspec.json.encode(document))
-    last = findings({"KOBE_CONFIG": str(tmp_path / "kobe.json")})[-1]
+    last = run_checks({"KOBE_CONFIG": str(tmp_path / "kobe.json")})[-1]
     assert last.exit_code == 3
     assert "donchian" in last.sentence
 
@@ -104,12 +104,12 @@ def test_an_unknown_strategy_is_named_with_the_nearest_one(tmp_path: Path) -> No
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (401, 4), (403, 4), (500, 4), (302, 4)])
 def test_the_status_of_the_brokers_answer_counts(broker: Broker, status: int, code: int) -> None:
     broker.status = status
-    assert findings(paper(broker, **KEYS))[-1].exit_code == code
+    assert run_checks(paper(broker, **KEYS))[-1].exit_code == code
 
 
 def test_a_broker_that_does_not_answer_has_exit_code_4() -> None:
     dead = {"KOBE_MODE": "paper", "KOBE_BROKER_URL": "http://127.0.0.1:9", **KEYS}
-    last = findings(dead)[-1]
+    last = run_checks(dead)[-1]
     assert last.exit_code == 4
     assert "does not answer" in last.sentence
 

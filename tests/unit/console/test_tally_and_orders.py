@@ -1,9 +1,9 @@
 from decimal import Decimal
 
-from services.console.stack.client import Heard
-from services.console.stack.sim_broker_client import doubled
+from services.console.stack.client import StreamMessage
+from services.console.stack.sim_broker_client import count_duplicates
 from services.console.views.order_history import order_rows
-from services.console.views.run_summary import Tally, counted
+from services.console.views.run_summary import RunSummary, add_message
 from shared.schemas import messages as m
 from shared.schemas.values import Ending, Purpose, Reason, Side, Slot, Stage
 from tests.builders import NOON, SESSION, approval, envelope
@@ -59,12 +59,12 @@ def ended(ending: Ending, **changes: object) -> m.OrderEnded:
     return m.OrderEnded(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def heard(message: m.Message) -> Heard:
-    return Heard("1-0", envelope(message), message)
+def heard(message: m.Message) -> StreamMessage:
+    return StreamMessage("1-0", envelope(message), message)
 
 
 def test_the_tally_counts_what_was_said() -> None:
-    tally = Tally()
+    tally = RunSummary()
     account = m.AccountSeen(
         session=SESSION,
         stage=Stage.MARK,
@@ -84,7 +84,7 @@ def test_the_tally_counts_what_was_said() -> None:
         account,
         m.SessionClosed(session=SESSION),
     ):
-        tally = counted(tally, message)
+        tally = add_message(tally, message)
     assert (tally.approved, tally.denied, tally.fills) == (1, {"symbol_held": 1}, 1)
     assert (tally.equity, tally.sessions, tally.session) == (Decimal(100_001), 1, "2024-01-05")
 
@@ -105,8 +105,8 @@ def test_a_protection_of_the_same_decision_does_not_touch_the_entrys_row() -> No
 
 def test_doubled_orders_are_ids_taken_twice_and_ids_never_sent() -> None:
     orders = [{"client_order_id": name} for name in ("k81-a", "k81-b", "k81-b", "k81-x", "by-hand")]
-    assert doubled(orders, ["k81-a", "k81-b"]) == 2
-    assert doubled(orders[:2], ["k81-a", "k81-b"]) == 0
+    assert count_duplicates(orders, ["k81-a", "k81-b"]) == 2
+    assert count_duplicates(orders[:2], ["k81-a", "k81-b"]) == 0
 
 
 def test_equity_is_taken_at_the_mark_only() -> None:
@@ -122,5 +122,5 @@ def test_equity_is_taken_at_the_mark_only() -> None:
         holdings=(),
         drift=("AAPL",),
     )
-    tally = counted(Tally(), early)
+    tally = add_message(RunSummary(), early)
     assert (tally.equity, tally.drift) == (Decimal(0), ("AAPL",))

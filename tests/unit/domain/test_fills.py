@@ -137,7 +137,7 @@ def test_senseless_costs_are_refused(wrong: dict[str, D]) -> None:
 @settings(deadline=None)
 @given(prices, rates, st.booleans())
 def test_the_kernel_slips_to_the_same_cent(price: D, bps: D, buying: bool) -> None:
-    cents = portfolio_kernels.slipped(int(price.scaleb(4)), buying, int(bps.scaleb(3)))
+    cents = portfolio_kernels.slip(int(price.scaleb(4)), buying, int(bps.scaleb(3)))
     assert D(cents).scaleb(-2) == with_slippage(price, Side.BUY if buying else Side.SELL, bps)
 
 

@@ -16,9 +16,9 @@ from services.research.engine.simulate import (
     SimulationResult,
     SimulationSettings,
     SkipReason,
-    between,
-    run,
+    run_portfolio,
     simulate,
+    window_between,
 )
 from services.research.engine.warm_kernels import warm_kernels
 from shared.domain.errors import UserError
@@ -235,19 +235,23 @@ def test_a_window_starts_flat_counts_its_own_signals_and_closes_at_its_last_clos
     panel = panel_of({"A": {7: (100, 103, 99, 102.5)}})
     ranked = rank(panel, [outcomes(panel, "s", table_of((0, 1), (0, 4), (0, 7), time_stop=9))])
     settings = SimulationSettings()
-    window = run(panel, ("s",), ranked, settings, between(panel, 4, 7))
+    window = run_portfolio(panel, ("s",), ranked, settings, window_between(panel, 4, 7))
     assert traded(window) == [(6, 5, 100.05, 7, 102.44, "end_of_data")]
     assert window.trades.bars_held.tolist() == [3]
     assert window.sessions.tolist() == panel.sessions[4:8].tolist()
     assert window.equity.tolist() == [100_000.0, 99_999.7, 99_999.7, 100_014.34]
-    carried = run(panel, ("s",), ranked, settings, between(panel, 5, 7, signals_from=4))
+    carried = run_portfolio(
+        panel, ("s",), ranked, settings, window_between(panel, 5, 7, signals_from=4)
+    )
     assert traded(carried) == traded(window)
-    assert len(run(panel, ("s",), ranked, settings, between(panel, 5, 7)).trades) == 0
+    assert (
+        len(run_portfolio(panel, ("s",), ranked, settings, window_between(panel, 5, 7)).trades) == 0
+    )
 
 
 def test_a_window_outside_the_bars_is_refused_with_a_sentence() -> None:
     with pytest.raises(UserError, match="do not lie within the 12"):
-        between(panel_of({"A": {}}), 3, 12)
+        window_between(panel_of({"A": {}}), 3, 12)
 
 
 def test_settings_finer_than_the_arithmetic_are_refused_with_a_sentence() -> None:

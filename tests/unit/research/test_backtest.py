@@ -86,7 +86,7 @@ def test_start_limits_the_signals_and_not_the_history(tmp_path: Path) -> None:
 def test_a_run_is_cut_at_its_end(tmp_path: Path) -> None:
     run = made(tmp_path, {"A": {}}, end=dt.date(2020, 1, 6))
     assert run.result.trades.reasons() == ["end_of_data"]
-    assert any("still open" in warning for warning in run.warnings)
+    assert any("open at the end" in warning for warning in run.warnings)
 
 
 def test_spy_is_the_benchmark_even_outside_the_universe(tmp_path: Path) -> None:
@@ -94,9 +94,9 @@ def test_spy_is_the_benchmark_even_outside_the_universe(tmp_path: Path) -> None:
         day: (100 + day, 101 + day, 99 + day, 100 + day) for day in range(12)
     }
     run = made(tmp_path, {"A": {}, "SPY": rising}, symbols=("A",))
-    assert run.held is not None
-    assert run.held.name == "SPY buy and hold"
-    assert run.held.equity[-1] == pytest.approx(111_000)
+    assert run.benchmark is not None
+    assert run.benchmark.name == "SPY buy and hold"
+    assert run.benchmark.equity[-1] == pytest.approx(111_000)
     assert run.market.panel.symbols == ("A",)
 
 
@@ -104,9 +104,9 @@ def test_without_spy_the_universe_is_bought_in_equal_parts(tmp_path: Path) -> No
     late: dict[int, Bar | None] = dict.fromkeys(range(3))
     doubled: dict[int, Bar | None] = {11: (200, 201, 199, 200)}
     run = made(tmp_path, {"A": {}, "B": doubled, "C": late})
-    assert run.held is not None
-    assert run.held.name == "2 symbols in equal parts, bought and held"
-    assert run.held.equity[-1] == pytest.approx(150_000)
+    assert run.benchmark is not None
+    assert run.benchmark.name == "2 symbols in equal parts, bought and held"
+    assert run.benchmark.equity[-1] == pytest.approx(150_000)
 
 
 def test_what_cannot_be_believed_is_said(tmp_path: Path) -> None:

@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.research.backtest.gated_run import PolicyResult, rules_of, run_policy
+from services.research.backtest.gated_run import GatedResult, gate_rules, run_with_gate
 from services.research.engine.outcomes import outcomes, rank
-from services.research.engine.simulate import SimulationResult, SimulationSettings, between, run
+from services.research.engine.simulate import (
+    SimulationResult,
+    SimulationSettings,
+    run_portfolio,
+    window_between,
+)
 from shared.domain.market.bars import Panel
 from shared.domain.market.signal_table import SignalTable
 from shared.domain.risk.sizing import Sizing, SizingMethod
@@ -76,19 +81,19 @@ def judged(
     tables: Tables,
     settings: SimulationSettings | None = None,
     **rules: dict[str, Any],
-) -> PolicyResult:
+) -> GatedResult:
     """Wide limits but for the rules given."""
     settings = settings or SimulationSettings(sizing=BUDGET)
     document = {**read_document(DEFAULT_FILE), "sim": {}, "rules": {**WIDE, **rules}}
-    limits = rules_of(convert(resolve(document, Mode.SIM)), allow_shorts=settings.allow_shorts)
+    limits = gate_rules(convert(resolve(document, Mode.SIM)), allow_shorts=settings.allow_shorts)
     found = [outcomes(panel, name, table) for name, table in tables]
-    window = between(panel, 0, panel.sessions.size - 1)
-    return run_policy(panel, tables, found, rank(panel, found), settings, limits, window)
+    window = window_between(panel, 0, panel.sessions.size - 1)
+    return run_with_gate(panel, tables, found, rank(panel, found), settings, limits, window)
 
 
 def by_kernels(panel: Panel, tables: Tables, settings: SimulationSettings) -> SimulationResult:
     ranked = rank(panel, [outcomes(panel, name, table) for name, table in tables])
-    return run(panel, tuple(name for name, _ in tables), ranked, settings)
+    return run_portfolio(panel, tuple(name for name, _ in tables), ranked, settings)
 
 
 def traded(result: SimulationResult) -> list[tuple[int, int, float, int, float, str]]:

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from services.research.engine.performance import sharpe, total_return
-from services.research.engine.simulate import between, simulate
-from services.research.strategy_check.selection import chosen, signals_of
+from services.research.engine.simulate import simulate, window_between
+from services.research.strategy_check.selection import select_strategies, signals_of
 from services.research.walk_forward import files as walk_forward_files
 from services.research.walk_forward.folds import folds
 from services.research.walk_forward.grids import Grid
 from services.research.walk_forward.tasks import Score
 from services.research.walk_forward.trials import NO_LOSS
-from services.research.walk_forward.walk_forward import best, trainings
+from services.research.walk_forward.walk_forward import best, score_tasks
 from shared.domain.errors import UserError
 from shared.domain.market.bars import FIELDS
 from tests.unit.research.walks import market, planned, walked
@@ -62,7 +62,7 @@ def test_a_grid_of_a_million_points_is_made_point_by_point() -> None:
 def test_every_point_of_a_grid_is_scored_once() -> None:
     many = {"lookback": tuple(range(5, 25)), "stop_mult": (1.0, 1.5, 2.0)}
     made = planned(grids={"donchian": many})
-    tasks = trainings(made, made.subjects[0])
+    tasks = score_tasks(made, made.searches[0])
     assert [place for task in tasks for place in range(task.begin, task.end)] == list(range(60))
 
 
@@ -116,9 +116,9 @@ def test_the_first_open_of_a_test_window_fills_the_signals_of_the_close_before(
 def test_a_split_is_the_plain_simulation_of_its_window(tmp_path: Path) -> None:
     there = market()
     for split in walked(tmp_path, there)[0].splits:
-        table = signals_of(there.panel, chosen(split.inputs)[0])
+        table = signals_of(there.panel, select_strategies(split.inputs)[0])
         fold = split.fold
-        window = between(
+        window = window_between(
             there.panel, fold.test_first, fold.test_last, signals_from=fold.test_first - 1
         )
         plain = simulate(there.panel, [("donchian", table)], split.inputs.settings, window)
@@ -129,7 +129,7 @@ def test_a_split_is_the_plain_simulation_of_its_window(tmp_path: Path) -> None:
 def test_the_chosen_set_is_the_best_of_the_plain_simulations_in_training(tmp_path: Path) -> None:
     there = market()
     walks = walked(tmp_path, there)[0]
-    split, grid = walks.splits[1], walks.subject.grid
+    split, grid = walks.splits[1], walks.search.grid
     fold, ratios = split.fold, []
     for point in range(grid.size):
         inputs = msgspec.structs.replace(
@@ -140,8 +140,8 @@ def test_the_chosen_set_is_the_best_of_the_plain_simulations_in_training(tmp_pat
                 ),
             ),
         )
-        table = signals_of(there.panel, chosen(inputs)[0])
-        window = between(
+        table = signals_of(there.panel, select_strategies(inputs)[0])
+        window = window_between(
             there.panel, fold.train_first, fold.train_last, signals_from=fold.train_first - 1
         )
         equity = simulate(there.panel, [("donchian", table)], inputs.settings, window).equity
@@ -185,17 +185,17 @@ def test_anchored_training_begins_at_the_beginning(tmp_path: Path) -> None:
 
 
 def test_more_slippage_never_makes_more(tmp_path: Path) -> None:
-    made = walk_forward_files.made_of(planned(), walked(tmp_path))
-    returns = [cost.total_return for cost in made.judged[0].honesty.costs]
+    made = walk_forward_files.assess_walks(planned(), walked(tmp_path))
+    returns = [cost.total_return for cost in made.walks[0].robustness.costs]
     assert returns == sorted(returns, reverse=True)
-    assert made.judged[0].honesty.costs[1].total_return == pytest.approx(
-        made.judged[0].metrics.total_return
+    assert made.walks[0].robustness.costs[1].total_return == pytest.approx(
+        made.walks[0].metrics.total_return
     )
 
 
-def test_honesty_counts_trials_and_judges_them(tmp_path: Path) -> None:
-    made = walk_forward_files.made_of(planned(), walked(tmp_path))
-    found = made.judged[0].honesty
+def test_robustness_counts_trials_and_judges_them(tmp_path: Path) -> None:
+    made = walk_forward_files.assess_walks(planned(), walked(tmp_path))
+    found = made.walks[0].robustness
     assert found.trials == 4
     assert found.returns_judged == 4
     assert found.overfitting_probability is not None
@@ -203,7 +203,7 @@ def test_honesty_counts_trials_and_judges_them(tmp_path: Path) -> None:
     assert found.deflated_sharpe is not None
     assert found.band_return[0] <= found.band_return[1] <= found.band_return[2]
     assert len(found.drift["lookback"].values) == 7
-    assert "4 trials" in made.warnings[0]
+    assert made.warnings[0].startswith("4 parameter sets were tried")
 
 
 def test_a_small_walk_is_what_it_was(tmp_path: Path) -> None:

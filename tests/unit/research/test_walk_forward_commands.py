@@ -66,7 +66,7 @@ def test_a_walk_forward_writes_its_files_and_says_the_trials(
     small_grid(tmp_path, monkeypatch)
     assert walk(bars, tmp_path / "one") == 0
     said = capsys.readouterr().out
-    assert "2 trials were made" in said
+    assert "2 parameter sets were tried" in said
     assert "Deflated Sharpe" in said
     assert walk(bars, tmp_path / "two", "--json") == 0
     told = json.loads(capsys.readouterr().out)
@@ -118,8 +118,8 @@ def test_a_huge_grid_says_how_long_it_takes_and_asks_for_leave(
 def test_leave_needs_no_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     many = {"lookback": tuple(range(2, 152)), "atr_period": tuple(range(2, 202))}
     made = planned(grids={"donchian": many})
-    estimate.refuse_endless(made, Trials(made.market), yes=True)
-    assert estimate.seconds(made, Trials(made.market)) > 0
+    estimate.refuse_endless_grid(made, Trials(made.market), yes=True)
+    assert estimate.estimate_seconds(made, Trials(made.market)) > 0
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_leave_needs_no_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_durations_are_said_in_round_words(seconds: float, words: str) -> None:
-    assert estimate.said(seconds) == words
+    assert estimate.duration_text(seconds) == words
 
 
 def test_a_queue_without_redis_is_one_sentence(

@@ -13,11 +13,18 @@ import pytest
 
 from services.research.walk_forward import files as walk_forward_files
 from services.research.walk_forward.html_report import render
-from services.research.walk_forward.tasks import Result, Task, encoded, key, result_from, task_from
-from services.research.walk_forward.thread_runner import LocalRunner
+from services.research.walk_forward.tasks import (
+    Result,
+    Task,
+    decode_result,
+    decode_task,
+    encode,
+    task_key,
+)
+from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
-from services.research.walk_forward.walk_forward import trainings, walk
-from tests.unit.research.walks import GRID, asked, market, planned, walked
+from services.research.walk_forward.walk_forward import score_tasks, walk
+from tests.unit.research.walks import GRID, market, planned, request, walked
 
 
 class Interrupt(Exception):
@@ -26,7 +33,9 @@ class Interrupt(Exception):
 
 def test_after_an_interruption_it_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
     made = planned()
-    whole = walk_forward_files.files(walk_forward_files.made_of(made, walked(tmp_path / "whole")))
+    whole = walk_forward_files.files(
+        walk_forward_files.assess_walks(made, walked(tmp_path / "whole"))
+    )
 
     steps = 0
 
@@ -37,11 +46,11 @@ def test_after_an_interruption_it_goes_on_and_gives_the_same_bytes(tmp_path: Pat
             raise Interrupt
 
     with pytest.raises(Interrupt):
-        walk(made, LocalRunner(Trials(made.market), tmp_path / "cut", interrupt))
+        walk(made, ThreadRunner(Trials(made.market), tmp_path / "cut", interrupt))
     left = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "cut").iterdir()}
     assert left
-    again = walk(made, LocalRunner(Trials(made.market), tmp_path / "cut"))
-    assert walk_forward_files.files(walk_forward_files.made_of(made, again)) == whole
+    again = walk(made, ThreadRunner(Trials(made.market), tmp_path / "cut"))
+    assert walk_forward_files.files(walk_forward_files.assess_walks(made, again)) == whole
     assert {name: (tmp_path / "cut" / name).stat().st_mtime_ns for name in left} == left
 
 
@@ -55,7 +64,7 @@ def test_a_damaged_result_is_made_anew(tmp_path: Path) -> None:
 def test_results_of_other_inputs_are_forgotten(tmp_path: Path) -> None:
     walked(tmp_path, market(4))
     made = planned()
-    runner = LocalRunner(Trials(made.market), tmp_path)
+    runner = ThreadRunner(Trials(made.market), tmp_path)
     walk(made, runner)
     runner.forget_others()
     assert {file.name for file in tmp_path.iterdir()} == runner.used
@@ -66,9 +75,9 @@ def test_tasks_and_results_survive_json_bit_for_bit() -> None:
     trials = Trials(made.market)
 
     def through_json(tasks: Sequence[Task]) -> list[Result]:
-        copies = [task_from(encoded(task)) for task in tasks]
-        assert [key(task) for task in copies] == [key(task) for task in tasks]
-        return [result_from(encoded(trials.do(task)), task) for task in copies]
+        copies = [decode_task(encode(task)) for task in tasks]
+        assert [task_key(task) for task in copies] == [task_key(task) for task in tasks]
+        return [decode_result(encode(trials.do(task)), task) for task in copies]
 
     straight = walk(made, lambda tasks: [trials.do(task) for task in tasks])
     carried = walk(made, through_json)
@@ -79,23 +88,23 @@ def test_tasks_and_results_survive_json_bit_for_bit() -> None:
 
 def test_a_key_tells_inputs_apart_but_not_where_the_bars_lie() -> None:
     def first(**facts: object) -> str:
-        inputs = msgspec.structs.replace(asked().inputs, **facts)
+        inputs = msgspec.structs.replace(request().inputs, **facts)
         made = planned(inputs=inputs)
-        return key(trainings(made, made.subjects[0])[0])
+        return task_key(score_tasks(made, made.searches[0])[0])
 
     assert first(bars="/one") == first(bars="/two")
     assert first(cash=Decimal(1)) != first(cash=Decimal(2))
 
 
 def test_the_files_are_those_that_are_promised(tmp_path: Path) -> None:
-    made = walk_forward_files.made_of(planned(), walked(tmp_path / "units"))
+    made = walk_forward_files.assess_walks(planned(), walked(tmp_path / "units"))
     texts = walk_forward_files.files(made)
     out = tmp_path / "out"
     (out / "donchian" / "split_09").mkdir(parents=True)
     (out / "donchian" / "split_09" / "params.json").write_text("{}")
     (out / "donchian" / "split_10").mkdir()
     (out / "donchian" / "split_10" / "mine.txt").write_text("not ours")
-    walk_forward_files.write(out, texts)
+    walk_forward_files.write_files(out, texts)
     found = {str(file.relative_to(out)) for file in out.rglob("*") if file.is_file()}
     splits = [f"donchian/split_{number:02d}" for number in range(1, 8)]
     names = ("trade_list.csv", "equity_curve.csv", "summary.json", "params.json")
@@ -115,7 +124,7 @@ def test_the_files_are_those_that_are_promised(tmp_path: Path) -> None:
 
 
 def test_the_report_needs_no_network_and_says_the_trials(tmp_path: Path) -> None:
-    page = render(walk_forward_files.made_of(planned(), walked(tmp_path)))
+    page = render(walk_forward_files.assess_walks(planned(), walked(tmp_path)))
     assert "4 trials" in page
     assert "Deflated Sharpe" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
@@ -125,7 +134,7 @@ def test_the_report_needs_no_network_and_says_the_trials(tmp_path: Path) -> None
 
 def test_two_strategies_are_walked_each_by_itself(tmp_path: Path) -> None:
     alone = walked(tmp_path / "alone")[0]
-    both = asked().inputs
+    both = request().inputs
     second = msgspec.structs.replace(
         both.strategies[0], name="turtle_soup", parameters={"sma_period": 20}
     )
@@ -134,6 +143,6 @@ def test_two_strategies_are_walked_each_by_itself(tmp_path: Path) -> None:
         inputs=msgspec.structs.replace(both, strategies=(*both.strategies, second)),
         grids={"donchian": GRID, "turtle_soup": {}},
     )
-    assert [each.subject.name for each in together] == ["donchian", "turtle_soup"]
+    assert [each.search.name for each in together] == ["donchian", "turtle_soup"]
     assert together[0].returns.tolist() == alone.returns.tolist()
-    assert together[1].subject.grid.size == 1
+    assert together[1].search.grid.size == 1

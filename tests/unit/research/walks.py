@@ -9,9 +9,9 @@ import numpy as np
 
 from services.research.data.dataset import Market
 from services.research.data.inputs import Inputs, StrategyInputs
-from services.research.walk_forward.thread_runner import LocalRunner
+from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
-from services.research.walk_forward.walk_forward import Plan, Walked, WalkForward, plan, walk
+from services.research.walk_forward.walk_forward import Plan, StrategyWalk, WalkForward, plan, walk
 from shared.domain.market.bars import Panel
 from shared.runtime.config.settings import load_settings
 from tests.oracles.made_bars import cent_walks
@@ -27,7 +27,7 @@ def market(
     return Market(made, f"bars {seed}", {}, "made bars", None)
 
 
-def asked(**facts: Any) -> WalkForward:
+def request(**facts: Any) -> WalkForward:
     """Donchian on windows of 60 and 20 sessions, unless said otherwise."""
     inputs = Inputs(strategies=(StrategyInputs(name="donchian", parameters=PARAMETERS),))
     usual: dict[str, Any] = {
@@ -42,12 +42,12 @@ def asked(**facts: Any) -> WalkForward:
 
 
 def planned(of: Market | None = None, **facts: Any) -> Plan:
-    return plan(asked(**facts), of or market(), load_settings({}))
+    return plan(request(**facts), of or market(), load_settings({}))
 
 
-def walked(folder: Path, of: Market | None = None, **facts: Any) -> tuple[Walked, ...]:
+def walked(folder: Path, of: Market | None = None, **facts: Any) -> tuple[StrategyWalk, ...]:
     made = planned(of, **facts)
-    return walk(made, LocalRunner(Trials(made.market), folder))
+    return walk(made, ThreadRunner(Trials(made.market), folder))
 
 
 def csv_bars(file: Path, panel: Panel) -> Path:
