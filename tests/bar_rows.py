@@ -1,4 +1,4 @@
-"""Bars made up for tests: weekdays in a row, prices that never repeat."""
+"""Bars made up for tests: sessions in a row, prices that never repeat."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from shared.domain.market.bars import Bars
+from shared.domain.market.sessions import sessions_between
 
 
-def weekdays(start: dt.date, count: int) -> list[dt.date]:
-    days = [start + dt.timedelta(days=number) for number in range(count * 2 + 7)]
-    return [day for day in days if day.weekday() < 5][:count]
+def trading_days(start: dt.date, count: int) -> list[dt.date]:
+    """The first so many exchange sessions from a day on."""
+    days = sessions_between(start, start + dt.timedelta(days=2 * count + 9))
+    return [day.item() for day in days[:count]]
 
 
 def bar_rows(counts: Mapping[str, int], *, start: dt.date, price: float = 100.0) -> Bars:
     """So many bars of each symbol from `start` on, symbol after symbol in the order given."""
     row = np.repeat(np.arange(len(counts), dtype=np.int32), list(counts.values()))
-    days = [day for count in counts.values() for day in weekdays(start, count)]
+    days = [day for count in counts.values() for day in trading_days(start, count)]
     close = price + np.arange(row.size) / 100
     return Bars(
         tuple(counts),

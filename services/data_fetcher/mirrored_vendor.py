@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from services.data_fetcher.bar_selection import selected
 from services.data_fetcher.vendor_registry import BarsVendor
-from shared.domain.market.bars import Bars, Sessions
+from shared.domain.market.adjustment import Basis
+from shared.domain.market.bars import Bars
+from shared.domain.market.sessions import Sessions
 
 SessionsAfter = Callable[[dt.date, dt.date], Sequence[dt.date]]
 """The exchange's sessions after one day up to and with another."""
@@ -26,8 +28,8 @@ class Endless:
         self._vendor, self._sessions = vendor, sessions
 
     @property
-    def basis(self) -> str:
-        return f"{self._vendor.basis}; after the last session mirrored in time"
+    def basis(self) -> Basis:
+        return self._vendor.basis
 
     def source(self) -> str:
         return f"{self._vendor.source()}|endless"

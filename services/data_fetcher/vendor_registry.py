@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from services.data_fetcher import vendors
 from shared.domain.errors import UserError
+from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars
 from shared.runtime.config.environment import Secret
 from shared.runtime.config.settings import CONFIG_PIN_ERROR
@@ -35,8 +36,8 @@ class VendorPlace:
 
 class BarsVendor(Protocol):
     @property
-    def basis(self) -> str:
-        """How its prices are adjusted, in a few words."""
+    def basis(self) -> Basis:
+        """How its prices are adjusted."""
         ...
 
     def source(self) -> str:

@@ -26,6 +26,7 @@ from services.research.strategy_check.selection import select_strategies, signal
 from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
 from services.research.walk_forward.walk_forward import WalkForward, plan, walk
+from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import FIELDS, Panel
 from shared.runtime.archive import writer
 from shared.runtime.archive.archive import BarArchive
@@ -114,7 +115,7 @@ def from_archive(bars: str, runs: int) -> None:
 
 
 def archive(bars: str, folder: str) -> None:
-    writer.create(Path(folder), read_bars(Path(bars)), basis="", source="")
+    writer.create(Path(folder), read_bars(Path(bars)), basis=Basis.UNKNOWN, source="")
 
 
 if __name__ == "__main__":

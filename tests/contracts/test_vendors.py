@@ -17,7 +17,8 @@ from services.data_fetcher.vendor_registry import (
     quotes_vendor,
 )
 from shared.domain.errors import UserError
-from shared.domain.market.bars import FIELDS, Bars, refuse_impossible
+from shared.domain.market.bars import FIELDS, Bars
+from shared.domain.market.refusals import refuse_impossible
 from shared.runtime.config.environment import Secret
 
 

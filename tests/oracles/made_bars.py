@@ -8,6 +8,12 @@ from typing import Any
 import numpy as np
 
 from shared.domain.market.bars import FIELDS, Panel
+from shared.domain.market.sessions import Sessions, sessions_between
+
+
+def first_sessions(count: int) -> Sessions:
+    """So many exchange sessions from the last one of 2019 on."""
+    return sessions_between(np.datetime64("2019-12-31"), np.datetime64("2060-12-31"))[:count]
 
 
 def panel_of_close(
@@ -16,7 +22,7 @@ def panel_of_close(
     """A panel whose high and low lie `spread` around the close; (symbols, bars)."""
     close = np.atleast_2d(np.asarray(close, np.float64))
     names = symbols or tuple(f"S{row}" for row in range(close.shape[0]))
-    sessions = np.datetime64("2020-01-01", "D") + np.arange(close.shape[1])
+    sessions = first_sessions(close.shape[1])
     high, low = np.round(close + spread, 4), np.round(close - spread, 4)
     return Panel(names, sessions, close.copy(), high, low, close, np.full_like(close, 1e6))
 
@@ -29,7 +35,7 @@ def cent_walks(seed: int, *, symbols: int, bars: int) -> Panel:
     high = np.maximum(cents, opening) + draw.integers(0, 4, cents.shape)
     low = np.minimum(cents, opening) - draw.integers(0, 4, cents.shape)
     names = tuple(f"S{row}" for row in range(symbols))
-    sessions = np.datetime64("2020-01-01", "D") + np.arange(bars)
+    sessions = first_sessions(bars)
     prices = [np.round(values / 100, 4) for values in (opening, high, low, cents)]
     return Panel(
         names, sessions, prices[0], prices[1], prices[2], prices[3], np.full(cents.shape, 1e6)

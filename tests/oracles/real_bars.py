@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from bokeh_sampledata import stocks
 
-from shared.domain.market.bars import FIELDS, Bars, Panel, align, refuse_impossible
+from shared.domain.market.bars import FIELDS, Bars, Panel, align
+from shared.domain.market.refusals import refuse_impossible
 
 PRICES = ("open", "high", "low", "close")
 

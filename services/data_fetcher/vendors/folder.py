@@ -13,13 +13,14 @@ from pathlib import Path
 from services.data_fetcher.bar_selection import selected
 from services.data_fetcher.vendor_registry import BarsVendor, VendorPlace
 from shared.domain.errors import UserError
+from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars
 from shared.runtime.archive.bar_files import digest_of, read_bars
 from shared.runtime.config.settings import CONFIG_PIN_ERROR
 
 
 class Folder:
-    basis = "as in the files"
+    basis = Basis.UNKNOWN
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from services.research.data import remote_bars
 from services.research.data.inputs import Inputs
 from shared.domain.errors import UserError
-from shared.domain.market.bars import Panel, RefusedBar
+from shared.domain.market.bars import Panel
+from shared.domain.market.refusals import RefusedBar
 
 SAMPLE, ARCHIVE = "sample", "archive"
 INDEX = "SPY"
@@ -111,7 +112,8 @@ def _elsewhere(url: str, cache: Path) -> Market:
 
 
 def _sample() -> Market:
-    from shared.domain.market.bars import align, refuse_impossible
+    from shared.domain.market.bars import align
+    from shared.domain.market.refusals import refuse_impossible
     from shared.runtime.archive import sample as sample_bars
 
     bars = sample_bars.sample_bars()

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from shared.domain.errors import UserError
-from shared.domain.market.bars import FIELDS, Bars, Panel, RefusedBar, align, refuse_impossible
+from shared.domain.market.bars import FIELDS, Bars, Panel, align
+from shared.domain.market.refusals import RefusedBar, refuse_impossible
 
 COLUMNS: tuple[Hashable, ...] = ("timestamp", "symbol", *FIELDS)
 

@@ -46,9 +46,9 @@ def sessions_between(first: Day, last: Day) -> Sessions:
 def next_session(day: Day) -> np.datetime64:
     """The first session after a day."""
     following: Sessions = np.array([day], "datetime64[D]") + 1
-    session: np.datetime64 = np.busday_offset(
-        following, 0, roll="forward", busdaycal=_calendar()
-    )[0]
+    session: np.datetime64 = np.busday_offset(following, 0, roll="forward", busdaycal=_calendar())[
+        0
+    ]
     return session
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from shared.domain.errors import UserError
-from shared.domain.market.bars import FIELDS, Panel, RefusedBar
+from shared.domain.market.bars import FIELDS, Panel
+from shared.domain.market.refusals import RefusedBar
 from shared.runtime.archive import parquet as bar_parquet
 from shared.runtime.archive.manifest import ARRAYS, MANIFEST, REFUSALS, Manifest, read_manifest
 

@@ -19,15 +19,9 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from shared.domain.errors import UserError
-from shared.domain.market.bars import (
-    FIELDS,
-    Bars,
-    Panel,
-    RefusedBar,
-    Sessions,
-    align,
-    refuse_impossible,
-)
+from shared.domain.market.bars import FIELDS, Bars, Panel, align
+from shared.domain.market.refusals import RefusedBar, refuse_impossible
+from shared.domain.market.sessions import Sessions
 from shared.runtime.archive.parquet import days, joined, numbers, tidy
 
 DATES = ("timestamp", "date", "session")

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from shared.domain.errors import TransientError, UserError
+from shared.domain.market.adjustment import Basis
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 ARRAYS = "arrays"
 PARTS = "bars"
@@ -20,7 +21,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What one view of the archive consists of. `digests[i]` covers the sessions up to and with `sessions[i]`."""
 
     format: int
-    basis: str
+    basis: Basis
     source: str
     generation: str
     symbols: tuple[str, ...]

@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from shared.domain.errors import UserError
-from shared.domain.market.bars import FIELDS, BarDefect, Bars, RefusedBar, Sessions
+from shared.domain.market.bars import FIELDS, Bars
+from shared.domain.market.refusals import BarDefect, RefusedBar
+from shared.domain.market.sessions import Sessions
 
 
 def tidy(bars: Bars) -> Bars:
@@ -79,12 +81,15 @@ def read(path: Path) -> Bars:
 
 
 def write_refusals(path: Path, refusals: Sequence[RefusedBar]) -> None:
-    columns = {
-        "symbol": pa.array([refusal.symbol for refusal in refusals], pa.string()),
-        "session": pa.array(np.array([refusal.session for refusal in refusals], "datetime64[D]")),
-        "reason": pa.array([refusal.reason.value for refusal in refusals], pa.string()),
+    texts = {
+        "symbol": [refusal.symbol for refusal in refusals],
+        "reason": [refusal.reason.value for refusal in refusals],
+        "detail": [refusal.detail for refusal in refusals],
+        "origin": [refusal.origin for refusal in refusals],
     }
-    pq.write_table(pa.table(columns), path)
+    session = np.array([refusal.session for refusal in refusals], "datetime64[D]")
+    columns = {name: pa.array(each, pa.string()) for name, each in texts.items()}
+    pq.write_table(pa.table({**columns, "session": pa.array(session)}), path)
 
 
 def read_refusals(path: Path) -> list[RefusedBar]:
@@ -92,10 +97,12 @@ def read_refusals(path: Path) -> list[RefusedBar]:
         return []
     with pq.ParquetFile(path) as file:
         table = file.read()
-    columns = (table["symbol"].to_pylist(), days(table["session"]), table["reason"].to_pylist())
+    texts = [table[name].to_pylist() for name in ("reason", "detail", "origin")]
     return [
-        RefusedBar(symbol, day, BarDefect(reason))
-        for symbol, day, reason in zip(*columns, strict=True)
+        RefusedBar(symbol, day, BarDefect(reason), detail, origin)
+        for symbol, day, reason, detail, origin in zip(
+            table["symbol"].to_pylist(), days(table["session"]), *texts, strict=True
+        )
     ]
 
 

@@ -10,10 +10,11 @@ import hashlib
 
 import numpy as np
 
+from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import FIELDS, PRICES, Bars
 
 SYMBOLS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
-BASIS = "split- and dividend-adjusted"
+BASIS = Basis.TOTAL
 _COLUMNS = (*FIELDS, "adj_close")
 
 

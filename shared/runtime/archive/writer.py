@@ -19,20 +19,35 @@ import msgspec
 import numpy as np
 
 from shared.domain.errors import TransientError, UserError
-from shared.domain.market.bars import FIELDS, Bars, Panel, RefusedBar, align, refuse_impossible
+from shared.domain.market.adjustment import Basis
+from shared.domain.market.bars import FIELDS, Bars, Panel, align
+from shared.domain.market.refusals import RefusedBar, refuse_impossible
+from shared.domain.market.sessions import sessions_between
 from shared.runtime.archive import parquet as bar_parquet
 from shared.runtime.archive.archive import BarArchive
 from shared.runtime.archive.manifest import ARRAYS, FORMAT, MANIFEST, PARTS, REFUSALS, Manifest
+from shared.schemas.corporate_actions import CorporateActions
 
 LONGEST_SYMBOL = 16
+NO_ACTIONS = CorporateActions()
 _ASIDE = ".aside-"
 
 
-def create(folder: Path, bars: Bars, *, basis: str, source: str) -> BarArchive:
+def create(
+    folder: Path,
+    bars: Bars,
+    *,
+    basis: Basis,
+    source: str,
+    actions: CorporateActions = NO_ACTIONS,
+    refused: Sequence[RefusedBar] = (),
+) -> BarArchive:
     """Archive these bars in place of whatever is there; impossible ones are refused and remembered.
 
-    `basis` says how prices are adjusted; `source` is the digest of where they came from. Raises
-    UserError if no bar is left.
+    `source` is the digest of where they came from. `actions` are the splits and dividends known of
+    the symbols, past and announced: raw bars and they are the truth, split-adjusted arrays derive
+    from both. `refused` are rows that could not even become bars. Raises UserError if no bar is
+    left.
     """
     with _alone(folder):
         good, refusals = refuse_impossible(bars)
@@ -51,26 +66,34 @@ def create(folder: Path, bars: Bars, *, basis: str, source: str) -> BarArchive:
             parts=(),
             refused={},
         )
-        manifest = _publish(folder, _grown(empty, panel, 0), panel, good, refusals)
+        manifest = _publish(folder, _grown(empty, panel, 0), panel, good, [*refused, *refusals])
     return BarArchive(folder, manifest)
 
 
-def append(folder: Path, bars: Bars) -> BarArchive:
+def append(
+    folder: Path,
+    bars: Bars,
+    *,
+    actions: CorporateActions = NO_ACTIONS,
+    refused: Sequence[RefusedBar] = (),
+) -> BarArchive:
     """Add later sessions, and late bars of the last one; the new view. Older bars are left out.
 
-    History is neither rewritten nor rehashed. A symbol that is new gets a row of its own.
+    `actions` may repeat what is known; a new split renews the derived arrays by itself. Bars on
+    another basis than the archive's must not come here. A symbol that is new gets a row of its own;
+    its history comes by `create`.
     """
     with _alone(folder):
         archive = BarArchive.open(folder)
         before = archive.manifest
-        good, refused = refuse_impossible(bars)
+        good, impossible = refuse_impossible(bars)
         panel = archive.panel()
         fresh = _fresh(panel, good)
         known = archive.refusals
         heard = set(known)
         refusals = [
             refusal
-            for refusal in refused
+            for refusal in (*refused, *impossible)
             if refusal.session >= panel.sessions[-1] and refusal not in heard
         ]
         if not fresh.row.size and not refusals:
@@ -109,7 +132,8 @@ def _fresh(panel: Panel, bars: Bars) -> Bars:
 def _extended(panel: Panel, fresh: Bars) -> Panel:
     """The panel with the fresh bars; its own are copied as they are."""
     symbols = tuple(sorted({*panel.symbols, *fresh.symbols}))
-    sessions = np.union1d(panel.sessions, fresh.session)
+    last = fresh.session.max() if fresh.session.size else panel.sessions[-1]
+    sessions = sessions_between(panel.sessions[0], max(panel.sessions[-1], last))
     place = {symbol: row for row, symbol in enumerate(symbols)}
     rows = np.array([place[symbol] for symbol in panel.symbols])
     fresh_rows = np.array([place[symbol] for symbol in fresh.symbols], np.int64)[fresh.row]

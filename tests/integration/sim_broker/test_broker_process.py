@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from services.sim_broker.archive_market_data import ArchiveMarketData
+from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars
 from shared.runtime.archive import writer
 from shared.schemas.values import Bar
@@ -38,7 +39,7 @@ def bars(symbol: str, days: list[dt.date], opening: float = 100.0) -> Bars:
 def test_archived_bars_are_read_as_exact_decimals_and_appended_ones_are_seen(
     tmp_path: Path,
 ) -> None:
-    archive = writer.create(tmp_path, bars("AAPL", DAYS[:3], 100.1234), basis="raw", source="x")
+    archive = writer.create(tmp_path, bars("AAPL", DAYS[:3], 100.1234), basis=Basis.RAW, source="x")
     read = ArchiveMarketData(tmp_path)
     price = Decimal("100.1234")
     expected = Bar(open=price, high=price + 1, low=price - 1, close=price)
@@ -113,7 +114,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
 def test_a_killed_process_comes_back_with_orders_cash_and_stage(process: Process) -> None:
     assert "no bars yet" in process.until("/readiness", 503).json()["reasons"][0]
     assert process("GET", "/v2/account").status_code == 503
-    writer.create(process.folder / "archive", bars("AAPL", DAYS), basis="raw", source="x")
+    writer.create(process.folder / "archive", bars("AAPL", DAYS), basis=Basis.RAW, source="x")
     process.until("/readiness", 200)
     process("POST", "/sim/advance", {"session": str(DAYS[1]), "stage": "open"})
     order = {"symbol": "AAPL", "qty": "6", "side": "buy", "type": "limit", "time_in_force": "ioc"}
@@ -143,11 +144,11 @@ def test_a_killed_process_comes_back_with_orders_cash_and_stage(process: Process
 
 
 def test_it_refuses_to_go_on_upon_bars_that_lack_its_session(process: Process) -> None:
-    writer.create(process.folder / "archive", bars("AAPL", DAYS), basis="raw", source="x")
+    writer.create(process.folder / "archive", bars("AAPL", DAYS), basis=Basis.RAW, source="x")
     process.until("/readiness", 200)
     process("POST", "/sim/advance", {"session": str(DAYS[5]), "stage": "open"})
     process.kill()
-    writer.create(process.folder / "archive", bars("AAPL", DAYS[:3]), basis="raw", source="y")
+    writer.create(process.folder / "archive", bars("AAPL", DAYS[:3]), basis=Basis.RAW, source="y")
     process.start()
     code, said = process.ended()
     assert code == 1

@@ -12,21 +12,22 @@ from services.data_fetcher.bar_selection import selected
 from services.data_fetcher.handlers import HANDLERS, State, gauges
 from services.data_fetcher.work import DataFetcherWork
 from shared.domain.errors import TransientError, UserError
+from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars
 from shared.runtime.archive.archive import BarArchive
 from shared.runtime.clock import ManualClock
 from shared.schemas.messages import BarsDue, BarsReady, ScanDue
-from tests.bar_rows import bar_rows, weekdays
+from tests.bar_rows import bar_rows, trading_days
 from tests.builders import NOON, scan_ref
 from tests.turning import Turning
 
-DAYS = weekdays(dt.date(2024, 1, 1), 12)
+DAYS = trading_days(dt.date(2024, 1, 1), 12)
 
 
 class FakeVendor:
     """Holds some bars; as a vendor of files it has a source, over a network none."""
 
-    basis = "split-adjusted"
+    basis = Basis.SPLIT
 
     def __init__(self, bars: Bars, source: str = "files 1") -> None:
         self.bars, self.name, self.away = bars, source, False

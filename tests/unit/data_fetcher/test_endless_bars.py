@@ -5,13 +5,13 @@ import numpy as np
 
 from services.data_fetcher.archive_updater import BarKeeper, Universe
 from services.data_fetcher.mirrored_vendor import Endless
-from shared.domain.market.bars import refuse_impossible
+from shared.domain.market.refusals import refuse_impossible
 from shared.runtime.archive import writer
 from shared.runtime.archive.archive import BarArchive
-from tests.bar_rows import bar_rows, weekdays
+from tests.bar_rows import bar_rows, trading_days
 from tests.unit.data_fetcher.test_data_fetcher_bars import FakeVendor
 
-DAYS = weekdays(dt.date(2024, 1, 1), 40)
+DAYS = trading_days(dt.date(2024, 1, 1), 40)
 REAL = 6
 
 

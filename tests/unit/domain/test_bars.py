@@ -1,4 +1,4 @@
-"""Impossible bars are refused one by one, the rest is aligned."""
+"""BarDefect bars are refused one by one, the rest is aligned."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from shared.domain.market.bars import BarDefect, Bars, RefusedBar, align, refuse_impossible
+from shared.domain.market.bars import Bars, align
+from shared.domain.market.refusals import BarDefect, RefusedBar, refuse_impossible
 
 GOOD = (100.0, 101.0, 99.0, 100.5, 1000.0)
 NAN = float("nan")
@@ -52,7 +53,9 @@ def test_an_impossible_bar_is_refused_with_its_reason(
     good, refused = refuse_impossible(
         bars(("A", day(2), GOOD), ("A", day(3), values), ("A", day(4), GOOD))
     )
-    assert refused == [RefusedBar("A", np.datetime64(day(3)), reason)]
+    assert [(each.symbol, str(each.session), each.reason) for each in refused] == [
+        ("A", day(3), reason)
+    ]
     assert good.session.tolist() == bars(("A", day(2), GOOD), ("A", day(4), GOOD)).session.tolist()
 
 
@@ -67,7 +70,7 @@ def test_a_close_may_lie_one_hundredth_of_a_percent_outside_the_range(
     )
 
 
-def test_a_repeated_session_keeps_its_first_good_bar() -> None:
+def test_equal_bars_of_a_session_are_kept_once() -> None:
     rows = [
         ("A", day(2), (100.0, 99.0, 101.0, 100.0, 1.0)),
         ("A", day(2), GOOD),
@@ -78,17 +81,36 @@ def test_a_repeated_session_keeps_its_first_good_bar() -> None:
     assert good.close.tolist() == [100.5]
 
 
-def test_a_bar_older_than_one_before_it_is_unsorted_within_its_own_symbol_only() -> None:
-    rows = [
-        ("B", day(5), GOOD),
-        ("A", day(3), GOOD),
-        ("B", day(4), GOOD),
-        ("A", day(4), GOOD),
-        ("B", day(8), GOOD),
-    ]
+def test_bars_of_one_session_that_differ_are_all_refused_with_both_values() -> None:
+    other = (100.0, 101.0, 99.0, 100.25, 1000.0)
+    rows = [("A", day(2), GOOD), ("B", day(2), other), ("A", day(3), GOOD), ("A", day(2), other)]
     good, refused = refuse_impossible(bars(*rows))
-    assert refused == [RefusedBar("B", np.datetime64(day(4)), BarDefect.UNSORTED)]
-    assert good.row.size == 4
+    assert [(each.symbol, each.reason) for each in refused] == [
+        ("A", BarDefect.CONFLICTING_DUPLICATE)
+    ] * 2
+    assert {each.detail for each in refused} == {"close 100.5 and 100.25"}
+    assert good.row.tolist() == [1, 0]
+
+
+def test_order_is_no_flaw_of_a_bar() -> None:
+    rows = [("B", day(5), GOOD), ("A", day(3), GOOD), ("B", day(4), GOOD), ("A", day(4), GOOD)]
+    good, refused = refuse_impossible(bars(*rows))
+    assert not refused
+    assert np.isfinite(align(good).close).sum() == 4
+
+
+@pytest.mark.parametrize("closed", ["2024-01-06", "2024-01-15", "2024-03-29", "1928-01-03"])
+def test_a_bar_on_a_day_without_a_session_is_refused_as_such(closed: str) -> None:
+    good, refused = refuse_impossible(bars(("A", day(5), GOOD), ("A", closed, GOOD)))
+    assert refused == [
+        RefusedBar("A", np.datetime64(closed), BarDefect.NO_SESSION, refused[0].detail)
+    ]
+    assert good.row.size == 1
+
+
+def test_a_refused_bar_shows_its_values() -> None:
+    _, refused = refuse_impossible(bars(("A", day(2), (100.0, 99.5, 101.0, 100.0, 1e9))))
+    assert refused[0].detail == "open 100 high 99.5 low 101 close 100 volume 1000000000"
 
 
 def test_prices_become_the_float64_nearest_to_four_decimals() -> None:
@@ -98,15 +120,28 @@ def test_prices_become_the_float64_nearest_to_four_decimals() -> None:
     assert [good.open[0], good.high[0], good.low[0], good.close[0]] == [100.1, 101.1, 99.1, 100.3]
 
 
-def test_bars_are_aligned_on_the_union_of_sessions() -> None:
-    panel = align(
-        bars(("A", day(2), GOOD), ("A", day(4), GOOD), ("B", day(3), GOOD), ("B", day(4), GOOD))
-    )
+def test_bars_are_aligned_on_every_session_from_first_to_last() -> None:
+    panel = align(bars(("A", day(2), GOOD), ("A", day(8), GOOD), ("B", day(4), GOOD)))
     assert panel.symbols == ("A", "B")
-    assert panel.sessions.astype(str).tolist() == [day(2), day(3), day(4)]
-    assert (~np.isnan(panel.close)).tolist() == [[True, False, True], [False, True, True]]
+    assert panel.sessions.astype(str).tolist() == [day(each) for each in (2, 3, 4, 5, 8)]
+    assert np.isfinite(panel.close).tolist() == [
+        [True, False, False, False, True],
+        [False, False, True, False, False],
+    ]
     assert panel.volume[1, 2] == 1000.0
     assert panel.close.flags.c_contiguous
+
+
+def test_the_columns_of_a_symbol_do_not_depend_on_who_else_is_there() -> None:
+    alone = align(bars(("A", day(2), GOOD), ("A", day(8), GOOD)))
+    among = align(bars(("A", day(2), GOOD), ("A", day(8), GOOD), ("B", day(4), GOOD)))
+    assert np.array_equal(alone.sessions, among.sessions)
+    assert np.array_equal(alone.close[0], among.close[0], equal_nan=True)
+
+
+def test_a_bar_that_lies_on_no_session_cannot_be_aligned() -> None:
+    with pytest.raises(ValueError, match="without a session"):
+        align(bars(("A", day(5), GOOD), ("A", day(6), GOOD)))
 
 
 def test_no_bars_make_an_empty_panel() -> None:
@@ -124,13 +159,12 @@ def test_a_panel_is_cut_by_session_and_by_symbol() -> None:
     assert panel.row("B") == 1
 
 
-@given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(2, 9)), max_size=30))
-def test_what_is_let_in_is_sorted_and_unique_and_nothing_is_lost(
-    rows: list[tuple[str, int]],
-) -> None:
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(2, 31)), max_size=30))
+def test_what_is_let_in_is_unique_and_nothing_is_lost(rows: list[tuple[str, int]]) -> None:
     given_bars = bars(*((symbol, day(number), GOOD) for symbol, number in rows))
     good, refused = refuse_impossible(given_bars)
     assert good.row.size + len(refused) == len(rows)
-    for row in range(len(good.symbols)):
-        sessions = good.session[good.row == row].astype(int)
-        assert (np.diff(sessions) > 0).all()
+    kept = set(zip(good.row.tolist(), good.session.tolist(), strict=True))
+    assert len(kept) == good.row.size
+    panel = align(good)
+    assert int(np.isfinite(panel.close).sum()) == good.row.size

@@ -33,7 +33,7 @@ def test_the_session_of_a_stamp_with_a_zone_is_its_date_there() -> None:
         "America/New_York"
     )
     assert panel_of(frame)[0].sessions.astype(str).tolist() == [
-        "2020-01-01",
+        "2019-12-31",
         "2020-01-02",
         "2020-01-03",
     ]

@@ -11,6 +11,7 @@ import pytest
 from services.research.data.dataset import Market, open_market
 from services.research.data.inputs import Inputs
 from shared.domain.errors import UserError
+from shared.domain.market.adjustment import Basis
 from shared.runtime.archive import writer
 from shared.runtime.archive.archive import BarArchive
 from shared.runtime.archive.bar_files import read_bars
@@ -21,7 +22,7 @@ from tests.unit.research.walks import csv_bars
 @pytest.fixture
 def archive(tmp_path: Path) -> BarArchive:
     bars = read_bars(csv_bars(tmp_path / "bars.csv", cent_walks(5, symbols=3, bars=30)))
-    return writer.create(tmp_path / "archive", bars, basis="split", source="made")
+    return writer.create(tmp_path / "archive", bars, basis=Basis.SPLIT, source="made")
 
 
 def opened(url: str, tmp_path: Path) -> Market:

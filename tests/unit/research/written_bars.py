@@ -6,17 +6,17 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.bar_rows import weekdays
+from tests.bar_rows import trading_days
 
 FLAT = (100.0, 101.0, 99.0, 100.0)
 Bar = Sequence[float]
-FIRST = dt.date(2020, 1, 1)
+FIRST = dt.date(2019, 12, 31)
 HEAD = "timestamp,symbol,open,high,low,close,volume"
 
 
 def write_bars(file: Path, changes: Mapping[str, Mapping[int, Bar | None]], days: int = 12) -> Path:
     """Flat bars of every symbol but on the days given; None = no bar."""
-    sessions = weekdays(FIRST, days)
+    sessions = trading_days(FIRST, days)
     lines = [HEAD]
     for symbol, unusual in changes.items():
         for day, session in enumerate(sessions):

@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 
 from shared.domain.errors import TransientError, UserError
-from shared.domain.market.bars import BarDefect, Bars
+from shared.domain.market.adjustment import Basis
+from shared.domain.market.bars import Bars
+from shared.domain.market.refusals import BarDefect
 from shared.runtime.archive import writer
 from shared.runtime.archive.archive import BarArchive
 from tests.bar_rows import bar_rows, only_sessions
 
-MONDAY = dt.date(2024, 1, 8)
-BASIS = "split-adjusted"
+MONDAY = dt.date(2024, 1, 22)
+BASIS = Basis.SPLIT
 
 
 def archived(folder: Path, bars: Bars) -> BarArchive:
@@ -45,8 +47,8 @@ def test_a_panel_through_a_session_ends_with_it_even_if_it_was_not_one(
     tmp_path: Path, bars: Bars
 ) -> None:
     archive = archived(tmp_path, bars)
-    assert archive.panel(dt.date(2024, 1, 10)).shape == (2, 3)
-    assert archive.panel(dt.date(2024, 1, 13)).shape == (2, 5)
+    assert archive.panel(dt.date(2024, 1, 24)).shape == (2, 3)
+    assert archive.panel(dt.date(2024, 1, 27)).shape == (2, 5)
     assert archive.panel(dt.date(2023, 1, 1)).shape == (2, 0)
 
 
@@ -67,11 +69,11 @@ def test_the_digest_of_a_session_does_not_change_when_later_ones_come(
     tmp_path: Path, bars: Bars
 ) -> None:
     archive = archived(tmp_path, bars)
-    early = archive.digest(dt.date(2024, 1, 10))
+    early = archive.digest(dt.date(2024, 1, 24))
     later = writer.append(
-        archive.folder, bar_rows({"AAPL": 2, "TSLA": 1}, start=dt.date(2024, 1, 16))
+        archive.folder, bar_rows({"AAPL": 2, "TSLA": 1}, start=dt.date(2024, 1, 30))
     )
-    assert later.digest(dt.date(2024, 1, 10)) == early
+    assert later.digest(dt.date(2024, 1, 24)) == early
     assert later.digest() != archive.digest()
     assert later.symbols == ("AAPL", "IBM", "TSLA")
     assert np.isnan(later.panel().close[2, :6]).all()
@@ -97,7 +99,7 @@ def test_a_changed_price_changes_the_digest_from_its_session_on(tmp_path: Path, 
 def test_another_basis_is_another_chain(tmp_path: Path, bars: Bars) -> None:
     assert (
         archived(tmp_path / "a", bars).digest()
-        != writer.create(tmp_path / "b", bars, basis="raw", source="s").digest()
+        != writer.create(tmp_path / "b", bars, basis=Basis.RAW, source="s").digest()
     )
 
 
@@ -139,7 +141,7 @@ def test_a_bar_refused_at_an_append_is_counted_once_however_often_it_comes(
     tmp_path: Path, bars: Bars
 ) -> None:
     archive = archived(tmp_path, bars)
-    bad = bar_rows({"AAPL": 1}, start=dt.date(2024, 1, 16), price=-1.0)
+    bad = bar_rows({"AAPL": 1}, start=dt.date(2024, 1, 30), price=-1.0)
     for _ in range(2):
         archive = writer.append(archive.folder, bad)
     assert archive.refused == {"not_positive": 1}
@@ -168,7 +170,7 @@ def test_a_damaged_manifest_is_said_in_a_sentence(
 
 def test_lost_arrays_are_derived_again_from_the_parquet_parts(tmp_path: Path, bars: Bars) -> None:
     archived(tmp_path, bars)
-    archive = writer.append(tmp_path, bar_rows({"AAPL": 1}, start=dt.date(2024, 1, 16)))
+    archive = writer.append(tmp_path, bar_rows({"AAPL": 1}, start=dt.date(2024, 1, 30)))
     before = archive.panel().close.copy()
     for file in tmp_path.glob("arrays/*/close.npy"):
         file.write_bytes(b"torn")
@@ -198,7 +200,7 @@ def test_parts_that_are_not_what_the_digests_say_are_not_trusted(
 def test_a_view_opened_before_an_append_goes_on_reading(tmp_path: Path, bars: Bars) -> None:
     view = archived(tmp_path, bars)
     panel = view.panel()
-    writer.append(tmp_path, bar_rows({"AAPL": 1}, start=dt.date(2024, 1, 16)))
+    writer.append(tmp_path, bar_rows({"AAPL": 1}, start=dt.date(2024, 1, 30)))
     assert panel.close[0, 0] == bars.close[6]
     assert view.panel().shape == (2, 6)
 
@@ -208,7 +210,7 @@ def test_a_crash_while_appending_leaves_a_view_that_is_whole(
     tmp_path: Path, bars: Bars, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = archived(tmp_path, bars)
-    more = bar_rows({"AAPL": 1, "IBM": 1}, start=dt.date(2024, 1, 16))
+    more = bar_rows({"AAPL": 1, "IBM": 1}, start=dt.date(2024, 1, 30))
 
     def crash(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -219,7 +221,7 @@ def test_a_crash_while_appending_leaves_a_view_that_is_whole(
             writer.append(archive.folder, more)
     assert BarArchive.open(tmp_path).intact
     writer.append(tmp_path, more)
-    archive = writer.append(tmp_path, bar_rows({"IBM": 1}, start=dt.date(2024, 1, 17)))
+    archive = writer.append(tmp_path, bar_rows({"IBM": 1}, start=dt.date(2024, 1, 31)))
     assert archive.panel().shape == (2, 8)
     assert not list(tmp_path.rglob(".aside-*"))
     assert len(list((tmp_path / "arrays").iterdir())) == 1
@@ -235,7 +237,7 @@ def test_a_full_disk_is_an_accident_to_be_tried_again_and_changes_nothing(
 
     monkeypatch.setattr(writer, "_write_arrays", full)
     with pytest.raises(TransientError, match="No space left"):
-        writer.append(archive.folder, bar_rows({"AAPL": 1}, start=dt.date(2024, 1, 16)))
+        writer.append(archive.folder, bar_rows({"AAPL": 1}, start=dt.date(2024, 1, 30)))
     assert BarArchive.open(tmp_path).manifest == archive.manifest
 
 

@@ -7,6 +7,7 @@ import pytest
 from services.scheduler.handlers import HANDLERS, ReplayStep, State
 from services.scheduler.replay_clock import Replay, ReplayWork, SimBrokerClient
 from shared.domain.errors import TransientError, UserError
+from shared.domain.market.adjustment import Basis
 from shared.domain.market.timetable import Timetable
 from shared.runtime.archive import writer
 from shared.runtime.calendar.xnys import Xnys
@@ -22,13 +23,13 @@ from shared.schemas.messages import (
     SessionOpened,
 )
 from shared.schemas.values import Phase, Slot, Stage
-from tests.bar_rows import bar_rows, weekdays
+from tests.bar_rows import bar_rows, trading_days
 from tests.builders import NOON
 from tests.servers_http import answering
 from tests.turning import Turning
 
 MONDAY = dt.date(2024, 7, 1)
-SESSIONS = weekdays(MONDAY, 5)
+SESSIONS = trading_days(MONDAY, 5)
 
 
 class FakeMarket:
@@ -95,7 +96,7 @@ def calendar() -> Xnys:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    writer.create(tmp_path, bar_rows({"A": 5}, start=MONDAY), basis="x", source="s")
+    writer.create(tmp_path, bar_rows({"A": 5}, start=MONDAY), basis=Basis.SPLIT, source="s")
     return tmp_path
 
 
@@ -205,7 +206,7 @@ def test_when_all_is_replayed_it_says_so_and_goes_on_when_bars_are_added(
     others.run()
     assert turning.state.finished
     assert turning.act() is None
-    writer.append(archive, bar_rows({"A": 1}, start=dt.date(2024, 7, 8)))
+    writer.append(archive, bar_rows({"A": 1}, start=dt.date(2024, 7, 9)))
     others.run()
     assert turning.state.sessions_done == 5
     assert turning.state.finished
@@ -293,7 +294,7 @@ def test_before_there_are_bars_it_waits(tmp_path: Path, calendar: Xnys) -> None:
 
 def test_a_start_after_the_last_bar_is_said_in_a_sentence(archive: Path, calendar: Xnys) -> None:
     turning, _, _ = replaying(archive, calendar, Replay(start=dt.date(2030, 1, 1)))
-    with pytest.raises(UserError, match="no bars from 2030-01-01 on; they end with 2024-07-05"):
+    with pytest.raises(UserError, match="no bars from 2030-01-01 on; they end with 2024-07-08"):
         turning.act()
 
 
@@ -326,9 +327,9 @@ def test_a_loop_asks_for_more_bars_at_their_end_once_and_goes_on(
     others = Others(turning)
     others.run()
     asked = [each for each in others.heard if isinstance(each, BarsDue)]
-    assert [each.through for each in asked] == [dt.date(2025, 7, 7)]
+    assert [each.through for each in asked] == [dt.date(2025, 7, 8)]
     assert not turning.state.finished
-    writer.append(archive, bar_rows({"A": 2}, start=dt.date(2024, 7, 8)))
+    writer.append(archive, bar_rows({"A": 2}, start=dt.date(2024, 7, 9)))
     others.run()
     assert turning.state.sessions_done == 4
     assert len([each for each in others.heard if isinstance(each, BarsDue)]) == 2

@@ -9,9 +9,9 @@ import numpy as np
 
 from shared.domain.market.bars import Bars, Panel
 from shared.domain.market.signal_table import SignalTable, signal_table
-from tests.bar_rows import weekdays
+from tests.bar_rows import trading_days
 
-DAYS = weekdays(dt.date(2022, 1, 3), 420)
+DAYS = trading_days(dt.date(2022, 1, 3), 420)
 
 
 class Always:

@@ -10,6 +10,7 @@ from services.signal_engine.handlers import HANDLERS, ScanResult, State
 from services.signal_engine.scan import EnabledStrategy, last_signals, tables
 from services.signal_engine.work import SignalEngineWork
 from shared.domain.errors import TransientError
+from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars
 from shared.domain.trading.exits import WatchedPosition
 from shared.runtime.archive import writer
@@ -19,7 +20,7 @@ from shared.runtime.runner.contract import Outcome
 from shared.schemas.messages import BarsReady, ScanCompleted, ScanDue
 from shared.schemas.values import Direction, Exit, Purpose, ScanRef, Signal, Slot
 from shared.strategies import registry
-from tests.bar_rows import weekdays
+from tests.bar_rows import trading_days
 from tests.builders import NOON, scan_ref
 from tests.fakes import KeptLog
 from tests.turning import Turning
@@ -28,7 +29,7 @@ from tests.unit.signal_engine.scan_making import DAYS, Always, walk
 
 @pytest.fixture
 def archive(tmp_path: Path) -> BarArchive:
-    return writer.create(tmp_path / "archive", walk(), basis="x", source="s")
+    return writer.create(tmp_path / "archive", walk(), basis=Basis.SPLIT, source="s")
 
 
 def bars_ready(archive: BarArchive, scan: ScanRef, **changes: Any) -> BarsReady:
@@ -208,7 +209,7 @@ def test_no_bars_at_all_is_an_aborted_scan_that_goes_on(archive: BarArchive) -> 
 def test_bars_that_were_appended_since_are_seen(archive: BarArchive) -> None:
     turning = engine(archive, Always("s"))
     completed(turning, archive, scan_ref(last_completed=DAYS[-1]))
-    later = weekdays(DAYS[-1] + dt.timedelta(days=1), 1)[0]
+    later = trading_days(DAYS[-1] + dt.timedelta(days=1), 1)[0]
     last = walk().only(walk().session == walk().session.max())
     fields = (last.open, last.high, last.low, last.close, last.volume)
     grown = writer.append(
