@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.console.demo import DemoOptions, run_demo
+from services.console.parity import backtest_fills, compare, inputs_of_replay, without_protection
 from services.console.stack.client import StackClient
 from services.console.stack.local_stack import EmbeddedStack
-from services.research.backtest.run import backtest
+from services.console.stack.memory_stack import Execution, executions, replay
 from services.research.data.dataset import open_market
-from services.research.data.inputs import Inputs, StrategyInputs
-from shared.domain.risk.sizing import SizingMethod
-from shared.runtime.config.settings import load_settings
+from services.research.data.inputs import Inputs
 from shared.schemas.streams import Stream
-from tests.replay import Execution, executions, replay
 
 SESSIONS = 250
 CHANGES: dict[str, Any] = {
@@ -43,44 +40,22 @@ def test_a_replay_in_one_process_fills_what_it_filled_before(
 def test_a_backtest_with_the_gates_policy_fills_what_the_replay_fills(
     replayed: list[Execution],
 ) -> None:
-    sessions = sample_sessions()
-    signals_from = sessions[-SESSIONS - 1]
-    steering = load_settings({}).steering
-    inputs = Inputs(
-        strategies=tuple(StrategyInputs(name=name) for name in steering.strategies.enabled),
-        start=signals_from,
-        sizing=SizingMethod.BUDGET,
-        size=steering.sizing.per_order,
-        policy=True,
-    )
-    assert sorted(policy_executions(inputs)) == sorted(as_round_trips(replayed))
+    sessions = open_market(Inputs(strategies=(), bars="sample"), {}).panel.sessions
+    inputs = inputs_of_replay({}, bars="sample", signals_from=sessions[-SESSIONS - 1].item())
+    compared = compare(backtest_fills(inputs, {}), without_protection(replayed))
+    assert compared.place is None, compared.story
+    assert len(compared.found) == len(replayed)
 
 
-def sample_sessions() -> list[dt.date]:
-    panel = open_market(Inputs(strategies=(), bars="sample"), {}).panel
-    return [session.item() for session in panel.sessions]
-
-
-def policy_executions(inputs: Inputs) -> list[tuple[dt.date, str, str, int, str]]:
-    run = backtest(inputs, {})
-    trades, panel = run.result.trades, run.market.panel
-    found = []
-    for i, reason in enumerate(trades.reasons()):
-        symbol, qty = panel.symbols[trades.row[i]], int(trades.qty[i])
-        entered, left = (
-            panel.sessions[column[i]].item() for column in (trades.entry_column, trades.exit_column)
-        )
-        found.append((entered, symbol, "buy", qty, f"{trades.entry_price[i]:.2f}"))
-        if reason != "end_of_data":
-            found.append((left, symbol, "sell", qty, f"{trades.exit_price[i]:.2f}"))
-    return found
-
-
-def as_round_trips(fills: list[Execution]) -> list[tuple[dt.date, str, str, int, str]]:
-    return [
-        (session, symbol, side, qty, f"{Decimal(price):.2f}")
-        for session, symbol, side, _, qty, price in fills
-    ]
+def test_the_first_difference_is_told_with_what_came_before() -> None:
+    day = dt.date(2013, 1, 2)
+    fills = [Execution(day, f"S{i}", "buy", "entry", 5, "10.00") for i in range(5)]
+    other = [*fills[:4], Execution(day, "S4", "buy", "entry", 6, "10.00")]
+    story = compare(fills, other).story
+    assert "Fill 5 is the first to differ" in story
+    assert "backtest  2013-01-02 entry buy 5 S4 at 10.00" in story
+    assert "replay    2013-01-02 entry buy 6 S4 at 10.00" in story
+    assert compare(fills, fills[:4]).story.endswith("replay    nothing more")
 
 
 @pytest.mark.slow

@@ -124,7 +124,7 @@ def run_demo(
     begun = time.monotonic()
     with _run_folder(options.keep) as folder:
         stack = EmbeddedStack(
-            folder, changes=_changes(options), redis_port=options.redis_port, on_step=on_step
+            folder, changes=settings_of(options), redis_port=options.redis_port, on_step=on_step
         )
         with _announce(stack), _sigterm_interrupts():
             on_start(stack)
@@ -154,7 +154,8 @@ def run_demo(
         )
 
 
-def _changes(options: DemoOptions) -> dict[str, Any]:
+def settings_of(options: DemoOptions) -> dict[str, Any]:
+    """What differs from kobe.toml. Raises UserError if there are no bars where options say."""
     changes: dict[str, Any] = {
         "sim.timetable.sessions": options.sessions,
         "sim.timetable.start": options.start.isoformat() if options.start else "",

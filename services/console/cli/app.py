@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from services.console.cli import research, showdown as compare, walk_forward
+from services.console.cli import replay, research, showdown as compare, walk_forward
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 
 USAGE, UNAVAILABLE, INTERRUPTED = 64, 69, 130
@@ -28,7 +28,7 @@ def command_line(first: str = "") -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    rooms = (research, walk_forward, compare)
+    rooms = (research, walk_forward, compare, replay)
     if not any(first in room.COMMANDS for room in rooms):
         _register_stack(app)
     for room in rooms:

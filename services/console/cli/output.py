@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +16,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and 
 
 UNSEEN_WIDTH = 160
 """Into a pipe or a file there is no width to keep to; every table fits this one."""
+errors = Console(stderr=True, highlight=False)
 terminal = Console(highlight=False, width=None if sys.stdout.isatty() else UNSEEN_WIDTH)
 
 
@@ -47,6 +49,16 @@ def print_facts(title: str, facts: Mapping[str, object]) -> None:
     for name, value in facts.items():
         table.add_row(name, _text(value))
     terminal.print(table)
+
+
+@contextmanager
+def progress(what: str, steps: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while something takes long; call what it yields with steps done."""
+    from rich.progress import Progress
+
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bars:
+        bar = bars.add_task(what, total=steps)
+        yield lambda done: bars.advance(bar, done)
 
 
 def _text(cell: object) -> str:

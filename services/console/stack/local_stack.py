@@ -71,7 +71,7 @@ class EmbeddedStack:
     # --- start ------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._lay_out()
+        self.prepare()
         self.on_step("secrets and rights")
         self._run_once("secrets", str(self.folder / "secrets"))
         self.on_step("Redis")
@@ -84,7 +84,7 @@ class EmbeddedStack:
         self.start_service(ORDER[-1])
         self.wait_ready(ORDER[-1])
 
-    def _lay_out(self) -> None:
+    def prepare(self) -> None:
         for name in ("redis", "logs", "state", "archive", "audit"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         document = overridden(read_document(DEFAULT_FILE), self.changes)
