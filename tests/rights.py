@@ -1,4 +1,7 @@
-"""The rights in Redis as they are meant, written down by hand and not taken from the product's own table."""
+"""The rights in Redis as they are meant.
+
+Written down by hand and not taken from the product's own table.
+"""
 
 from __future__ import annotations
 

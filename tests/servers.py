@@ -1,4 +1,7 @@
-"""Throwaway Redis and Valkey servers on loopback, as processes and, where Docker answers, in a container."""
+"""Throwaway Redis and Valkey servers on loopback, as processes and, where Docker answers.
+
+In a container.
+"""
 
 from __future__ import annotations
 
@@ -133,7 +136,10 @@ def redis_server(
 
 @contextmanager
 def any_redis() -> Iterator[str]:
-    """The URL of a server for tests that do not care which: a container where Docker answers, else a process."""
+    """The URL of a server for tests that do not care which.
+
+    A container where Docker answers, else a process.
+    """
     if docker_answers():
         from testcontainers.core.container import DockerContainer
 

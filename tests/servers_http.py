@@ -1,4 +1,7 @@
-"""A tiny HTTP server that gives the answers it was told to, in order, and remembers what it was asked."""
+"""A tiny HTTP server that gives the answers it was told to, in order.
+
+And remembers what it was asked.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ def answering(answers: Sequence[Answer]) -> Iterator[Answering]:
         def do_POST(self) -> None:
             self._answer()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             """Quiet."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)

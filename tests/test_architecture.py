@@ -1,4 +1,7 @@
-"""The house rules that no linter knows: sizes, words, rooms. Import directions are import-linter's."""
+"""The house rules that no linter knows.
+
+Sizes, words, rooms. Import directions are import-linter's.
+"""
 
 import ast
 import statistics

@@ -1,4 +1,6 @@
-"""Turns a service by hand: hears messages and lets work act, through the real handlers and the real codec.
+"""Turns a service by hand.
+
+Hears messages and lets work act, through the real handlers and the real codec.
 
 Every step writes the state as the bus would and reads it back, so that each is a restart, too.
 """

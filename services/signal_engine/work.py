@@ -41,7 +41,7 @@ class SignalEngineWork:
         """Load the compiled strategies before the first scan has to be fast."""
         try:
             tables(_tiny(), self._strategies)
-        except Exception as error:  # a user's strategy; every scan will say so
+        except Exception as error:
             self._log.error("strategy_failed", error=repr(error))
 
     def act(self, state: State) -> Outcome | None:

@@ -34,7 +34,8 @@ def scan_signals_over_time(
     `frame` has the columns timestamp, symbol, open, high, low, close, volume; impossible bars are
     left out. Columns of the result: session, symbol, strategy, side ("long"/"short"),
     reference_price, stop, target (NaN = none), time_stop_bars, score, reason, and one per indicator
-    used. Raises UserError if the strategy, a parameter or a column is not there."""
+    used. Raises UserError if the strategy, a parameter or a column is not there.
+    """
     panel, table = _scan(frame, strategy, folder, parameters)
     return _frame_of(panel, table, strategy)
 

@@ -47,7 +47,8 @@ def available(folder: Path | None = None) -> tuple[str, ...]:
 def load(name: str, folder: Path | None = None) -> Strategy:
     """The strategy of that name.
 
-    Raises UserError if there is none, or if its file cannot be loaded or offers too little."""
+    Raises UserError if there is none, or if its file cannot be loaded or offers too little.
+    """
     theirs = _user_files(folder)
     ours = (ROOM / f"{name}.py").is_file() and name not in NOT_STRATEGIES
     if ours and name in theirs:
@@ -65,7 +66,8 @@ def load(name: str, folder: Path | None = None) -> Strategy:
 def params_from(strategy: Strategy, mapping: Mapping[str, Any]) -> Any:
     """The strategy's `Params` with these values.
 
-    Raises UserError if a name is unknown, a type is wrong or a value is out of range."""
+    Raises UserError if a name is unknown, a type is wrong or a value is out of range.
+    """
     known = [field.name for field in dataclasses.fields(strategy.Params)]
     for name in mapping:
         if name not in known:

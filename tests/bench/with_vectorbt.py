@@ -23,7 +23,7 @@ CASH = 1e12
 
 @njit(cache=True)
 def wilder_atr(h: Any, lo: Any, c: Any, n: int) -> Any:
-    """vectorbt's own is not seeded with the mean of the first n, as these rules want it."""
+    """Vectorbt's own is not seeded with the mean of the first n, as these rules want it."""
     atr = np.full(c.shape, np.nan)
     for col in range(c.shape[1]):
         total = 0.0

@@ -1,4 +1,7 @@
-"""One world for each implementation of the bus: how to reach it, and how to disturb it behind the buses' backs."""
+"""One world for each implementation of the bus.
+
+How to reach it, and how to disturb it behind the buses' backs.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ LEASE = 0.4
 
 @dataclass
 class World:
-    """One implementation with its server: how to reach it, and how to disturb it behind the buses' backs."""
+    """One implementation with its server.
+
+    How to reach it, and how to disturb it behind the buses' backs.
+    """
 
     make: Callable[[ServiceName, str, float], Bus]
     hset: Callable[[str, str, str], None]

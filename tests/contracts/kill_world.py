@@ -1,4 +1,7 @@
-"""One world for each kind of kill latch: in its own thread over a server, or in one process without one."""
+"""One world for each kind of kill latch.
+
+In its own thread over a server, or in one process without one.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ class Latch(Protocol):
 
 @dataclass
 class World:
-    """Latches on one server; each service keeps its own folder, so that making one anew is its restart."""
+    """Latches on one server.
+
+    Each service keeps its own folder, so that making one anew is its restart.
+    """
 
     make: Callable[[ServiceName, Path, Path], Latch]
     end: Callable[[Latch], None]

@@ -47,7 +47,10 @@ def test_after_kill_9_of_the_server_all_state_is_found_again(kind: str, tmp_path
 
 
 def test_a_commit_whose_answer_was_lost_is_not_handed_out_twice(tmp_path: Path) -> None:
-    """The connection breaks after EXEC left: what the server took must not come back, what it did not take must."""
+    """The connection breaks after EXEC left.
+
+    What the server took must not come back, what it did not take must.
+    """
     with redis_server() as server, closing(server.connection()) as admin:
         init_streams(admin, tmp_path / "genesis")
         for text in ("one", "two"):

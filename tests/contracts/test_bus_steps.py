@@ -1,4 +1,7 @@
-"""What every bus promises of a step: all of it or nothing, and only on the ground it was decided on."""
+"""What every bus promises of a step.
+
+All of it or nothing, and only on the ground it was decided on.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What every kill latch promises: over Redis and Valkey in its own thread, and in one process without one."""
+"""What every kill latch promises.
+
+Over Redis and Valkey in its own thread, and in one process without one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a kill latch does when it could not listen: Redis away, restarted, emptied; itself cut off."""
+"""What a kill latch does when it could not listen.
+
+Redis away, restarted, emptied; itself cut off.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What every vendor of bars must keep, whatever it is made of; a new one joins by a line in VENDORS."""
+"""What every vendor of bars must keep, whatever it is made of.
+
+A new one joins by a line in VENDORS.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The compose stack of a fresh checkout, brought up once for all end-to-end tests (needs a Docker engine)."""
+"""The compose stack of a fresh checkout.
+
+Brought up once for all end-to-end tests (needs a Docker engine).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The compose stack as a new user meets it: green, trading, killable, restart-safe, watched, provable."""
+"""The compose stack as a new user meets it.
+
+Green, trading, killable, restart-safe, watched, provable.
+"""
 
 from __future__ import annotations
 

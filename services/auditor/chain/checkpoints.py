@@ -76,7 +76,7 @@ def is_signed(note: Note, keys: Mapping[str, bytes]) -> bool:
 
 
 def load_public_keys(file: Path) -> dict[str, bytes]:
-    """owner -> raw public key, as pinned in a `public_keys.json`. Raises UserError."""
+    """Owner -> raw public key, as pinned in a `public_keys.json`. Raises UserError."""
     keyring = Keyring.load(file)
     return {
         owner: keyring.keys[key_id].public_bytes_raw() for key_id, owner in keyring.owners.items()

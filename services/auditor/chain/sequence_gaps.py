@@ -80,7 +80,7 @@ class WriterSequences:
             self._writers[writer] = WriterSequence(last, set(ahead))
 
     def to_lists(self) -> dict[str, list[int]]:
-        """writer -> its last number, then those ahead of their turn."""
+        """Writer -> its last number, then those ahead of their turn."""
         return {writer: [each.last, *sorted(each.ahead)] for writer, each in self._writers.items()}
 
     def add(self, payload: Mapping[str, Any]) -> Gap | None:

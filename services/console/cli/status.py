@@ -75,8 +75,9 @@ def orders(recent: Recent = 20, as_json: AsJson = False) -> None:
         return
     columns = ("decision", "order", "purpose", "state", "filled", "why")
     cells = [
-        (r.decision_id, _order(r))
-        + (
+        (
+            r.decision_id,
+            _order(r),
             f"{r.purpose} ({r.strategy})",
             r.state,
             f"{r.filled_qty} at {r.price}" if r.filled_qty else "",
@@ -102,8 +103,16 @@ def positions(as_json: AsJson = False) -> None:
         return
     columns = ("symbol", "qty", "average price", "strategy", "since", "stop", "target", "protected")
     cells = [
-        (r.symbol, r.qty, r.average_price, r.strategy, r.entry_session, r.stop, r.target)
-        + ("yes" if r.protected else "NO",)
+        (
+            r.symbol,
+            r.qty,
+            r.average_price,
+            r.strategy,
+            r.entry_session,
+            r.stop,
+            r.target,
+            "yes" if r.protected else "NO",
+        )
         for r in rows
     ]
     print_rows("Positions", columns, cells, empty="No position is open.")

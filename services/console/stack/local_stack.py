@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -57,7 +57,7 @@ class EmbeddedStack:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
 
-    def __enter__(self) -> EmbeddedStack:
+    def __enter__(self) -> Self:
         try:
             self.start()
         except BaseException:

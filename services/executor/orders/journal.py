@@ -125,7 +125,8 @@ class OrderJournal:
         """How many rows are, or may be, at the broker."""
         marks = ", ".join("?" for _ in SENT)
         count: int = self._notes.execute(
-            f"SELECT count(*) FROM orders WHERE state IN ({marks})", SENT
+            f"SELECT count(*) FROM orders WHERE state IN ({marks})",  # noqa: S608  only question marks
+            SENT,
         ).fetchone()[0]
         return count
 

@@ -17,7 +17,10 @@ from shared.domain.trading.fills import ExitReason
 THIN = 0.98
 """A symbol with fewer of its bars than this is named: 2 % is five missing sessions a year."""
 GONE_AFTER = 5
-"""Sessions without a bar after which a symbol counts as gone: the simulation closes it then, too."""
+"""Sessions without a bar after which a symbol counts as gone.
+
+The simulation closes it then, too.
+"""
 LONG_ENOUGH = 252
 """In less than a year a complete universe may well lose nobody."""
 FEW_TRADES = 30
@@ -58,8 +61,8 @@ def _survivorship(market: Market, first: int, last: int) -> Iterator[str]:
     gone = np.isnan(closes[:, -GONE_AFTER:]).all(axis=1) & ~np.isnan(closes).all(axis=1)
     if not gone.any():
         yield (
-            f"Survivorship: all {_count_of(len(market.panel.symbols), 'symbol')} still trade at the "
-            "end, so those that failed or were taken over are missing. Real results would have "
+            f"Survivorship: all {_count_of(len(market.panel.symbols), 'symbol')} still trade at "
+            "the end, so those that failed or were taken over are missing. Real results would have "
             "been worse."
         )
     else:
@@ -73,8 +76,8 @@ def _coverage(market: Market, first: int, last: int) -> Iterator[str]:
     thin = [market.panel.symbols[row] for row in np.flatnonzero(share < THIN)]
     if thin:
         yield (
-            f"Coverage: {present.mean():.1%} of all bars; {_count_of(len(thin), 'symbol')} with less "
-            f"than {THIN:.0%} (listed later, or gaps): {_name_list(thin)}."
+            f"Coverage: {present.mean():.1%} of all bars; {_count_of(len(thin), 'symbol')} with "
+            f"less than {THIN:.0%} (listed later, or gaps): {_name_list(thin)}."
         )
 
 

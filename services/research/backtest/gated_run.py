@@ -7,6 +7,7 @@ It finds no signals and follows none.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -210,7 +211,7 @@ class _Account:
     def _mark_to_market(self, column: int, prices: NDArray[np.float64]) -> None:
         for each in self.held:
             price = prices[each.row, column]
-            if price == price:
+            if not math.isnan(price):
                 each.mark = round(float(price) * UNITS_PER_DOLLAR)
         self.book = books.see_account(self.book, cash=self.cash, equity=self._equity())
         breach = first_breach(self.book, self.rules)

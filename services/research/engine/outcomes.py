@@ -51,7 +51,8 @@ def outcomes(panel: Panel, strategy: str, table: SignalTable) -> Outcomes:
 
     `found.status` is READY, or why there is no entry: NO_BAR, INVALIDATED_AT_OPEN, NO_SESSION
     (signal on the panel's last session). Prices are whole ten-thousandths of a dollar, before
-    slippage."""
+    slippage.
+    """
     orders = OrderArrays(
         read_only(table.row.astype(np.int32, copy=False)),
         read_only(table.column.astype(np.int32, copy=False)),

@@ -79,7 +79,8 @@ def deflated_sharpe(returns: Floats, trial_sharpes: Floats) -> float | None:
     """Probability that the true Sharpe ratio beats what the best of the trials would show by luck.
 
     `returns` (sessions,) are the chosen trial's; `trial_sharpes` are per session, not annualised,
-    of all trials. None without movement."""
+    of all trials. None without movement.
+    """
     spread = float(returns.std(ddof=1)) if returns.size > 1 else 0.0
     if spread == 0:
         return None

@@ -167,7 +167,8 @@ def window_between(
     """The window of sessions `first` to `last` (columns, both within it).
 
     Signals count from session `first`, so the earliest entry is at `first + 1`; `signals_from=first
-    - 1` lets the window's first open fill the signals of the close before it."""
+    - 1` lets the window's first open fill the signals of the close before it.
+    """
     if not 0 <= first <= last < panel.sessions.size:
         raise UserError(
             f"sessions {first} to {last} do not lie within the {panel.sessions.size} of the bars"

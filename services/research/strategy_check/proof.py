@@ -80,7 +80,8 @@ def prove(
     """Every law of a strategy on these bars, the first breach of each.
 
     `cuts` are the numbers of sessions after which the panel is cut short to look for look-ahead;
-    None = every one."""
+    None = every one.
+    """
     tested, cut_at = (
         StrategyUnderTest(strategy, params),
         range(1, panel.sessions.size + 1) if cuts is None else cuts,

@@ -170,10 +170,8 @@ def describe_inputs(report: WalkForwardReport) -> dict[str, Any]:
 def _trials_caveat(plan: Plan) -> list[str]:
     """The number of trials: the first caveat of every walk-forward."""
     each = ", ".join(f"{search.grid.size:,} for {search.name}" for search in plan.searches)
-    return [
-        f"{plan.trials:,} parameter sets were tried: {each}. "
-        "What you tried before this run counts, too."
-    ]
+    tried = f"{plan.trials:,} parameter sets were tried: {each}."
+    return [f"{tried} What you tried before this run counts, too."]
 
 
 def _digests(plan: Plan) -> dict[str, Any]:

@@ -32,7 +32,10 @@ from shared.domain.errors import UserError
 from shared.runtime.config.settings import code_digest
 
 BEAT, DEAD_AFTER = 2.0, 10
-"""Seconds between heartbeats, and until a silent worker's job goes to another: five missed beats."""
+"""Seconds between heartbeats, and until a silent worker's job goes to another.
+
+Five missed beats.
+"""
 MARKETS = 2
 """Sets of bars kept open; two users may share a worker."""
 

@@ -96,8 +96,8 @@ def caveats_of(name: str, found: Robustness) -> Sequence[str]:
     said: list[str] = []
     if found.deflated_sharpe is not None and found.deflated_sharpe < LIKELY:
         said.append(
-            f"{name}: the deflated Sharpe ratio is {found.deflated_sharpe:.0%}; below {LIKELY:.0%}, "
-            f"the result cannot be told from the luck of {found.trials:,} trials."
+            f"{name}: the deflated Sharpe ratio is {found.deflated_sharpe:.0%}; below "
+            f"{LIKELY:.0%}, the result cannot be told from the luck of {found.trials:,} trials."
         )
     if found.overfitting_probability is not None and found.overfitting_probability >= UNLIKELY:
         said.append(

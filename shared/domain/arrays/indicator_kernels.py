@@ -136,7 +136,7 @@ def larger_of(some: Floats, others: Floats) -> Floats:
     """Pair by pair."""
     larger = np.empty(some.size, np.float64)
     for place in range(some.size):
-        larger[place] = some[place] if some[place] > others[place] else others[place]
+        larger[place] = max(others[place], some[place])
     return larger
 
 

@@ -20,7 +20,8 @@ T = TypeVar("T", bound=np.generic)
 def jit(function: Callable[P, R]) -> Callable[P, R]:
     """Compile at the first call per argument types.
 
-    No fastmath: the same bars must give the same signals on every machine."""
+    No fastmath: the same bars must give the same signals on every machine.
+    """
     compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     return cast(Callable[P, R], _stamp_with_dependencies(compiled))
 
@@ -35,7 +36,8 @@ def _stamp_with_dependencies(kernel: Any) -> Any:
     """Make a cached kernel stale when anything it was compiled from has changed.
 
     Numba's cache compares only the kernel's own file, but kernels and constants imported from other
-    files are part of the compiled form too."""
+    files are part of the compiled form too.
+    """
     index = kernel._cache._cache_file
     scope = kernel.py_func.__globals__
     used = [scope[name] for name in kernel.py_func.__code__.co_names if name in scope]
@@ -52,7 +54,8 @@ def _stamp_of(used: Any) -> Any:
 def read_only(array: NDArray[T]) -> NDArray[T]:
     """A contiguous, read-only, plain view of an array; a copy only if it is not contiguous.
 
-    Memory maps, views and fresh arrays then share one compiled form."""
+    Memory maps, views and fresh arrays then share one compiled form.
+    """
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False
     return view

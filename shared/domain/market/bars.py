@@ -45,7 +45,8 @@ class Panel:
     """Daily bars of many symbols, aligned on the union of their sessions.
 
     The fields are (symbols, bars), C-contiguous, possibly read-only memory maps; NaN in all five =
-    no bar."""
+    no bar.
+    """
 
     symbols: tuple[str, ...]
     sessions: Sessions
@@ -85,7 +86,8 @@ class Panel:
 def align(bars: Bars) -> Panel:
     """The panel of bars that `refuse_impossible` let through, on every session from first to last.
 
-    Raises ValueError if a bar lies on a day without a session."""
+    Raises ValueError if a bar lies on a day without a session.
+    """
     days = bars.session.astype("datetime64[D]")
     span = np.arange(days.min(), days.max() + 1) if days.size else days
     traded = is_session(span)

@@ -22,7 +22,8 @@ def read_frame(frame: pd.DataFrame) -> Bars:
     """Bars from rows of `timestamp, symbol, open, high, low, close, volume`.
 
     Symbols keep their order of appearance; a timestamp's own calendar date is its session. Raises
-    UserError if a column is missing or holds something that is neither a number nor a date."""
+    UserError if a column is missing or holds something that is neither a number nor a date.
+    """
     missing = [str(name) for name in COLUMNS if name not in frame.columns]
     if missing:
         needed = ", ".join(map(str, COLUMNS))

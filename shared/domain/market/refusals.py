@@ -61,7 +61,8 @@ def refuse_impossible(bars: Bars) -> tuple[Bars, list[RefusedBar]]:
 
     Prices become float64 rounded to four decimals, so each is the float64 nearest to a whole number
     of ten-thousandths. Of bars that repeat each other one is kept; where two of one symbol and
-    session differ, all of them are refused."""
+    session differ, all of them are refused.
+    """
     clean = quantize(bars)
     defects = find_defects(clean)
     good = clean if not defects.any() else clean.only(defects == 0)

@@ -63,7 +63,8 @@ def cents(prices: Floats) -> Floats:
     """Rounded to the cent, half even, as on paper.
 
     First to 1e-8: a price that is 96.015 on paper is a tie, whichever side of it its float64
-    happens to lie."""
+    happens to lie.
+    """
     rounded: Floats = np.rint(np.rint(prices * 1e8) / 1e6) / 100
     return rounded
 
@@ -85,7 +86,8 @@ def signal_table(
 ) -> SignalTable:
     """A table from unrounded prices: one entry per signal, sorted by (row, column).
 
-    `target` None: no signal has one."""
+    `target` None: no signal has one.
+    """
     return SignalTable(
         row=row,
         column=column,

@@ -42,7 +42,8 @@ def exits_due(
     `panel` ends with the last completed session; `tables` are over exactly that panel. At the close
     slot: positions whose own bar of today would be bar `time_stop_bars` or later (the entry bar is
     1). At the others: positions whose strategy's exit condition held at the close of a bar of
-    theirs."""
+    theirs.
+    """
     held = sorted(positions, key=lambda position: position.symbol)
     if slot is Slot.CLOSE:
         found = [_time_exit(position, _own_bars_since(panel, position)) for position in held]

@@ -92,7 +92,8 @@ def bar_exit(
     """What a bar after its open does to a position: the stop first, else the target.
 
     A target that the open is beyond fills at the open. The price is before slippage and rounding:
-    see `exit_fill`."""
+    see `exit_fill`.
+    """
     long = direction is Direction.LONG
     if low <= stop if long else high >= stop:
         return stop, ExitReason.STOP

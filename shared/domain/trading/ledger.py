@@ -64,7 +64,8 @@ class Booking:
 def book(lots: tuple[Lot, ...], *, qty: int, price: Decimal, session: dt.date) -> Booking:
     """Book `qty` shares bought (positive) or sold (negative): opposite lots close, oldest first.
 
-    Raises InvariantBroken if `qty` is 0 or `price` is negative."""
+    Raises InvariantBroken if `qty` is 0 or `price` is negative.
+    """
     if qty == 0 or price < 0:
         raise InvariantBroken(f"{qty} shares at {price} cannot be booked")
     kept, left, realised = list(lots), qty, Decimal(0)

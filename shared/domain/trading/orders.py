@@ -263,7 +263,8 @@ def look_now(order: Order, *, at: dt.datetime) -> Order:
 def count_miss(order: Order, *, at: dt.datetime) -> Order:
     """The broker says there is no such order; believed after three times over ten seconds.
 
-    An order younger than fifteen seconds is never given up."""
+    An order younger than fifteen seconds is never given up.
+    """
     known = order if order.status is OrderStatus.UNKNOWN else mark_unknown(order, at=at)
     missing = replace(known, misses=known.misses + 1, missed_at=known.missed_at or at)
     if _surely_missing(missing, at):

@@ -1,4 +1,7 @@
-"""The auditor as a process of its own beside a real Redis: killed again and again, and started twice."""
+"""The auditor as a process of its own beside a real Redis.
+
+Killed again and again, and started twice.
+"""
 
 import os
 import random

@@ -1,4 +1,7 @@
-"""The whole system as processes: what a new user meets with `make demo`, and how it is stopped and survives."""
+"""The whole system as processes.
+
+What a new user meets with `make demo`, and how it is stopped and survives.
+"""
 
 from __future__ import annotations
 

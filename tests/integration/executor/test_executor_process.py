@@ -1,4 +1,7 @@
-"""The executor as it runs: its own process, a real Redis, the simulated broker over HTTP and websocket."""
+"""The executor as it runs.
+
+Its own process, a real Redis, the simulated broker over HTTP and websocket.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def sample() -> Run:
 
 
 def data_of(page: str) -> dict[str, list[int]]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
     assert found
     told: dict[str, list[int]] = json.loads(found[1].replace("<\\/", "</"))
     return told
@@ -117,11 +117,11 @@ def test_in_a_browser_the_list_and_the_chart_are_drawn(sample: Run, tmp_path: Pa
     ]
     command = ["chromium", *options, "--dump-dom", f"file://{tmp_path / 'report.html'}"]
     page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    listed = re.search(r'<table id="list">.*?</table>', page, re.S)
+    listed = re.search(r'<table id="list">.*?</table>', page, re.DOTALL)
     assert listed
     assert listed[0].count("<tr") == 21
     assert f"1–20 of {len(sample.result.trades)}" in page
-    drawn = re.search(r'<div id="picture">.*?</div>', page, re.S)
+    drawn = re.search(r'<div id="picture">.*?</div>', page, re.DOTALL)
     assert drawn
     assert drawn[0].count("<rect") > 40
     assert "after costs." in page

@@ -1,4 +1,7 @@
-"""The research queue with real workers and a real Redis: the results are those of this machine, whoever dies."""
+"""The research queue with real workers and a real Redis.
+
+The results are those of this machine, whoever dies.
+"""
 
 from __future__ import annotations
 

@@ -33,6 +33,8 @@ GATE = ServiceName.RISK_GATE
 
 @dataclass
 class Floor:
+    """`bus` and `metrics` are those of the gate started last."""
+
     settings: GateSettings = field(default_factory=gate_settings)
     clock: ManualClock = field(
         default_factory=lambda: ManualClock(scan_ref().slot_at + dt.timedelta(seconds=1))
@@ -60,13 +62,15 @@ class Floor:
             gauges=gauges(self.settings),
             counts=counts,
         )
+        self.bus = MemoryBus(self.server, GATE, instance)
+        self.metrics = MetricRegistry(GATE.value)
         return Runner(
             service,
-            bus=MemoryBus(self.server, GATE, instance),
+            bus=self.bus,
             latch=self.latch,
             seal=Sealer(GATE, identity, self.clock, self.signer.sign),
             clock=self.clock,
-            metrics=MetricRegistry(GATE.value),
+            metrics=self.metrics,
             health=Health(self.clock),
             log=structlog.get_logger(),
         )

@@ -242,7 +242,10 @@ def test_the_auditor_reads_everything_that_is_said(server: Server) -> None:
 def test_everything_is_found_again_after_kill_9_with_the_acl_file(
     binary: str, tmp_path: Path
 ) -> None:
-    """Redis 7.0 drops every MULTI on reload if `default` lacks rights; ours is off and has them all."""
+    """Redis 7.0 drops every MULTI on reload if `default` lacks rights.
+
+    Ours is off and has them all.
+    """
     path = valkey_binary() if binary == "valkey" else redis_binary()
     with redis_server(path, acl=acl_file(PASSWORDS)) as server:
         with closing(connection_of(server, "init")) as init:

@@ -1,4 +1,7 @@
-"""A service's process when what it needs is not there: it waits and says so, or ends with one sentence."""
+"""A service's process when what it needs is not there.
+
+It waits and says so, or ends with one sentence.
+"""
 
 from __future__ import annotations
 

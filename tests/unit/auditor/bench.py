@@ -1,4 +1,7 @@
-"""An auditor on a bus in memory, with a clock that moves when told; it can be stopped and made again."""
+"""An auditor on a bus in memory, with a clock that moves when told.
+
+It can be stopped and made again.
+"""
 
 from __future__ import annotations
 

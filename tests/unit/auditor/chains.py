@@ -1,4 +1,7 @@
-"""Chains to start from: written by the real journal, sealed by a real key; a test breaks what it is about."""
+"""Chains to start from.
+
+Written by the real journal, sealed by a real key; a test breaks what it is about.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,10 @@ def payloads(file: Path) -> list[dict[str, Any]]:
 
 
 def relinked(records: Sequence[Mapping[str, Any]]) -> bytes:
-    """The same records with right hashes throughout: what a forger who knows the format would write."""
+    """The same records with right hashes throughout.
+
+    What a forger who knows the format would write.
+    """
 
     def lines() -> Iterator[bytes]:
         head = None

@@ -1,4 +1,7 @@
-"""Wherever the auditor dies, every entry is in the chain once, in order, and the chain verifies (fault 54)."""
+"""Wherever the auditor dies, every entry is in the chain once, in order.
+
+And the chain verifies (fault 54).
+"""
 
 import os
 import random

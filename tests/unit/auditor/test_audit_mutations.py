@@ -78,7 +78,7 @@ def test_moved_records_with_right_hashes_contradict_the_next_checkpoint(
 def test_a_cut_end_is_found(lines: tuple[Path, list[bytes]], kept: int) -> None:
     file, whole = lines
     verdict = judged(file, whole[:kept])
-    assert (verdict.exit_code, verdict.index) == (TRUNCATED, kept if kept else 0)
+    assert (verdict.exit_code, verdict.index) == (TRUNCATED, kept or 0)
 
 
 def test_random_edits_are_all_found(lines: tuple[Path, list[bytes]]) -> None:

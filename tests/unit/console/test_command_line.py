@@ -1,4 +1,7 @@
-"""What a person types wrong, and what the command line answers: one sentence, a documented code, no traceback."""
+"""What a person types wrong, and what the command line answers.
+
+One sentence, a documented code, no traceback.
+"""
 
 from __future__ import annotations
 

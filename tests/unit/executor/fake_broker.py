@@ -33,7 +33,7 @@ class FakeBroker:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.number = "SIM1"
-        self.cash = Decimal("100000")
+        self.cash = Decimal(100000)
         self.blocked = False
         self.away = False
         self.stubborn = False

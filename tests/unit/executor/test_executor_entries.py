@@ -146,7 +146,7 @@ def test_the_same_approval_heard_again_is_logged_and_never_sent(floor: Floor) ->
 def test_an_old_approval_is_a_repeat_even_when_the_state_has_forgotten_it(floor: Floor) -> None:
     order = floor.entered(expires_at=NOON + dt.timedelta(days=9))
     later = SESSION + dt.timedelta(days=3)
-    floor.broker.fill(floor.said(ProtectionPlaced)[0].client_order_id, Decimal("170"))
+    floor.broker.fill(floor.said(ProtectionPlaced)[0].client_order_id, Decimal(170))
     floor.reconcile()
     floor.hear(
         SessionOpened(session=later, previous=SESSION, opens_at=NOON, closes_at=NOON), session=later
@@ -200,7 +200,7 @@ def test_the_account_is_seen_at_every_stage_asked_for(floor: Floor) -> None:
         (Stage.OPEN, SESSION, ()),
         (Stage.MARK, SESSION, ()),
     ]
-    assert seen[-1].cash == Decimal("100000") - 3 * Decimal("180.10")
+    assert seen[-1].cash == Decimal(100000) - 3 * Decimal("180.10")
     assert [(held.symbol, held.qty) for held in seen[-1].holdings] == [("AAPL", Decimal(3))]
 
 

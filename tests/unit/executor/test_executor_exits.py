@@ -89,7 +89,7 @@ def test_an_exit_waits_until_the_protection_has_ended(floor: Floor) -> None:
 
 def test_a_stop_that_fills_while_it_is_canceled_leaves_nothing_to_sell(floor: Floor) -> None:
     floor.entered()
-    floor.broker.fill(protection(floor).client_order_id, Decimal("170"))
+    floor.broker.fill(protection(floor).client_order_id, Decimal(170))
     exit_ = floor.approve_exit(qty=3)
     floor.run()
     assert floor.posts(exit_.client_order_id) == 0
@@ -101,12 +101,12 @@ def test_a_stop_that_fills_while_it_is_canceled_leaves_nothing_to_sell(floor: Fl
 
 def test_a_stop_that_was_hit_is_told_at_the_next_reconciliation(floor: Floor) -> None:
     floor.entered()
-    floor.broker.fill(protection(floor).client_order_id, Decimal("170"))
+    floor.broker.fill(protection(floor).client_order_id, Decimal(170))
     floor.reconcile()
     fill = floor.said(OrderFilled)[-1]
     assert (fill.purpose, fill.price, fill.qty) == (Purpose.PROTECT, Decimal(170), 3)
     assert floor.state.positions == {}
-    assert floor.state.realised == 3 * (Decimal("170") - Decimal("180.10"))
+    assert floor.state.realised == 3 * (Decimal(170) - Decimal("180.10"))
 
 
 def test_a_protection_the_broker_ends_by_itself_is_placed_anew(floor: Floor) -> None:

@@ -119,7 +119,7 @@ def test_a_blocked_account_halts_once(floor: Floor) -> None:
 
 def test_the_account_is_seen_after_the_fills_that_made_it(floor: Floor) -> None:
     floor.entered()
-    floor.broker.fill(floor.said(ProtectionPlaced)[0].client_order_id, Decimal("170"))
+    floor.broker.fill(floor.said(ProtectionPlaced)[0].client_order_id, Decimal(170))
     floor.reconcile()
     assert [type(said).__name__ for said in floor.all_said()][-3:] == [
         "OrderFilled",
@@ -158,7 +158,7 @@ def test_a_fill_that_comes_between_the_questions_is_no_difference_of_the_books(
 
     def hit_after_positions() -> object:
         seen = positions()
-        floor.broker.fill(stop, Decimal("170"))
+        floor.broker.fill(stop, Decimal(170))
         floor.broker.positions = positions  # type: ignore[method-assign]
         return seen
 

@@ -1,4 +1,7 @@
-"""A backtest from files to files: what it says, that it says the same twice, and what it refuses."""
+"""A backtest from files to files.
+
+What it says, that it says the same twice, and what it refuses.
+"""
 
 from __future__ import annotations
 

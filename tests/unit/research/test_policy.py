@@ -1,4 +1,7 @@
-"""The portfolio pass with the gate: to the cent what the kernels do where its limits are wide, and the limits."""
+"""The portfolio pass with the gate.
+
+To the cent what the kernels do where its limits are wide, and the limits.
+"""
 
 from __future__ import annotations
 
@@ -181,7 +184,10 @@ def test_the_budget_of_a_session_is_spent_in_rank_order_and_begins_anew_the_next
 
 
 def test_price_improvement_is_not_budget_again() -> None:
-    """Two orders of 9 at 100.10 reserve 1801.80; their fills at 100.05 leave 0.90 that nobody may spend."""
+    """Two orders of 9 at 100.10 reserve 1801.80.
+
+    Their fills at 100.05 leave 0.90 that nobody may spend.
+    """
     panel = panel_of({"A": {}, "B": {}})
     passed = judged(panel, [("s", table_of((0, 1), (1, 1)))], daily_notional={"maximum": "1801.79"})
     assert len(passed.result.trades) == 1

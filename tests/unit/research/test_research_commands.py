@@ -1,4 +1,7 @@
-"""`kobe backtest` and `kobe check-strategy` as a person types them: exit codes, JSON, tables, files."""
+"""`kobe backtest` and `kobe check-strategy` as a person types them.
+
+Exit codes, JSON, tables, files.
+"""
 
 from __future__ import annotations
 
@@ -148,7 +151,10 @@ def test_a_wrong_call_is_one_sentence(
 
 
 def test_a_fit_strategy_passes(bars: str, own: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """One signal a symbol, but at a place that counts sessions: only a panel without holes will do."""
+    """One signal a symbol, but at a place that counts sessions.
+
+    Only a panel without holes will do.
+    """
     honest = "row, column = np.nonzero(panel.close > 1e9)\nreturn on(panel, params, row, column)"
     file = write_strategy(Path(own).parent, "silent", honest)
     assert run(["check-strategy", str(file), "--bars", bars]) == 0

@@ -1,4 +1,7 @@
-"""`kobe walk-forward`, `showdown`, `montecarlo` and `worker` as they are typed: files, exit codes, sentences."""
+"""`kobe walk-forward`, `showdown`, `montecarlo` and `worker` as they are typed.
+
+Files, exit codes, sentences.
+"""
 
 from __future__ import annotations
 

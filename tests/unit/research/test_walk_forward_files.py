@@ -1,4 +1,7 @@
-"""Walk-forward: going on after an interruption, what a result is keyed by, and the files it leaves."""
+"""Walk-forward: going on after an interruption, what a result is keyed by.
+
+And the files it leaves.
+"""
 
 from __future__ import annotations
 

@@ -140,8 +140,8 @@ def test_a_gate_killed_before_its_commit_leaves_nothing_and_the_next_decides_the
     for floor in (calm, crashed):
         whole_scan(floor, "AAPL", "IBM")
     turned(started(calm.gate()))
-    dying = started(crashed.gate())
-    dying._bus.read(count=256, block_ms=0)
+    started(crashed.gate())
+    crashed.bus.read(count=256, block_ms=0)
     assert crashed.orders() == []
     turned(started(crashed.gate()))
     assert crashed.orders() == calm.orders()
@@ -200,10 +200,10 @@ def test_the_log_names_a_veto_and_a_missing_quote() -> None:
     floor.write(completed(scan_ref(), [signal(), signal("IBM", stop=D(10)), signal("GE")]))
     floor.write(quotes("AAPL", "IBM"))
     with capture_logs() as lines:
-        gate = turned(started(floor.gate()))
+        turned(started(floor.gate()))
     events = [line["event"] for line in lines]
     assert events[-4:] == ["order_approved", "skip_no_best_ask", "policy_veto", "scan_decided"]
-    counted = gate._metrics.registry.get_sample_value
+    counted = floor.metrics.registry.get_sample_value
     for verdict, reason in (
         ("approved", "entry"),
         ("denied", "no_quote"),
@@ -216,7 +216,8 @@ def test_the_log_names_a_veto_and_a_missing_quote() -> None:
 def test_the_gauges_show_the_book() -> None:
     floor = opened(Floor())
     whole_scan(floor, "AAPL")
-    read = turned(started(floor.gate()))._metrics.registry.get_sample_value
+    turned(started(floor.gate()))
+    read = floor.metrics.registry.get_sample_value
     service = {"service": "risk-gate"}
     assert read("kobe_gate_budget_used_dollars", service) == 70.07
     assert read("kobe_gate_budget_limit_dollars", service) == 1000

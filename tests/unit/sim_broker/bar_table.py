@@ -26,7 +26,7 @@ class BarTable:
         days: Mapping[int, Bar | None] | None = None,
         *,
         symbols: Collection[str] = ("AAPL", "IBM"),
-    ):
+    ) -> None:
         self._days, self._symbols = dict(days or {}), tuple(symbols)
 
     def bar(self, symbol: str, session: dt.date) -> Bar | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import threading
 import warnings
@@ -242,7 +241,7 @@ def updates(broker: Wire) -> Iterator[Queue[Any]]:
         heard.put(update)
 
     stream.subscribe_trade_updates(hear)
-    thread = threading.Thread(target=lambda: asyncio.run(stream._run_forever()), daemon=True)
+    thread = threading.Thread(target=stream.run, daemon=True)
     thread.start()
     wait_for = threading.Event()
     while not broker("GET", "/sim/state").json()["listeners"]:

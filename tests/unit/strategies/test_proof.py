@@ -72,9 +72,11 @@ PLANTED: dict[str, tuple[str, str, str, str]] = {
     ),
     "a window over holes": (
         MEAN,
-        "    mean, w = np.full(panel.shape, np.nan), params.window\n"
-        "    for t in range(w, panel.shape[1]):\n"
-        "        mean[:, t] = panel.close[:, t - w : t].mean(axis=1)\n",
+        (
+            "    mean, w = np.full(panel.shape, np.nan), params.window\n"
+            "    for t in range(w, panel.shape[1]):\n"
+            "        mean[:, t] = panel.close[:, t - w : t].mean(axis=1)\n"
+        ),
         "holes",
         "",
     ),
