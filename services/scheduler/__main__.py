@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-from services.scheduler.handlers import HANDLERS, State, counts, gauges
+from services.scheduler.handlers import HANDLERS
+from services.scheduler.metrics import counts, gauges
 from services.scheduler.replay_clock import Replay, ReplayWork, SimBrokerClient
+from services.scheduler.state import State
 from services.scheduler.system_clock import SystemWork
 from shared.domain.errors import UserError
-from shared.domain.market.timetable import Timetable
+from shared.domain.market.timetable import Timetable, invalid_times
 from shared.runtime.calendar.xnys import Xnys
 from shared.runtime.config.settings import CONFIG_PIN_ERROR, Settings
 from shared.runtime.runner.contract import Service, Work
@@ -19,7 +21,7 @@ from shared.schemas.streams import ServiceName
 def timetable(settings: Settings) -> Timetable:
     """The timetable of kobe.toml. Raises UserError if one of its times is invalid."""
     table = settings.steering.timetable
-    return Timetable(
+    day = Timetable(
         open_slot=_time("open_slot", table.open_slot),
         retry_slots=tuple(_time("retry_slots", text) for text in table.retry_slots),
         before_close=dt.timedelta(minutes=table.close_slot_minutes_before_close),
@@ -28,6 +30,10 @@ def timetable(settings: Settings) -> Timetable:
         reconcile_every=dt.timedelta(seconds=table.reconcile_seconds),
         grace=dt.timedelta(seconds=table.grace_seconds),
     )
+    problem = invalid_times(day)
+    if problem:
+        raise UserError(f"kobe.toml: [timetable] {problem}.", exit_code=CONFIG_PIN_ERROR)
+    return day
 
 
 def replay(settings: Settings) -> Replay:

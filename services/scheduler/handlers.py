@@ -1,150 +1,129 @@
 """The scheduler's decisions: which message each occasion, slot and replay step calls for.
 
-Run by the service loop. Looks at no clock and no calendar; work does, and reports what is due.
+Run by the service loop. Looks at no clock and no calendar; work does, and reports what is due. The
+steps of a replay are in replay_steps.py.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable
-from enum import StrEnum
-
 from msgspec.structs import replace
 
+from services.scheduler import replay_steps
+from services.scheduler.announcements import scan_due, session_opened
+from services.scheduler.state import (
+    ArchiveExhausted,
+    BrokerAdvanced,
+    CalendarCompared,
+    OccasionReached,
+    ReconcileReached,
+    ReplayCompleted,
+    ReplayStep,
+    SessionBegun,
+    SlotMissed,
+    SlotReached,
+    Standing,
+    State,
+    is_later,
+    slot_key,
+)
 from shared.domain.market.timetable import Occasion
-from shared.domain.trading.ids import scan_id
-from shared.runtime.observability.samples import MetricSample
-from shared.runtime.runner.contract import Context, Decision, Outgoing, handler_table, on
+from shared.runtime.runner.contract import Context, Decision, handler_table, on
 from shared.schemas import messages as m
-from shared.schemas.values import Message, ScanRef, Slot, Stage, Value
+from shared.schemas.values import Message, Stage
 
-
-class ReplayStep(StrEnum):
-    """The steps of a replayed session, in order: `advance_…` is work's, the others wait."""
-
-    ADVANCE_OPEN = "advance_open"
-    ACCOUNT_OPEN = "account_open"
-    SCAN_OPEN = "scan_open"
-    ADVANCE_CLOSE = "advance_close"
-    ACCOUNT_BAR = "account_bar"
-    SCAN_CLOSE = "scan_close"
-    ADVANCE_MARK = "advance_mark"
-    ACCOUNT_MARK = "account_mark"
-    REST = "rest"
-
-
-class SessionTimes(Value, frozen=True, kw_only=True):
-    """The session being run, with its hours and its first and last slot."""
-
-    session: dt.date
-    previous: dt.date
-    opens_at: dt.datetime
-    closes_at: dt.datetime
-    open_slot_at: dt.datetime
-    close_slot_at: dt.datetime
-
-
-class State(Value, frozen=True, kw_only=True):
-    """`fired` holds the occasions and slots of `times.session` already announced."""
-
-    times: SessionTimes | None = None
-    fired: dict[str, dt.datetime] = {}
-    reconciled_at: dt.datetime | None = None
-    step: ReplayStep = ReplayStep.REST
-    rested_from: dt.datetime | None = None
-    scan: str = ""
-    sessions_done: int = 0
-    bars_requested: dt.date | None = None
-    finished: bool = False
-
+MAX_CLOSURES = 10
+"""Unscheduled closures are rare; the calendar's next release knows those of earlier years."""
 
 Decided = Decision[State]
 
 
-# --- outcomes of work -----------------------------------------------------------------------------
-
-
-class SessionBegun(Value, frozen=True, kw_only=True):
-    """The next session begins: the exchange's, or the archive's in a replay."""
-
-    times: SessionTimes
-
-
-class OccasionReached(Value, frozen=True, kw_only=True):
-    occasion: Occasion
-    session: dt.date
-
-
-class SlotReached(Value, frozen=True, kw_only=True):
-    slot: Slot
-    slot_at: dt.datetime
-
-
-class ReconcileReached(Value, frozen=True, kw_only=True):
-    at: dt.datetime
-    stage: Stage
-
-
-class BrokerAdvanced(Value, frozen=True, kw_only=True):
-    """The simulated broker has reached this stage."""
-
-    session: dt.date
-    stage: Stage
-
-
-class ArchiveExhausted(Value, frozen=True, kw_only=True):
-    """An endless replay has used up its bars and needs more, up to `through`."""
-
-    through: dt.date
-
-
-class ReplayCompleted(Value, frozen=True, kw_only=True):
-    """No session is left to replay."""
-
-
 def on_session_begun(state: State, outcome: SessionBegun, context: Context[None]) -> Decided:
+    """Take up another session; none that is not later than the last one opened."""
+    session = outcome.times.session
+    if (state.times and session == state.times.session) or not is_later(state, session):
+        return state, ()
     return replace(
-        state, times=outcome.times, fired={}, step=ReplayStep.ADVANCE_OPEN, scan="", finished=False
+        state,
+        times=outcome.times,
+        fired={},
+        missed={},
+        standing=Standing.UNCHECKED,
+        compared_at=None,
+        reconciled_at=None,
+        step=ReplayStep.ADVANCE_OPEN,
+        scan="",
+        finished=False,
     ), ()
 
 
-# --- by the exchange's clock ----------------------------------------------------------------------
+def on_account_seen(state: State, message: m.AccountSeen, context: Context[None]) -> Decided:
+    """Keep the broker's view of the market; in a replay the next step may wait for it."""
+    if message.market:
+        state = replace(state, market=message.market)
+    return replay_steps.on_broker_seen(state, message, context)
+
+
+def on_calendar_compared(
+    state: State, outcome: CalendarCompared, context: Context[None]
+) -> Decided:
+    """Confirm the session with the hours that both have, or hold it back as closed."""
+    times = state.times
+    if times is None:
+        return state, ()
+    state = replace(state, compared_at=outcome.market_at, differences=outcome.differences)
+    session = times.session
+    if outcome.times is None:
+        closures = (*(day for day in state.closures if day != session), session)[-MAX_CLOSURES:]
+        return replace(state, standing=Standing.CLOSED, closures=closures), ()
+    if outcome.times.session != session:
+        return state, ()
+    closures = tuple(day for day in state.closures if day != session)
+    return replace(state, standing=Standing.CONFIRMED, times=outcome.times, closures=closures), ()
 
 
 def on_occasion_reached(state: State, outcome: OccasionReached, context: Context[None]) -> Decided:
     times = state.times
-    if times is None or times.session != outcome.session or outcome.occasion.value in state.fired:
+    if times is None or times.session != outcome.session or state.has_fired(outcome.occasion):
         return state, ()
+    session = times.session
     announcements: dict[Occasion, tuple[Message, ...]] = {
-        Occasion.BARS_BEFORE_OPEN: (m.BarsDue(through=times.previous),),
+        Occasion.BARS_BEFORE_OPEN: (
+            m.BarsDue(through=times.previous),
+            m.ReconcileDue(session=session, stage=Stage.START),
+        ),
         Occasion.OPENED: (
-            _session_opened(times),
-            m.ReconcileDue(session=times.session, stage=Stage.OPEN),
+            session_opened(times),
+            m.ReconcileDue(session=session, stage=Stage.OPEN),
         ),
         Occasion.CLOSED: (
-            m.SessionClosed(session=times.session),
-            m.ReconcileDue(session=times.session, stage=Stage.MARK),
+            m.SessionClosed(session=session),
+            m.ReconcileDue(session=session, stage=Stage.MARK),
         ),
-        Occasion.BARS_AFTER_CLOSE: (m.BarsDue(through=times.session),),
+        Occasion.BARS_AFTER_CLOSE: (m.BarsDue(through=session),),
     }
-    fired = {**state.fired, outcome.occasion.value: context.at}
-    reconciled = Occasion.OPENED is outcome.occasion
-    state = replace(
-        state, fired=fired, reconciled_at=context.at if reconciled else state.reconciled_at
-    )
+    state = replace(state, fired={**state.fired, outcome.occasion.value: context.at})
     if outcome.occasion is Occasion.BARS_AFTER_CLOSE:
         state = replace(state, sessions_done=state.sessions_done + 1)
+    else:
+        state = replace(state, reconciled_at=context.at)
+    if outcome.occasion is Occasion.OPENED:
+        state = replace(state, opened=session)
     return state, announcements[outcome.occasion]
 
 
 def on_slot_reached(state: State, outcome: SlotReached, context: Context[None]) -> Decided:
-    key = slot_key(outcome.slot, outcome.slot_at)
-    if state.times is None or key in state.fired:
+    if state.times is None or state.is_settled(outcome.slot, outcome.slot_at):
         return state, ()
-    scan = _scan(state.times, outcome.slot, outcome.slot_at)
-    return replace(state, fired={**state.fired, key: outcome.slot_at}, scan=scan.id), (
-        _scan_due(scan),
-    )
+    due = scan_due(state.times, outcome.slot, outcome.slot_at)
+    fired = {**state.fired, slot_key(outcome.slot, outcome.slot_at): outcome.slot_at}
+    return replace(state, fired=fired, scan=due.correlation_id), (due,)
+
+
+def on_slot_missed(state: State, outcome: SlotMissed, context: Context[None]) -> Decided:
+    if state.is_settled(outcome.slot, outcome.slot_at):
+        return state, ()
+    key = slot_key(outcome.slot, outcome.slot_at)
+    return replace(state, missed={**state.missed, key: outcome.reason}), ()
 
 
 def on_reconcile_reached(
@@ -156,163 +135,16 @@ def on_reconcile_reached(
     return replace(state, reconciled_at=outcome.at), (due,)
 
 
-# --- in a replay ----------------------------------------------------------------------------------
-
-
-def on_broker_advanced(state: State, outcome: BrokerAdvanced, context: Context[None]) -> Decided:
-    """Ask the executor to look at the broker at its new stage."""
-    times = state.times
-    expected = _STAGE_MOVES.get(state.step)
-    if (
-        times is None
-        or expected is None
-        or (outcome.session, outcome.stage) != (times.session, expected.stage)
-    ):
-        return state, ()
-    looks = m.ReconcileDue(session=times.session, stage=expected.seen_as)
-    before: dict[Stage, tuple[Message, ...]] = {
-        Stage.OPEN: (_session_opened(times),),
-        Stage.MARK: (m.SessionClosed(session=times.session),),
-    }
-    return replace(state, step=expected.then), (*before.get(outcome.stage, ()), looks)
-
-
-def on_account_seen(state: State, message: m.AccountSeen, context: Context[None]) -> Decided:
-    """Start the slot, or end the session, once the executor has looked at the broker."""
-    times = state.times
-    if times is None or (message.session, message.stage) != (
-        times.session,
-        _SEEN_AS.get(state.step),
-    ):
-        return state, ()
-    if state.step is ReplayStep.ACCOUNT_MARK:
-        done = state.sessions_done + 1
-        return replace(state, step=ReplayStep.REST, rested_from=context.at, sessions_done=done), ()
-    opening = state.step is ReplayStep.ACCOUNT_OPEN
-    slot, slot_at = (
-        (Slot.OPEN, times.open_slot_at) if opening else (Slot.CLOSE, times.close_slot_at)
-    )
-    scan = _scan(times, slot, slot_at, executions_seq=context.trigger.seq)
-    fired = {**state.fired, slot_key(slot, slot_at): slot_at}
-    step = ReplayStep.SCAN_OPEN if opening else ReplayStep.SCAN_CLOSE
-    return replace(state, step=step, scan=scan.id, fired=fired), (_scan_due(scan),)
-
-
-def on_scan_executed(state: State, message: m.ScanExecuted, context: Context[None]) -> Decided:
-    after = {
-        ReplayStep.SCAN_OPEN: ReplayStep.ADVANCE_CLOSE,
-        ReplayStep.SCAN_CLOSE: ReplayStep.ADVANCE_MARK,
-    }.get(state.step)
-    if after is None or not message.final or message.scan_id != state.scan:
-        return state, ()
-    return replace(state, step=after), ()
-
-
-def on_archive_exhausted(
-    state: State, outcome: ArchiveExhausted, context: Context[None]
-) -> Decided:
-    if state.bars_requested == outcome.through:
-        return state, ()
-    return replace(state, bars_requested=outcome.through), (m.BarsDue(through=outcome.through),)
-
-
-def on_replay_completed(state: State, outcome: ReplayCompleted, context: Context[None]) -> Decided:
-    return replace(state, finished=True), ()
-
-
-class StageMove(Value, frozen=True, kw_only=True):
-    """One move of the broker: to `stage`, reported by the executor as `seen_as`; next step."""
-
-    stage: Stage
-    seen_as: Stage
-    then: ReplayStep
-
-
-_STAGE_MOVES = {
-    ReplayStep.ADVANCE_OPEN: StageMove(
-        stage=Stage.OPEN, seen_as=Stage.OPEN, then=ReplayStep.ACCOUNT_OPEN
-    ),
-    ReplayStep.ADVANCE_CLOSE: StageMove(
-        stage=Stage.CLOSE, seen_as=Stage.BAR, then=ReplayStep.ACCOUNT_BAR
-    ),
-    ReplayStep.ADVANCE_MARK: StageMove(
-        stage=Stage.MARK, seen_as=Stage.MARK, then=ReplayStep.ACCOUNT_MARK
-    ),
-}
-_SEEN_AS = {advance.then: advance.seen_as for advance in _STAGE_MOVES.values()}
-
-
-def stage_to_reach(state: State) -> Stage | None:
-    """The stage to move the broker to; None while an answer is outstanding."""
-    advance = _STAGE_MOVES.get(state.step)
-    return advance.stage if advance and state.times and not state.finished else None
-
-
-def _session_opened(times: SessionTimes) -> m.SessionOpened:
-    return m.SessionOpened(
-        session=times.session,
-        previous=times.previous,
-        opens_at=times.opens_at,
-        closes_at=times.closes_at,
-    )
-
-
-def _scan(
-    times: SessionTimes, slot: Slot, slot_at: dt.datetime, *, executions_seq: int = 0
-) -> ScanRef:
-    return ScanRef(
-        id=scan_id(times.session, slot_at),
-        session=times.session,
-        slot=slot,
-        slot_at=slot_at,
-        closes_at=times.closes_at,
-        last_completed=times.previous,
-        executions_seq=executions_seq,
-    )
-
-
-def _scan_due(scan: ScanRef) -> Outgoing:
-    return Outgoing(m.ScanDue(scan=scan), scan.session, scan.id)
-
-
-def slot_key(slot: Slot, slot_at: dt.datetime) -> str:
-    return f"{slot.value}-{slot_at:%H%M%S}"
-
-
-# --- metrics --------------------------------------------------------------------------------------
-
-
-def gauges(state: State) -> Iterable[MetricSample]:
-    yield MetricSample(
-        "kobe_scheduler_sessions_done", float(state.sessions_done), help="Sessions run to their end"
-    )
-    yield MetricSample(
-        "kobe_scheduler_finished",
-        float(state.finished),
-        help="1 when there is no session left to replay",
-    )
-    if state.times:
-        opened = state.times.opens_at.timestamp()
-        yield MetricSample(
-            "kobe_session_timestamp_seconds", opened, help="When the session being run opens"
-        )
-
-
-def counts(message: m.Message) -> Iterable[MetricSample]:
-    if isinstance(message, m.ScanDue):
-        yield MetricSample(
-            "kobe_scheduler_slot_runs", 1, {"slot": message.scan.slot.value, "result": "announced"}
-        )
-
-
 HANDLERS = handler_table(
     on(m.AccountSeen, on_account_seen),
-    on(m.ScanExecuted, on_scan_executed),
+    on(m.ScanExecuted, replay_steps.on_scan_executed),
     on(SessionBegun, on_session_begun),
+    on(CalendarCompared, on_calendar_compared),
     on(OccasionReached, on_occasion_reached),
     on(SlotReached, on_slot_reached),
+    on(SlotMissed, on_slot_missed),
     on(ReconcileReached, on_reconcile_reached),
-    on(BrokerAdvanced, on_broker_advanced),
-    on(ArchiveExhausted, on_archive_exhausted),
-    on(ReplayCompleted, on_replay_completed),
+    on(BrokerAdvanced, replay_steps.on_broker_advanced),
+    on(ArchiveExhausted, replay_steps.on_archive_exhausted),
+    on(ReplayCompleted, replay_steps.on_replay_completed),
 )

@@ -15,16 +15,17 @@ from typing import Any, Protocol
 import msgspec
 import requests
 
-from services.scheduler.handlers import (
+from services.scheduler.replay_steps import stage_to_reach
+from services.scheduler.state import (
     ArchiveExhausted,
     BrokerAdvanced,
     ReplayCompleted,
     ReplayStep,
     SessionBegun,
+    SessionTimes,
     State,
-    stage_to_reach,
 )
-from services.scheduler.system_clock import session_correlation, session_times
+from services.scheduler.system_clock import session_correlation
 from shared.domain.errors import TransientError, UserError
 from shared.domain.market.timetable import Hours, Timetable
 from shared.runtime.archive.archive import BarArchive
@@ -111,7 +112,7 @@ class ReplayWork:
             return self._at_the_end(state, state.times.session if state.times else sessions[-1])
         hours = self._calendar.usual_hours(sessions[place], sessions[place - 1])
         return self._outcome(
-            SessionBegun(times=session_times(hours, self._timetable)), hours.session
+            SessionBegun(times=SessionTimes.of(hours, self._timetable)), hours.session
         )
 
     def _at_the_end(self, state: State, last: dt.date) -> Outcome | None:

@@ -222,6 +222,24 @@ class Holding(Value, frozen=True, kw_only=True):
     average_price: Decimal
 
 
+class TradingSession(Value, frozen=True, kw_only=True):
+    """One day of trading with its hours."""
+
+    session: dt.date
+    opens_at: dt.datetime
+    closes_at: dt.datetime
+
+
+class MarketView(Value, frozen=True, kw_only=True):
+    """The market as the broker reports it: its clock, and its sessions from `first` to `last`."""
+
+    at: dt.datetime
+    is_open: bool
+    first: dt.date
+    last: dt.date
+    sessions: tuple[TradingSession, ...]
+
+
 class ScanRef(Value, frozen=True, kw_only=True):
     """Which scan: id, session, slot, and up to where executions must be counted before it."""
 

@@ -12,6 +12,9 @@ from enum import StrEnum
 from shared.schemas.values import Slot
 
 REGULAR_OPEN = dt.time(9, 30)
+REGULAR_CLOSE = dt.time(16, 0)
+LONGEST_BARS_DISTANCE = dt.timedelta(hours=7)
+"""Bars are fetched on the session's own date in New York: the close is 8 hours before midnight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +69,35 @@ def slots(hours: Hours, timetable: Timetable) -> tuple[DueSlot, ...]:
     )
 
 
+def invalid_times(timetable: Timetable) -> str | None:
+    """What is wrong with the timetable, as the end of a sentence; None if nothing is."""
+    times = (timetable.open_slot, *timetable.retry_slots)
+    closing = dt.datetime.combine(dt.date.min, REGULAR_CLOSE) - timetable.before_close
+    spans = (timetable.before_close, timetable.reconcile_every, timetable.grace)
+    ahead = (timetable.bars_before_open, timetable.bars_after_close)
+    checks = (
+        (min(times) < REGULAR_OPEN, "has a slot before the open at 09:30"),
+        (max(times) >= closing.time(), "has a slot at or after its close slot"),
+        (list(times) != sorted(set(times)), "has slots that are equal or out of order"),
+        (min(spans) <= dt.timedelta(0), "needs close slot, reconcile and grace above zero"),
+        (min(ahead) < dt.timedelta(0), "fetches bars a negative time before open or after close"),
+        (max(ahead) > LONGEST_BARS_DISTANCE, "fetches bars too far from open or close"),
+    )
+    return next((problem for is_wrong, problem in checks if is_wrong), None)
+
+
 def due_slot(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> DueSlot | None:
     """The slot that may run now: the latest one, if within grace and the session is open."""
     reached = [each for each in slots(hours, timetable) if each.at <= now]
     if not reached or now >= hours.closes_at:
         return None
     return reached[-1] if now - reached[-1].at <= timetable.grace else None
+
+
+def missed_slots(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> tuple[DueSlot, ...]:
+    """Slots that can no longer run: superseded by a later one, past grace, or past the close."""
+    due = due_slot(hours, timetable, now=now)
+    return tuple(each for each in slots(hours, timetable) if each.at <= now and each != due)
 
 
 def past_occasions(hours: Hours, timetable: Timetable, *, now: dt.datetime) -> tuple[Occasion, ...]:

@@ -16,11 +16,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from shared.domain.errors import TransientError
-from shared.domain.market.timetable import REGULAR_OPEN, Hours
+from shared.domain.market.timetable import REGULAR_CLOSE, REGULAR_OPEN, Hours
 from shared.runtime.calendar.xnys_schedule import Schedule
 
 NEW_YORK = ZoneInfo("America/New_York")
-REGULAR_CLOSE = dt.time(16, 0)
 _AHEAD = dt.timedelta(days=370)
 """A year ahead is loaded at once, so that a running service reloads once a year."""
 _MARGIN = dt.timedelta(days=30)

@@ -5,7 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
-from shared.schemas.values import Ending, Holding, Message, Phase, Purpose, Side, Slot, Stage
+from shared.schemas.values import (
+    Ending,
+    Holding,
+    MarketView,
+    Message,
+    Phase,
+    Purpose,
+    Side,
+    Slot,
+    Stage,
+)
 
 
 class OrderSubmitted(Message, frozen=True, kw_only=True):
@@ -89,7 +99,11 @@ class PositionAdjusted(Message, frozen=True, kw_only=True):
 
 
 class AccountSeen(Message, frozen=True, kw_only=True):
-    """The account as the broker reports it; `drift` names symbols on which our books differ."""
+    """The account and market as the broker reports them.
+
+    `drift` names symbols on which our books differ. `market` is None if the broker's clock or
+    calendar could not be read.
+    """
 
     session: dt.date
     stage: Stage
@@ -101,6 +115,7 @@ class AccountSeen(Message, frozen=True, kw_only=True):
     open_orders: int
     holdings: tuple[Holding, ...]
     drift: tuple[str, ...]
+    market: MarketView | None = None
 
 
 class ScanExecuted(Message, frozen=True, kw_only=True):

@@ -1,11 +1,11 @@
 import datetime as dt
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from services.scheduler.handlers import HANDLERS, ReplayStep, State
+from services.scheduler.handlers import HANDLERS
 from services.scheduler.replay_clock import Replay, ReplayWork, SimBrokerClient
+from services.scheduler.state import ReplayStep, State
 from shared.domain.errors import TransientError, UserError
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.timetable import Timetable
@@ -13,7 +13,6 @@ from shared.runtime.archive import writer
 from shared.runtime.calendar.xnys import Xnys
 from shared.runtime.clock import ManualClock
 from shared.schemas.messages import (
-    AccountSeen,
     BarsDue,
     Message,
     ReconcileDue,
@@ -27,6 +26,7 @@ from tests.bar_rows import bar_rows, trading_days
 from tests.builders import NOON
 from tests.servers_http import answering
 from tests.turning import Turning
+from tests.unit.scheduler.answering_broker import account
 
 MONDAY = dt.date(2024, 7, 1)
 SESSIONS = trading_days(MONDAY, 5)
@@ -72,21 +72,6 @@ class Others:
     def run(self) -> None:
         while (said := self.turning.act()) is not None:
             self.answer(said)
-
-
-def account(session: dt.date, stage: Stage) -> AccountSeen:
-    return AccountSeen(
-        session=session,
-        stage=stage,
-        account_number="SIM1",
-        cash=Decimal(1),
-        equity=Decimal(1),
-        buying_power=Decimal(1),
-        blocked=False,
-        open_orders=0,
-        holdings=(),
-        drift=(),
-    )
 
 
 @pytest.fixture(scope="module")
