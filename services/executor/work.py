@@ -10,9 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from services.executor.brokers.protocol import Broker, Wakeups
 from services.executor.orders import next_action as actions, outcomes as o, reconciliation
 from services.executor.orders.journal import OrderJournal
+from services.executor.orders.market_look import observe_market
 from services.executor.orders.state import ExecutorSettings, ReconcileRequest, State
 from services.executor.orders.submission import OrderSender
 from services.executor.startup.recovery import recover
@@ -117,6 +120,8 @@ class ExecutorWork:
         snapshot = reconciliation.observe(
             self.broker, state, request, session, is_journaled=self.journal.knows
         )
+        if not self.settings.replay:
+            snapshot = replace(snapshot, market=observe_market(self.broker))
         self._recheck = False
         if request is None:
             return Outcome(snapshot, self.clock.now(), session, "")

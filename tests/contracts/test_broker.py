@@ -5,6 +5,7 @@ A new broker joins by a file of its name in `broker_subjects/` whose `subject` y
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
 from collections.abc import Iterator
 from decimal import Decimal
@@ -160,3 +161,19 @@ def test_the_account_is_worth_its_cash_and_its_shares(world: BrokerWorld) -> Non
 
 def test_the_clock_is_aware(world: BrokerWorld) -> None:
     assert world.broker.clock().at.utcoffset() is not None
+
+
+def test_sessions_are_those_of_the_days_asked_for_in_order_and_with_their_hours(
+    world: BrokerWorld,
+) -> None:
+    first = world.broker.clock().at.date()
+    last = first + dt.timedelta(days=6)
+    found = world.broker.sessions(first, last)
+    days = [each.session for each in found]
+    assert len(days) >= 3
+    assert days == sorted(set(days))
+    assert first <= days[0] <= days[-1] <= last
+    for each in found:
+        assert each.opens_at < each.closes_at
+        assert each.opens_at.date() == each.session
+    assert world.broker.sessions(days[1], days[1]) == (found[1],)

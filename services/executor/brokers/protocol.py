@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from shared.domain.trading.orders import OrderView
-from shared.schemas.values import Side, Value
+from shared.schemas.values import Side, TradingSession, Value
 
 
 class Kind(StrEnum):
@@ -143,6 +143,10 @@ class Broker(Protocol):
     def account(self) -> AccountView: ...
 
     def clock(self) -> BrokerClock: ...
+
+    def sessions(self, first: dt.date, last: dt.date) -> tuple[TradingSession, ...]:
+        """The broker's calendar: its sessions from one day through another, in order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

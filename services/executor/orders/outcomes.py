@@ -10,7 +10,7 @@ import datetime as dt
 from services.executor.brokers.protocol import AccountView, PositionView
 from services.executor.orders.state import ReconcileRequest
 from shared.domain.trading.orders import OrderView
-from shared.schemas.values import Ending, Value
+from shared.schemas.values import Ending, MarketView, Value
 
 
 class OrderObserved(Value, frozen=True, kw_only=True):
@@ -91,6 +91,7 @@ class BrokerSnapshot(Value, frozen=True, kw_only=True):
     missing: tuple[str, ...]
     foreign_orders: int
     cursor: dt.datetime | None
+    market: MarketView | None = None
 
 
 SubmissionOutcome = (

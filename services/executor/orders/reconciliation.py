@@ -172,6 +172,7 @@ def _account_message(
             for view in snapshot.positions
         ),
         drift=drifting,
+        market=snapshot.market,
     )
 
 

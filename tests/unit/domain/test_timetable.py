@@ -1,4 +1,6 @@
 import datetime as dt
+from dataclasses import replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,6 +12,8 @@ from shared.domain.market.timetable import (
     Occasion,
     Timetable,
     due_slot,
+    invalid_times,
+    missed_slots,
     next_instant,
     past_occasions,
     slots,
@@ -143,6 +147,45 @@ def test_retry_slots_after_the_close_slot_fall_away_on_a_half_day(calendar: Xnys
     half = calendar.hours(dt.date(2026, 11, 27))
     assert half
     assert [each.slot for each in slots(half, late)] == [Slot.OPEN, Slot.RETRY, Slot.CLOSE]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"open_slot": dt.time(9, 29)}, "before the open"),
+        ({"retry_slots": (dt.time(15, 55),)}, "at or after its close slot"),
+        ({"retry_slots": (dt.time(9, 35),)}, "equal or out of order"),
+        ({"retry_slots": (dt.time(11, 0), dt.time(10, 30))}, "equal or out of order"),
+        ({"before_close": dt.timedelta(0)}, "above zero"),
+        ({"grace": dt.timedelta(seconds=-1)}, "above zero"),
+        ({"reconcile_every": dt.timedelta(0)}, "above zero"),
+        ({"bars_after_close": dt.timedelta(minutes=-1)}, "negative"),
+        ({"bars_after_close": dt.timedelta(hours=8)}, "too far"),
+        ({}, None),
+        ({"open_slot": dt.time(9, 30), "retry_slots": ()}, None),
+    ],
+)
+def test_a_timetable_that_cannot_be_kept_is_named(
+    changes: dict[str, Any], problem: str | None
+) -> None:
+    found = invalid_times(replace(TIMETABLE, **changes))
+    assert (problem is None) == (found is None)
+    assert (problem or "") in (found or "")
+
+
+def test_slots_that_can_no_longer_run_are_those_before_the_due_one_and_all_after_grace() -> None:
+    hours = regular()
+    missed = {
+        time: [each.slot for each in missed_slots(hours, TIMETABLE, now=wall(hours.session, *time))]
+        for time in [(9, 34), (9, 40), (9, 41), (10, 31), (16, 30)]
+    }
+    assert missed == {
+        (9, 34): [],
+        (9, 40): [],
+        (9, 41): [Slot.OPEN],
+        (10, 31): [Slot.OPEN],
+        (16, 30): [Slot.OPEN, Slot.RETRY, Slot.CLOSE],
+    }
 
 
 def test_occasions_come_in_their_order_and_an_open_that_is_over_is_not_announced() -> None:

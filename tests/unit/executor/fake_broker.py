@@ -22,7 +22,7 @@ from shared.domain.errors import TransientError
 from shared.domain.trading.ids import is_ours
 from shared.domain.trading.orders import ENDINGS, OrderView
 from shared.runtime.clock import Clock
-from shared.schemas.values import OrderStatus, Side
+from shared.schemas.values import OrderStatus, Side, TradingSession
 
 PRICE = Decimal("180.10")
 
@@ -192,3 +192,16 @@ class FakeBroker:
     def clock(self) -> BrokerClock:
         self._ask()
         return BrokerClock(at=self._clock.now(), is_open=True)
+
+    def sessions(self, first: dt.date, last: dt.date) -> tuple[TradingSession, ...]:
+        self._ask()
+        days = (first + dt.timedelta(days=number) for number in range((last - first).days + 1))
+        return tuple(
+            TradingSession(
+                session=day,
+                opens_at=dt.datetime.combine(day, dt.time(14, 30), dt.UTC),
+                closes_at=dt.datetime.combine(day, dt.time(21, 0), dt.UTC),
+            )
+            for day in days
+            if day.weekday() < 5
+        )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
 
 from services.executor.brokers.protocol import SubmitResult
 from shared.domain.errors import TransientError
-from shared.schemas.values import OrderStatus
+from shared.schemas.values import OrderStatus, TradingSession
 from tests.unit.executor.alpaca_orders import ORDER, REQUEST, adapter, error
 from tests.unit.executor.scripted_server import ScriptedServer, reply
 
@@ -109,3 +110,33 @@ def test_long_lists_are_read_page_by_page(server: ScriptedServer) -> None:
     server.script = [reply(200, page), reply(200, page[:2])]
     assert len(broker.open_orders().ours) == 502
     assert "after=2024-01-05T15%3A00%3A00Z" in server.asked[1].path
+
+
+def test_the_calendar_is_read_in_new_york_time_with_its_half_days(server: ScriptedServer) -> None:
+    day = {"session_open": "0400", "session_close": "2000", "settlement_date": "2026-11-30"}
+    server.script = [
+        reply(
+            200,
+            [
+                {**day, "date": "2026-11-25", "open": "09:30", "close": "16:00"},
+                {**day, "date": "2026-11-27", "open": "09:30", "close": "13:00"},
+            ],
+        )
+    ]
+    first, last = dt.date(2026, 11, 26), dt.date(2026, 11, 27)
+    (half,) = adapter(server.url).sessions(first, last)
+    assert half == TradingSession(
+        session=last,
+        opens_at=dt.datetime(2026, 11, 27, 14, 30, tzinfo=dt.UTC),
+        closes_at=dt.datetime(2026, 11, 27, 18, 0, tzinfo=dt.UTC),
+    )
+    assert server.asked[0].path == "/v2/calendar?start=2026-11-26&end=2026-11-27"
+
+
+@pytest.mark.parametrize(
+    "body", [{}, [{"date": "2026-11-25"}], [{"date": "2026-11-25", "open": "9", "close": "16:00"}]]
+)
+def test_a_calendar_that_makes_no_sense_is_no_answer(server: ScriptedServer, body: Any) -> None:
+    server.script = [reply(200, body)]
+    with pytest.raises(TransientError):
+        adapter(server.url).sessions(dt.date(2026, 11, 25), dt.date(2026, 11, 25))

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from services.executor.metrics import gauges
 from services.executor.orders.state import unprotected_symbols
+from shared.domain.errors import TransientError
 from shared.domain.trading.orders import OrderView
 from shared.schemas.messages import AccountSeen, OrderFilled, PositionAdjusted, ProtectionPlaced
 from shared.schemas.values import OrderStatus, Side, Stage
@@ -182,3 +183,25 @@ def test_an_order_the_broker_has_forgotten_is_given_up_and_its_position_protecte
     assert [placed.counter for placed in floor.said(ProtectionPlaced)] == [1, 2]
     assert unprotected_symbols(floor.state) == []
     assert floor.halts == []
+
+
+def test_each_look_reports_the_brokers_clock_and_its_sessions_of_the_week(floor: Floor) -> None:
+    floor.reconcile(Stage.START)
+    market = floor.said(AccountSeen)[-1].market
+    assert market is not None
+    assert (market.at, market.is_open) == (floor.clock.now(), True)
+    assert (market.last - market.first).days == 7
+    assert len(market.sessions) in (5, 6)
+
+
+def test_a_calendar_that_does_not_answer_costs_the_look_nothing_else(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(first: object, last: object) -> None:
+        raise TransientError("the broker answers /v2/calendar with 500")
+
+    monkeypatch.setattr(floor.broker, "sessions", unavailable)
+    floor.reconcile(Stage.START)
+    seen = floor.said(AccountSeen)[-1]
+    assert seen.market is None
+    assert seen.stage is Stage.START

@@ -27,6 +27,7 @@ from services.executor.brokers.protocol import (
 from shared.domain.errors import TransientError
 from shared.domain.trading.orders import OrderView
 from shared.runtime.clock import Clock
+from shared.schemas.values import TradingSession
 
 T = TypeVar("T")
 GET_SECONDS = 3.0  # a look-up may be repeated, so it waits less than a POST
@@ -135,6 +136,11 @@ class AlpacaBroker:
 
     def clock(self) -> BrokerClock:
         return _read(wire.read_clock, self._get("/v2/clock"))
+
+    def sessions(self, first: dt.date, last: dt.date) -> tuple[TradingSession, ...]:
+        query = urlencode({"start": first.isoformat(), "end": last.isoformat()})
+        days = _read(wire.read_calendar, self._get(f"/v2/calendar?{query}"))
+        return tuple(each for each in days if first <= each.session <= last)
 
     # --- requests ---------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -22,9 +23,10 @@ from services.executor.brokers.protocol import (
 from shared.domain.trading.ids import is_ours
 from shared.domain.trading.orders import ENDINGS, OrderView, status_of
 from shared.schemas.envelope import canonical
-from shared.schemas.values import OrderStatus, Side
+from shared.schemas.values import OrderStatus, Side, TradingSession
 
 T = TypeVar("T")
+NEW_YORK = ZoneInfo("America/New_York")
 PAPER_PREFIX = "PA"  # how Alpaca numbers paper accounts
 
 
@@ -83,6 +85,14 @@ class _WireAccount(msgspec.Struct, frozen=True):
 class _WireClock(msgspec.Struct, frozen=True):
     timestamp: dt.datetime
     is_open: bool
+
+
+class _WireDay(msgspec.Struct, frozen=True):
+    """A session with its hours as New York wall times, HH:MM."""
+
+    date: dt.date
+    open: str
+    close: str
 
 
 class WireError(msgspec.Struct, frozen=True):
@@ -170,6 +180,19 @@ def read_clock(body: bytes) -> BrokerClock:
     if row.timestamp.tzinfo is None:
         raise Unreadable("the clock has no time zone")
     return BrokerClock(at=row.timestamp.astimezone(dt.UTC), is_open=row.is_open)
+
+
+def read_calendar(body: bytes) -> tuple[TradingSession, ...]:
+    rows = _decode(body, list[_WireDay])
+    return tuple(_build(lambda row=row: _session(row)) for row in rows)
+
+
+def _session(row: _WireDay) -> TradingSession:
+    opens_at, closes_at = (
+        dt.datetime.combine(row.date, dt.time.fromisoformat(text), NEW_YORK).astimezone(dt.UTC)
+        for text in (row.open, row.close)
+    )
+    return TradingSession(session=row.date, opens_at=opens_at, closes_at=closes_at)
 
 
 def read_error(body: bytes) -> WireError:
