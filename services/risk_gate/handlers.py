@@ -11,7 +11,6 @@ import datetime as dt
 from msgspec.structs import replace
 
 from services.risk_gate.state import (
-    MAX_PARTS,
     MAX_SCANS_AHEAD,
     REMEMBERED_SCANS,
     GateContext,
@@ -99,7 +98,7 @@ def on_quotes_seen(state: State, message: m.QuotesSeen, context: GateContext) ->
 
 def _gathering(state: State, message: m.ScanCompleted | m.QuotesSeen) -> Gathering | None:
     """The scan as gathered so far, due or not; None if it is decided or being executed."""
-    if not 0 < message.part <= message.parts <= MAX_PARTS:
+    if message.part > message.parts:
         raise InvalidMessage(f"part {message.part} of {message.parts}")
     if message.scan.id in state.decided:
         return None

@@ -12,8 +12,6 @@ from shared.schemas.values import Exit, Mode, Phase, Quote, ScanRef, Signal, Val
 
 REMEMBERED_SCANS = 32
 """Decided scans kept, so that a late repeat is ignored: several sessions of slots."""
-MAX_PARTS = 16
-"""Parts of one scan: 6,400 exits and signals; more is a flood and would fill the memory."""
 MAX_SCANS_AHEAD = 4
 """Scans that may arrive before the schedule names them: streams are read one after another."""
 

@@ -14,10 +14,12 @@ from shared.domain.trading.exits import WatchedPosition
 from shared.runtime.observability.samples import MetricSample
 from shared.runtime.runner.contract import Context, Decision, Outgoing, handler_table, on
 from shared.schemas import messages as m
+from shared.schemas.envelope import canonical
+from shared.schemas.fields import MAX_ENTRIES, MAX_PARTS
 from shared.schemas.values import Exit, Purpose, ScanRef, Side, Signal, Value
 
-PART = 400
-"""Exits and signals in one ScanCompleted: its envelope has room for 650 bytes each."""
+PART_BYTES = 192 * 1024
+"""Exits and signals in one ScanCompleted, so that the rest of its envelope fits too."""
 
 
 class PendingScan(Value, frozen=True, kw_only=True):
@@ -128,9 +130,13 @@ def on_scan_result(state: State, outcome: ScanResult, context: Context[None]) ->
 
 
 def _parts(found: ScanResult) -> Iterable[Outgoing]:
-    """Exits first, then signals; at least one part, so that an empty scan goes on too."""
-    everything: list[Exit | Signal] = [*found.exits, *found.signals]
-    chunks = [everything[start : start + PART] for start in range(0, len(everything), PART)] or [[]]
+    """Exits first, then signals; at least one part, so that an empty scan goes on too.
+
+    A scan that would need more parts than the gate takes keeps its exits and loses its entries."""
+    chunks = _chunks([*found.exits, *found.signals])
+    if len(chunks) > MAX_PARTS:
+        why = f"{len(found.signals)} signals are more than one scan may carry"
+        found, chunks = replace(found, signals=(), aborted=why), _chunks(found.exits)
     for number, chunk in enumerate(chunks, start=1):
         part = m.ScanCompleted(
             scan=found.scan,
@@ -142,6 +148,18 @@ def _parts(found: ScanResult) -> Iterable[Outgoing]:
             aborted=found.aborted,
         )
         yield Outgoing(part, found.scan.session, found.scan.id)
+
+
+def _chunks(everything: Iterable[Exit | Signal]) -> list[list[Exit | Signal]]:
+    chunks: list[list[Exit | Signal]] = [[]]
+    size = 0
+    for each in everything:
+        size += len(canonical(each))
+        if chunks[-1] and (size > PART_BYTES or len(chunks[-1]) == MAX_ENTRIES):
+            chunks.append([])
+            size = len(canonical(each))
+        chunks[-1].append(each)
+    return chunks
 
 
 # --- what people see ------------------------------------------------------------------------------

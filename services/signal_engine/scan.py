@@ -6,13 +6,14 @@ Called by the service's work with the very functions and the very history of a b
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from shared.domain.market.bars import Panel
 from shared.domain.market.signal_table import LONG, SignalTable
+from shared.schemas.fields import is_symbol
 from shared.schemas.values import Direction, Signal
 from shared.strategies.registry import Strategy
 
@@ -37,36 +38,39 @@ def tables(panel: Panel, strategies: Sequence[EnabledStrategy]) -> dict[str, Sig
 def last_signals(
     panel: Panel, found: Mapping[str, SignalTable], *, without: Collection[str] = ()
 ) -> tuple[Signal, ...]:
-    """The signals at the panel's last session: strategies in order, then by score, then symbol."""
+    """The signals at the panel's last session: strategies in order, then by score, then symbol.
+
+    Raises ValueError if a strategy gives numbers that no signal can have."""
     column = panel.sessions.size - 1
     ranked: list[tuple[int, float, str, Signal]] = []
     for rank, (name, table) in enumerate(found.items()):
         today = table.on(column)
-        for entry, signal in enumerate(_signals(panel, name, today)):
-            ranked.append((rank, -float(today.score[entry]), signal.symbol, signal))
+        for entry, symbol in enumerate(panel.symbols[row] for row in today.row):
+            if symbol not in without and is_symbol(symbol):
+                signal = _signal(panel, name, today, entry)
+                ranked.append((rank, -float(today.score[entry]), symbol, signal))
     ranked.sort(key=lambda each: each[:3])
-    return tuple(signal for *_, symbol, signal in ranked if symbol not in without)
+    return tuple(signal for *_, signal in ranked)
 
 
-def _signals(panel: Panel, strategy: str, table: SignalTable) -> Iterator[Signal]:
-    for entry in range(table.size):
-        target = float(table.target[entry])
-        values = {name: float(column[entry]) for name, column in table.indicators.items()}
-        yield Signal(
-            session=panel.sessions[table.column[entry]].item(),
-            symbol=panel.symbols[table.row[entry]],
-            strategy=strategy,
-            direction=Direction.LONG if table.side[entry] == LONG else Direction.SHORT,
-            reference_price=_dollars(table.reference_price[entry]),
-            stop=_dollars(table.stop[entry]),
-            target=None if math.isnan(target) else _dollars(target),
-            time_stop_bars=table.time_stop_bars,
-            score=shortest(float(table.score[entry])),
-            reason=table.reason,
-            indicators={
-                name: shortest(value) for name, value in values.items() if math.isfinite(value)
-            },
-        )
+def _signal(panel: Panel, strategy: str, table: SignalTable, entry: int) -> Signal:
+    target = float(table.target[entry])
+    values = {name: float(column[entry]) for name, column in table.indicators.items()}
+    return Signal(
+        session=panel.sessions[table.column[entry]].item(),
+        symbol=panel.symbols[table.row[entry]],
+        strategy=strategy,
+        direction=Direction.LONG if table.side[entry] == LONG else Direction.SHORT,
+        reference_price=_dollars(table.reference_price[entry]),
+        stop=_dollars(table.stop[entry]),
+        target=None if math.isnan(target) else _dollars(target),
+        time_stop_bars=table.time_stop_bars,
+        score=shortest(float(table.score[entry])),
+        reason=table.reason,
+        indicators={
+            name: shortest(value) for name, value in values.items() if math.isfinite(value)
+        },
+    )
 
 
 def shortest(value: float) -> Decimal:

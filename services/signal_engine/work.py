@@ -21,6 +21,7 @@ from shared.runtime.archive.archive import BarArchive
 from shared.runtime.clock import Clock
 from shared.runtime.observability.log import Log
 from shared.runtime.runner.contract import Outcome
+from shared.schemas.fields import is_symbol
 from shared.schemas.messages import BarsReady
 from shared.schemas.values import Signal, Slot
 
@@ -106,9 +107,16 @@ class SignalEngineWork:
             try:
                 archive = BarArchive.open(self._folder)
                 self._view = archive, archive.panel()
+                self._log_untradable(archive.symbols)
             except UserError as error:
                 raise TransientError(f"the bar archive cannot be read: {error}") from error
         return self._view
+
+    def _log_untradable(self, symbols: Sequence[str]) -> None:
+        """Indices and the like: strategies see their bars, and their signals are left out."""
+        untradable = [symbol for symbol in symbols if not is_symbol(symbol)]
+        if untradable:
+            self._log.warning("symbols_not_tradable", symbols=untradable[:20], of=len(untradable))
 
 
 def _tiny() -> Panel:

@@ -1,4 +1,4 @@
-"""What happens to a share besides trading: splits, cash dividends, renames and its end, as vendors announce them.
+"""What happens to a share besides trading: splits, cash dividends, renames, its end.
 
 Said by the data-fetcher before each open, kept as factors by the bar archive, followed by the
 executor for what is held. Imports only values.
@@ -10,36 +10,37 @@ import datetime as dt
 from decimal import Decimal
 from enum import StrEnum
 
+from shared.schemas import fields as f
 from shared.schemas.values import Value
 
 
 class Split(Value, frozen=True, kw_only=True):
-    """`new` shares take the place of `old` ones from the open of `ex_date` on; a stock dividend is one too."""
+    """`new` shares replace `old` ones from the open of `ex_date` on; a stock dividend is one too."""
 
-    symbol: str
+    symbol: f.Symbol
     ex_date: dt.date
-    new: Decimal
-    old: Decimal
+    new: f.Ratio
+    old: f.Ratio
 
     @property
     def ratio(self) -> Decimal:
-        """Shares after the split for one before it: 4 for a 4:1 split, 0.125 for a 1:8 reverse split."""
+        """Shares after the split for one before: 4 for a 4:1 split, 0.125 for a 1:8 reverse one."""
         return self.new / self.old
 
 
 class CashDividend(Value, frozen=True, kw_only=True):
-    """Dollars a share as it was paid, on the share count of `ex_date` (not adjusted for later splits)."""
+    """Dollars a share as paid, on the share count of `ex_date` (not adjusted for later splits)."""
 
-    symbol: str
+    symbol: f.Symbol
     ex_date: dt.date
-    amount: Decimal
+    amount: f.PriceOrZero
 
 
 class Rename(Value, frozen=True, kw_only=True):
     """From the open of `date` on the share trades under `new`."""
 
-    old: str
-    new: str
+    old: f.Symbol
+    new: f.ForeignName
     date: dt.date
 
 
@@ -55,7 +56,7 @@ class Ended(StrEnum):
 class Removal(Value, frozen=True, kw_only=True):
     """The share does not trade any more from `date` on."""
 
-    symbol: str
+    symbol: f.Symbol
     date: dt.date
     why: Ended
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from shared.schemas import fields as f
 from shared.schemas.messages import Message
 from shared.schemas.streams import MESSAGE_TYPES, STREAM_OF, ServiceName, Stream
 from shared.schemas.values import Mode, Value
@@ -32,22 +33,22 @@ class Malformed(ValueError):
 class Envelope(Value, frozen=True, kw_only=True):
     """Who wrote what, when, because of what, under which configuration. `at` is aware, UTC."""
 
-    type: str
-    id: str
+    type: f.Word
+    id: f.Id
     writer: ServiceName
-    seq: int
+    seq: f.Sequence
     at: dt.datetime
     session: dt.date
-    correlation_id: str = ""
-    causation_id: str = ""
+    correlation_id: f.OptionalId = ""
+    causation_id: f.OptionalId = ""
     mode: Mode
-    account: str
-    config_pin: str
-    code_digest: str
-    fence: int
+    account: f.OptionalId
+    config_pin: f.Digest
+    code_digest: f.Digest
+    fence: f.Sequence
     data: str
-    key_id: str = ""
-    signature: str = ""
+    key_id: f.Digest = ""
+    signature: f.Digest = ""
 
     @property
     def stream(self) -> Stream:

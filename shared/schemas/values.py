@@ -7,13 +7,13 @@ the wire).
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
-MAX_PRICE = Decimal(10_000_000)
-"""Dollars a share: no share has ever cost a tenth of it, so a price beyond is a vendor's error."""
+from shared.schemas import fields as f
+from shared.schemas.checks import clipped_fields, field_checks
 
 
 class Mode(StrEnum):
@@ -152,74 +152,81 @@ class Ending(StrEnum):
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A frozen value; every Decimal in it is finite, every moment has its time zone."""
+    """A frozen value. Raises ValueError if a decimal or an instant is out of its field's range."""
 
     def __post_init__(self) -> None:
-        for field in self.__struct_fields__:
-            value = getattr(self, field)
-            if isinstance(value, Decimal) and not value.is_finite():
-                raise ValueError(f"{field} is not a finite number")
-            if isinstance(value, dt.datetime) and value.tzinfo is None:
-                raise ValueError(f"{field} has no time zone")
+        for field, check in field_checks(type(self)):
+            why = check(getattr(self, field))
+            if why:
+                raise ValueError(f"{field} {why}")
+        for field, length in clipped_fields(type(self)):
+            text = getattr(self, field)
+            if len(text) > length:
+                msgspec.structs.force_setattr(self, field, text[:length])
 
 
 class Bar(Value, frozen=True, kw_only=True):
     """One symbol's session; prices in dollars."""
 
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
+    open: f.Price
+    high: f.Price
+    low: f.Price
+    close: f.Price
 
 
 class Quote(Value, frozen=True, kw_only=True):
-    symbol: str
-    bid: Decimal
-    ask: Decimal
+    """What a symbol could be sold and bought for at an instant; 0: nobody stands there."""
+
+    symbol: f.Symbol
+    bid: f.PriceOrZero
+    ask: f.PriceOrZero
     at: dt.datetime
 
 
 class Signal(Value, frozen=True, kw_only=True):
-    """A strategy wants to open at the next session's open; found at the close of `session`."""
+    """A strategy wants to open at the next session's open; found at the close of `session`.
+
+    `stop` and `target` are as the strategy computed them; the gate judges whether they can be.
+    """
 
     session: dt.date
-    symbol: str
-    strategy: str
+    symbol: f.Symbol
+    strategy: f.StrategyName
     direction: Direction
-    reference_price: Decimal
-    stop: Decimal
-    target: Decimal | None
-    time_stop_bars: int
-    score: Decimal
-    reason: str
-    indicators: dict[str, Decimal] = {}
+    reference_price: f.PriceOrZero
+    stop: f.Level
+    target: f.Level | None
+    time_stop_bars: f.Count
+    score: f.Number
+    reason: f.Text
+    indicators: Annotated[dict[f.Word, f.Number], msgspec.Meta(max_length=32)] = {}
 
 
 class Exit(Value, frozen=True, kw_only=True):
     """A held position that is due to be closed."""
 
-    symbol: str
-    strategy: str
+    symbol: f.Symbol
+    strategy: f.StrategyName
     direction: Direction
     purpose: Purpose
     entry_session: dt.date
-    bars_held: int
+    bars_held: f.Count
 
 
 class Protection(Value, frozen=True, kw_only=True):
     """What must rest at the broker for as long as the position lives."""
 
-    stop: Decimal
-    target: Decimal | None
-    time_stop_bars: int
+    stop: f.Price
+    target: f.Price | None
+    time_stop_bars: f.TimeStopBars
 
 
 class Holding(Value, frozen=True, kw_only=True):
-    """A position as the broker reports it; qty is negative for a short."""
+    """A position as the broker reports it; qty is negative for a short and may be a fraction."""
 
-    symbol: str
-    qty: Decimal
-    average_price: Decimal
+    symbol: f.ForeignName
+    qty: f.Shares
+    average_price: f.Money
 
 
 class TradingSession(Value, frozen=True, kw_only=True):
@@ -237,19 +244,19 @@ class MarketView(Value, frozen=True, kw_only=True):
     is_open: bool
     first: dt.date
     last: dt.date
-    sessions: tuple[TradingSession, ...]
+    sessions: Annotated[tuple[TradingSession, ...], msgspec.Meta(max_length=1_000)]
 
 
 class ScanRef(Value, frozen=True, kw_only=True):
     """Which scan: id, session, slot, and up to where executions must be counted before it."""
 
-    id: str
+    id: f.Id
     session: dt.date
     slot: Slot
     slot_at: dt.datetime
     closes_at: dt.datetime
     last_completed: dt.date
-    executions_seq: int = 0
+    executions_seq: f.Sequence = 0
 
 
 class Message(Value, frozen=True, kw_only=True):

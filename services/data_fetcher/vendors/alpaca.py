@@ -85,9 +85,18 @@ def _quotes(body: bytes) -> Iterator[Quote]:
     except msgspec.MsgspecError as error:
         raise TransientError(f"the quotes vendor's answer is unreadable: {error}") from error
     for symbol, quote in reply.quotes.items():
-        at = _instant(quote.t)
-        if at and quote.ap > 0 and quote.bp > 0:
-            yield Quote(symbol=symbol, bid=quote.bp, ask=quote.ap, at=at)
+        seen = _quote(symbol, quote)
+        if seen and seen.bid > 0 and seen.ask > 0:
+            yield seen
+
+
+def _quote(symbol: str, quote: _Quote) -> Quote | None:
+    """None without an instant, or with numbers that no price can have."""
+    at = _instant(quote.t)
+    try:
+        return Quote(symbol=symbol, bid=quote.bp, ask=quote.ap, at=at) if at else None
+    except ValueError:
+        return None
 
 
 def _instant(text: str) -> dt.datetime | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
-from shared.schemas.values import MAX_PRICE, Direction, Purpose, Quote, Reason, Side, Value
+from shared.schemas.fields import MAX_PRICE
+from shared.schemas.values import Direction, Purpose, Quote, Reason, Side, Value
 
 
 def quote_price(quote: Quote | None, side: Side) -> Decimal | None:

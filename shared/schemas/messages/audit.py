@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
+from shared.schemas import fields as f
 from shared.schemas.values import Message
 
 
 class BlockAppended(Message, frozen=True, kw_only=True):
     """Records up to `height` are on disk and synced; `head` is the last record's hash."""
 
-    height: int
-    head: str
-    records: int
+    height: f.Sequence
+    head: f.Digest
+    records: f.Count
 
 
 class CheckpointSigned(Message, frozen=True, kw_only=True):
     """`note` is the signed note over the RFC 6962 root of the first `size` records."""
 
-    size: int
-    root: str
-    head: str
-    note: str
+    size: f.Sequence
+    root: f.Digest
+    head: f.Digest
+    note: Annotated[str, Meta(max_length=16_384)]

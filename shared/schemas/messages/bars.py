@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
+from typing import Annotated
 
+from msgspec import Meta
+
+from shared.schemas import fields as f
 from shared.schemas.corporate_actions import Removal, Rename, Split
 from shared.schemas.values import Message, ScanRef
 
@@ -14,12 +17,12 @@ class BarsReady(Message, frozen=True, kw_only=True):
 
     scan: ScanRef | None
     through: dt.date
-    digest: str
-    symbols: int
-    coverage: Decimal
+    digest: f.Digest
+    symbols: f.Count
+    coverage: f.Fraction
     sufficient: bool
-    stale: tuple[str, ...]
-    refused: dict[str, int]
+    stale: Annotated[tuple[f.ForeignName, ...], Meta(max_length=20_000)]
+    refused: Annotated[dict[f.Word, f.Count], Meta(max_length=64)]
 
 
 class CorporateActionsSeen(Message, frozen=True, kw_only=True):
@@ -31,8 +34,8 @@ class CorporateActionsSeen(Message, frozen=True, kw_only=True):
 
     session: dt.date
     since: dt.date
-    vendor: str
-    symbols: int
+    vendor: f.Word
+    symbols: f.Count
     splits: tuple[Split, ...]
     renames: tuple[Rename, ...]
     removals: tuple[Removal, ...]

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from shared.schemas import fields as f
 from shared.schemas.values import Message
 
 
 class ReconcileRequested(Message, frozen=True, kw_only=True):
     """The operator asks for a comparison with the broker now."""
 
-    by: str
+    by: f.Text
 
 
 class ActivateRequested(Message, frozen=True, kw_only=True):
     """The operator moves trading from reducing back to active."""
 
-    by: str
-    why: str
+    by: f.Text
+    why: f.Text
 
 
 class DriftAcknowledged(Message, frozen=True, kw_only=True):
     """The operator has looked at a symbol's disagreement; it may be traded again."""
 
-    symbol: str
-    by: str
+    symbol: f.ForeignName
+    by: f.Text
 
 
 class KillCleared(Message, frozen=True, kw_only=True):
     """The operator has written `cleared_id`: kills up to it are over."""
 
-    cleared_id: str
-    by: str
-    why: str
+    cleared_id: f.Id
+    by: f.Text
+    why: f.Text

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
+from typing import Annotated
 
+from msgspec import Meta
+
+from shared.schemas import fields as f
 from shared.schemas.values import (
     Ending,
     Holding,
@@ -21,81 +24,81 @@ from shared.schemas.values import (
 class OrderSubmitted(Message, frozen=True, kw_only=True):
     """The broker has accepted the order."""
 
-    client_order_id: str
-    decision_id: str
-    broker_order_id: str
-    strategy: str
-    symbol: str
+    client_order_id: f.Id
+    decision_id: f.Id
+    broker_order_id: f.OptionalId
+    strategy: f.StrategyName
+    symbol: f.Symbol
     side: Side
     purpose: Purpose
-    qty: int
-    limit_price: Decimal | None
+    qty: f.Qty
+    limit_price: f.Price | None
 
 
 class OrderFilled(Message, frozen=True, kw_only=True):
     """`qty` more shares were filled at the average `price`; `cumulative_qty` counts them all."""
 
-    client_order_id: str
-    decision_id: str
-    strategy: str
-    symbol: str
+    client_order_id: f.Id
+    decision_id: f.Id
+    strategy: f.StrategyName
+    symbol: f.Symbol
     side: Side
     purpose: Purpose
     session: dt.date
-    qty: int
-    price: Decimal
-    cumulative_qty: int
-    time_stop_bars: int
-    stop: Decimal | None
+    qty: f.Qty
+    price: f.Price
+    cumulative_qty: f.Qty
+    time_stop_bars: f.Count
+    stop: f.Price | None
     filled_at: dt.datetime
 
 
 class OrderEnded(Message, frozen=True, kw_only=True):
     """The one terminal event of an order; `detail` gives the broker's reason, or ours."""
 
-    client_order_id: str
-    decision_id: str
-    strategy: str
-    symbol: str
+    client_order_id: f.Id
+    decision_id: f.Id
+    strategy: f.StrategyName
+    symbol: f.Symbol
     side: Side
     purpose: Purpose
     ending: Ending
-    filled_qty: int
-    average_price: Decimal | None
-    detail: str = ""
+    filled_qty: f.QtyOrZero
+    average_price: f.Price | None
+    detail: f.Text = ""
 
 
 class OrderUnknown(Message, frozen=True, kw_only=True):
     """We do not know whether the broker has the order; it is looked up until known."""
 
-    client_order_id: str
-    symbol: str
-    detail: str
+    client_order_id: f.Id
+    symbol: f.Symbol
+    detail: f.Text
 
 
 class ProtectionPlaced(Message, frozen=True, kw_only=True):
     """A stop (or stop and target) rests at the broker for exactly `qty` held shares."""
 
-    symbol: str
-    strategy: str
-    parent_client_order_id: str
-    client_order_id: str
-    broker_order_id: str
-    counter: int
+    symbol: f.Symbol
+    strategy: f.StrategyName
+    parent_client_order_id: f.Id
+    client_order_id: f.Id
+    broker_order_id: f.OptionalId
+    counter: f.Count
     side: Side
-    qty: int
-    stop: Decimal
-    target: Decimal | None
+    qty: f.Qty
+    stop: f.Price
+    target: f.Price | None
 
 
 class PositionAdjusted(Message, frozen=True, kw_only=True):
     """Our books moved to agree with the broker: never a fill. `qty` is the signed change."""
 
-    symbol: str
-    strategy: str
-    qty: int
-    price: Decimal
-    why: str
+    symbol: f.Symbol
+    strategy: f.StrategyName
+    qty: f.QtyChange
+    price: f.PriceOrZero
+    why: f.Text
 
 
 class AccountSeen(Message, frozen=True, kw_only=True):
@@ -107,21 +110,21 @@ class AccountSeen(Message, frozen=True, kw_only=True):
 
     session: dt.date
     stage: Stage
-    account_number: str
-    cash: Decimal
-    equity: Decimal
-    buying_power: Decimal
+    account_number: f.OptionalId
+    cash: f.Money
+    equity: f.Money
+    buying_power: f.Money
     blocked: bool
-    open_orders: int
-    holdings: tuple[Holding, ...]
-    drift: tuple[str, ...]
+    open_orders: f.Count
+    holdings: Annotated[tuple[Holding, ...], Meta(max_length=5_000)]
+    drift: Annotated[tuple[f.ForeignName, ...], Meta(max_length=5_000)]
     market: MarketView | None = None
 
 
 class ScanExecuted(Message, frozen=True, kw_only=True):
     """Every approved order of this phase is terminal and its protection accepted."""
 
-    scan_id: str
+    scan_id: f.Id
     slot: Slot
     phase: Phase
     final: bool

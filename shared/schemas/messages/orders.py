@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
+from typing import Annotated
 
+from msgspec import Meta
+
+from shared.schemas import fields as f
 from shared.schemas.values import (
     Message,
     Phase,
@@ -20,18 +23,18 @@ from shared.schemas.values import (
 class OrderApproved(Message, frozen=True, kw_only=True):
     """The executor may send this order, or less, or nothing; never more, never later."""
 
-    scan_id: str
+    scan_id: f.Id
     slot: Slot
-    signal_id: str
-    decision_id: str
-    client_order_id: str
-    attempt: int
-    strategy: str
-    symbol: str
+    signal_id: f.Id
+    decision_id: f.Id
+    client_order_id: f.Id
+    attempt: f.Place
+    strategy: f.StrategyName
+    symbol: f.Symbol
     side: Side
     purpose: Purpose
-    qty: int
-    limit_price: Decimal
+    qty: f.Qty
+    limit_price: f.Price
     protection: Protection | None
     expires_at: dt.datetime
 
@@ -39,28 +42,28 @@ class OrderApproved(Message, frozen=True, kw_only=True):
 class OrderDenied(Message, frozen=True, kw_only=True):
     """The gate refuses an intent; `reasons` are in the fixed order, `details` by reason."""
 
-    scan_id: str
+    scan_id: f.Id
     slot: Slot
-    signal_id: str
-    decision_id: str
-    strategy: str
-    symbol: str
+    signal_id: f.Id
+    decision_id: f.Id
+    strategy: f.StrategyName
+    symbol: f.Symbol
     side: Side
     purpose: Purpose
-    qty: int
-    limit_price: Decimal | None
-    reasons: tuple[Reason, ...]
-    details: dict[str, str] = {}
+    qty: f.QtyOrZero
+    limit_price: f.PriceOrZero | None
+    reasons: Annotated[tuple[Reason, ...], Meta(min_length=1, max_length=64)]
+    details: Annotated[dict[f.Word, f.Text], Meta(max_length=64)] = {}
 
 
 class ScanDecided(Message, frozen=True, kw_only=True):
     """A phase of a scan is decided: `approved` orders precede this. `final`: no phase follows."""
 
-    scan_id: str
+    scan_id: f.Id
     slot: Slot
     phase: Phase
-    approved: int
-    denied: int
+    approved: f.Count
+    denied: f.Count
     final: bool
 
 
@@ -68,4 +71,4 @@ class TradingStateChanged(Message, frozen=True, kw_only=True):
     """Trading is now active, reducing (exits only) or halted."""
 
     state: TradingState
-    why: str
+    why: f.Text

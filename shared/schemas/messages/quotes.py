@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
+from shared.schemas import fields as f
 from shared.schemas.values import Message, Quote, ScanRef
 
 
@@ -9,7 +14,7 @@ class QuotesSeen(Message, frozen=True, kw_only=True):
     """One quote, or "unquoted", for every symbol a scan named."""
 
     scan: ScanRef
-    part: int
-    parts: int
-    quotes: tuple[Quote, ...]
-    unquoted: tuple[str, ...]
+    part: f.Part
+    parts: f.Part
+    quotes: Annotated[tuple[Quote, ...], Meta(max_length=f.MAX_ENTRIES)]
+    unquoted: Annotated[tuple[f.Symbol, ...], Meta(max_length=f.MAX_ENTRIES)]

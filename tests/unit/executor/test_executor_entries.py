@@ -163,8 +163,6 @@ def test_an_old_approval_is_a_repeat_even_when_the_state_has_forgotten_it(floor:
     ("changes", "sealed", "ending"),
     [
         ({"expires_at": NOON}, {}, Ending.EXPIRED),
-        ({"qty": 0}, {}, Ending.NOT_SENT),
-        ({"limit_price": Decimal(0)}, {}, Ending.NOT_SENT),
         ({"protection": None}, {}, Ending.NOT_SENT),
         ({"purpose": Purpose.PROTECT}, {}, Ending.NOT_SENT),
         ({"client_order_id": "somebody-elses"}, {}, Ending.NOT_SENT),

@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.signal_engine.handlers import HANDLERS, ScanResult, State
+from services.signal_engine.handlers import HANDLERS, State
 from services.signal_engine.scan import EnabledStrategy, last_signals, tables
 from services.signal_engine.work import SignalEngineWork
 from shared.domain.errors import TransientError
@@ -16,9 +17,8 @@ from shared.domain.trading.exits import WatchedPosition
 from shared.runtime.archive import writer
 from shared.runtime.archive.archive import BarArchive
 from shared.runtime.clock import ManualClock
-from shared.runtime.runner.contract import Outcome
 from shared.schemas.messages import BarsReady, ScanCompleted, ScanDue
-from shared.schemas.values import Direction, Exit, Purpose, ScanRef, Signal, Slot
+from shared.schemas.values import Direction, Purpose, ScanRef, Slot
 from shared.strategies import registry
 from tests.bar_rows import trading_days
 from tests.builders import NOON, scan_ref
@@ -233,49 +233,16 @@ def test_an_archive_that_cannot_be_read_is_tried_again(archive: BarArchive) -> N
     assert turning.act() is not None
 
 
-def test_a_large_scan_comes_in_parts_exits_first(archive: BarArchive) -> None:
-    turning = engine(archive)
-    scan = scan_ref()
-    turning.hear(ScanDue(scan=scan))
-    exits = tuple(
-        Exit(
-            symbol=f"X{number}",
-            strategy="s",
-            direction=Direction.LONG,
-            purpose=Purpose.SIGNAL_EXIT,
-            entry_session=DAYS[0],
-            bars_held=3,
-        )
-        for number in range(350)
-    )
-    signals = tuple(
-        Signal(
-            session=DAYS[-1],
-            symbol=f"S{number}",
-            strategy="s",
-            direction=Direction.LONG,
-            reference_price=Decimal("1.00"),
-            stop=Decimal("0.50"),
-            target=None,
-            time_stop_bars=5,
-            score=Decimal(1),
-            reason="",
-        )
-        for number in range(900)
-    )
-    found = ScanResult(scan=scan, exits=exits, signals=signals, bars_digest="d")
-    said = turning.settle(Outcome(found, at=NOON, session=scan.session, correlation_id=scan.id))
-    parts = [each for each in said if isinstance(each, ScanCompleted)]
-    assert [(each.part, each.parts, len(each.exits), len(each.signals)) for each in parts] == [
-        (1, 4, 350, 50),
-        (2, 4, 0, 400),
-        (3, 4, 0, 400),
-        (4, 4, 0, 50),
-    ]
-    assert tuple(each for part in parts for each in part.signals) == signals
-
-
 def test_scores_keep_every_digit_of_their_float(archive: BarArchive) -> None:
     panel = archive.panel()
     enabled = EnabledStrategy(Always("s", score=0.1 + 0.2), {})
     assert last_signals(panel, tables(panel, [enabled]))[0].score == Decimal("0.30000000000000004")
+
+
+def test_a_symbol_that_cannot_be_traded_is_history_without_signals(tmp_path: Path) -> None:
+    bars = walk(symbols=3)
+    named = replace(bars, symbols=("^GSPC", "AAPL", "not.one"))
+    odd = writer.create(tmp_path / "odd", named, basis="x", source="s")
+    scan = scan_ref(last_completed=DAYS[-1])
+    found = completed(engine(odd, Always("s")), odd, scan)
+    assert [signal.symbol for signal in found.signals] == ["AAPL"]
