@@ -242,7 +242,7 @@ def test_scores_keep_every_digit_of_their_float(archive: BarArchive) -> None:
 def test_a_symbol_that_cannot_be_traded_is_history_without_signals(tmp_path: Path) -> None:
     bars = walk(symbols=3)
     named = replace(bars, symbols=("^GSPC", "AAPL", "not.one"))
-    odd = writer.create(tmp_path / "odd", named, basis="x", source="s")
+    odd = writer.create(tmp_path / "odd", named, basis=Basis.RAW, source="s")
     scan = scan_ref(last_completed=DAYS[-1])
     found = completed(engine(odd, Always("s")), odd, scan)
     assert [signal.symbol for signal in found.signals] == ["AAPL"]
