@@ -11,7 +11,7 @@ from shared.schemas.streams import ServiceName
 
 
 def run(wiring: Wiring) -> None:
-    environment, audit = wiring.settings.environment, wiring.settings.steering.audit
+    environment, audit = wiring.settings.environment, wiring.settings.config.audit
     signer = Signer.load(environment.signing_key_file)
     journal = ChainJournal(environment.audit_dir)
     try:

@@ -25,13 +25,14 @@ from services.auditor.chain.record import chain_id
 from services.auditor.chain.sequence_gaps import Gap
 from services.auditor.publisher import AuditPublisher
 from services.auditor.stream_sweep import StreamEntry, sweep
-from shared.domain.errors import TransientError, UserError
-from shared.runtime.bus.protocol import Bus, Fenced
+from shared.domain.errors import UserError
+from shared.runtime.bus.protocol import Bus
 from shared.runtime.clock import Clock
 from shared.runtime.observability.health_server import Health
 from shared.runtime.observability.log import Log
 from shared.runtime.observability.metrics import MetricRegistry
-from shared.runtime.observability.samples import MetricSample
+from shared.runtime.observability.samples import CounterSpec, MetricSample, label_sets
+from shared.runtime.runner.life_cycle import LifeCycle
 from shared.runtime.runner.sealer import Sealer
 from shared.runtime.signing import Signer
 from shared.schemas.messages import (
@@ -41,17 +42,20 @@ from shared.schemas.messages import (
     Message,
     SessionClosed,
 )
-from shared.schemas.streams import KILL_LOG
+from shared.schemas.streams import KILL_LOG, ServiceName
 
 # Syncs come in batches: at most ten a second when there is little to record.
 IDLE_SECONDS = 0.1
-# A fifth of the lease's 15 s: four renewals may fail before it is lost.
-RENEW_SECONDS = 3.0
-STANDBY_SECONDS = 1.0
 # Others measure the auditor's lag by its state; live stops at 30 s.
 HEARTBEAT_SECONDS = 5.0
 # What a person may want to prove tomorrow is under a signature today.
 SEALED_AT_ONCE = {SessionClosed.__name__, KillCleared.__name__}
+COUNTERS = (
+    CounterSpec("kobe_audit_records", "Records written to the chain"),
+    CounterSpec(
+        "kobe_audit_writer_gaps", "Numbers a writer left out", label_sets(writer=ServiceName)
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,6 @@ class Recorder:
     health: Health
     log: Log
     cadence: Cadence = field(default_factory=Cadence)
-    _renewed: float = 0.0
     _sealed_at: float = 0.0
     _sealed_size: int = 0
     _appended_at: float = 0.0
@@ -83,56 +86,35 @@ class Recorder:
     _backlog: bool = False
 
     def __post_init__(self) -> None:
+        self._life = LifeCycle(self.bus, self.clock, self.health, self.log)
         self._publisher = AuditPublisher(self.bus, self.seal, self.clock)
         self._notes = self.journal.folder / FILE
         cut_torn_note(self._notes)
         last = last_note(self._notes)
         self._sealed_size = last.size if last else 0
+        self.metrics.declare(*COUNTERS)
         self.metrics.watch(self.gauges)
 
     def run(self, stop: Event) -> None:
         """Record until `stop` is set.
 
-        Raises InvariantBroken if the disk and what was published of it contradict each other.
+        Raises InvariantBroken if what is on disk, or what was announced, cannot be true.
         """
-        while not stop.is_set():
-            try:
-                if not self.start():
-                    stop.wait(STANDBY_SECONDS)
-                    continue
-                while not stop.is_set():
-                    self.turn()
-                    if not self._backlog:
-                        stop.wait(IDLE_SECONDS)
-                self.finish()
-            except TransientError as error:
-                self.health.not_ready("transient", str(error))
-                self.log.warning("transient_error", error=str(error))
-                stop.wait(error.retry_after or 0.5)
-            except Fenced:
-                self.health.not_ready("lease", "standby: another instance took the lease")
-                self.log.warning("lease_lost")
+        self._life.run(self, stop)
 
     def start(self) -> bool:
         """Win the lease; begin the chain, or see that it is the one that was spoken of."""
-        self.health.beat()
-        record = self.bus.acquire()
+        record = self._life.take_lease()
         if record is None:
-            self.health.not_ready("lease", "standby: another instance holds the lease")
-            self.health.ready("starting")
             return False
-        self._renewed = self.clock.monotonic()
         self._publisher.adopt(record, height=self.journal.height, head=self.journal.state.head)
         self._begin()
-        for topic in ("starting", "lease", "transient"):
-            self.health.ready(topic)
-        self.log.info("runner_start", fence=record.fence, height=self.journal.height)
+        self._life.announce_start(fence=record.fence, height=self.journal.height)
         return True
 
     def turn(self) -> None:
         """One sweep; everything found is on disk, and said to be, when it returns."""
-        self.health.beat()
-        self._renew()
+        self._life.keep_alive()
         began = self.clock.now()
         seen = sweep(self.bus, self.journal.state.streams)
         grown = self._record([each.payload() for each in seen.found])
@@ -145,6 +127,10 @@ class Recorder:
             messages.append(self._checkpoint())
         if messages or self._publisher.idle_seconds() >= HEARTBEAT_SECONDS:
             self._publisher.publish(messages, self._facts())
+
+    def pause(self) -> float:
+        """Nothing while there is a backlog."""
+        return 0.0 if self._backlog else IDLE_SECONDS
 
     def finish(self) -> None:
         """What is there is written and sealed, then the lease is given back."""
@@ -247,11 +233,6 @@ class Recorder:
         }
         complete = {"complete_at": self._complete_at} if self._complete_at else {}
         return {**positions, **state, **complete}
-
-    def _renew(self) -> None:
-        if self.clock.monotonic() - self._renewed >= RENEW_SECONDS:
-            self.bus.renew()
-            self._renewed = self.clock.monotonic()
 
     def _now(self) -> str:
         return self.clock.now().isoformat()

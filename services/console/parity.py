@@ -59,8 +59,8 @@ def inputs_of_replay(
     environ: Mapping[str, str], *, bars: str, signals_from: dt.date, end: dt.date | None = None
 ) -> Inputs:
     """The backtest of what the stack trades in mode sim, at the sizes it trades."""
-    steering = load_settings({**environ, "KOBE_MODE": "sim"}).steering
-    names, parameters = steering.strategies.enabled, steering.strategies.parameters
+    config = load_settings({**environ, "KOBE_MODE": "sim"}).config
+    names, parameters = config.strategies.enabled, config.strategies.parameters
     return Inputs(
         strategies=tuple(
             StrategyInputs(name=name, parameters=parameters.get(name, {})) for name in names
@@ -69,9 +69,9 @@ def inputs_of_replay(
         start=signals_from,
         end=end,
         sizing=SizingMethod.BUDGET,
-        size=steering.sizing.per_order,
+        size=config.sizing.per_order,
         policy=True,
-        folder=steering.strategies.folder,
+        folder=config.strategies.folder,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from services.data_fetcher.archive_updater import BarKeeper, Universe
-from services.data_fetcher.handlers import HANDLERS, State, counts, gauges
+from services.data_fetcher.handlers import COUNTERS, HANDLERS, State, counts, gauges
 from services.data_fetcher.mirrored_vendor import Endless
 from services.data_fetcher.vendor_registry import VendorPlace, bars_vendor, quotes_vendor
 from services.data_fetcher.work import DataFetcherWork
@@ -19,7 +19,7 @@ from shared.schemas.streams import ServiceName
 
 
 def vendor_place(settings: Settings) -> VendorPlace:
-    environment, folder = settings.environment, settings.steering.bars.folder
+    environment, folder = settings.environment, settings.config.bars.folder
     return VendorPlace(
         folder=Path(folder) if folder else None,
         data_url=environment.broker_data_url,
@@ -30,7 +30,7 @@ def vendor_place(settings: Settings) -> VendorPlace:
 
 def keeper(settings: Settings) -> BarKeeper:
     """UserError for a vendor that is not there."""
-    bars, table = settings.steering.bars, settings.steering.universe
+    bars, table = settings.config.bars, settings.config.universe
     universe = Universe(
         symbols=table.symbols,
         maximum=table.maximum,
@@ -38,7 +38,7 @@ def keeper(settings: Settings) -> BarKeeper:
         minimum_coverage=bars.minimum_coverage,
     )
     vendor = bars_vendor(bars.vendor, vendor_place(settings))
-    replayed = settings.steering.timetable
+    replayed = settings.config.timetable
     if replayed.clock == "replay" and replayed.loop:
         vendor = Endless(vendor, sessions)
     return BarKeeper(settings.environment.archive_dir, bars.vendor, vendor, universe)
@@ -51,7 +51,7 @@ def sessions(after: dt.date, through: dt.date) -> Sequence[dt.date]:
 
 def build(wiring: Wiring) -> Service[State, None]:
     settings = wiring.settings
-    quotes = quotes_vendor(settings.steering.quotes.vendor, vendor_place(settings))
+    quotes = quotes_vendor(settings.config.quotes.vendor, vendor_place(settings))
     return Service(
         name=ServiceName.DATA_FETCHER,
         initial=State(),
@@ -59,6 +59,7 @@ def build(wiring: Wiring) -> Service[State, None]:
         settings=None,
         work=DataFetcherWork(keeper(settings), quotes, wiring.clock, sessions),
         gauges=gauges,
+        counters=COUNTERS,
         counts=counts,
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from shared.runtime.observability.samples import MetricSample
+from shared.runtime.observability.samples import CounterSpec, MetricSample
 from shared.runtime.runner.contract import Context, Decision, Outgoing, handler_table, on
 from shared.schemas import messages as m
 from shared.schemas.values import Quote, ScanRef, Value
@@ -157,6 +157,12 @@ def gauges(state: State) -> Iterable[MetricSample]:
         yield MetricSample(
             "kobe_bars_refused", float(number), {"reason": reason}, help="Bars refused, by reason"
         )
+
+
+COUNTERS = (
+    CounterSpec("kobe_quotes_seen", "Quotes answered by the vendor"),
+    CounterSpec("kobe_quotes_unquoted", "Symbols asked for that had no quote"),
+)
 
 
 def counts(message: m.Message) -> Iterable[MetricSample]:

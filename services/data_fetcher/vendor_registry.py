@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from services.data_fetcher import vendors
 from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars
+from shared.domain.spelling import did_you_mean
 from shared.runtime.config.environment import Secret
 from shared.runtime.config.settings import CONFIG_PIN_ERROR
 from shared.schemas.values import Quote
@@ -87,8 +87,9 @@ def _offer(what: str, name: str) -> Any:
     if name in _names():
         sentence = f"The vendor {name!r} has no {what}; these have: {', '.join(known)}."
     else:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
-        sentence = f"There is no vendor {name!r} ({what}.vendor in kobe.toml); the nearest one with {what} is {near!r}."
+        sentence = (
+            f"There is no vendor {name!r} ({what}.vendor in kobe.toml); {did_you_mean(name, known)}"
+        )
     raise UserError(sentence, exit_code=CONFIG_PIN_ERROR)
 
 

@@ -7,7 +7,7 @@ from prometheus_client import Histogram
 from services.executor.brokers.protocol import BrokerConnection
 from services.executor.brokers.registry import BrokerPlace, connect_broker
 from services.executor.handlers import HANDLERS
-from services.executor.metrics import counts, event, gauges
+from services.executor.metrics import COUNTERS, counts, event, gauges
 from services.executor.orders.journal import OrderJournal
 from services.executor.orders.state import ExecutorSettings, State
 from services.executor.startup.live_guards import refuse_unarmed
@@ -56,25 +56,26 @@ def build(wiring: Wiring) -> Service[State, ExecutorSettings]:
         verify=only_the_gate(keyring, wiring.log, halt=halt),
         event=event,
         gauges=gauges,
+        counters=COUNTERS,
         counts=counts,
     )
 
 
 def _own_settings(settings: Settings) -> ExecutorSettings:
-    steering = settings.steering
+    config = settings.config
     return ExecutorSettings(
         mode=settings.mode,
         account=settings.environment.account,
         config_pin=settings.config_pin,
-        replay=settings.mode is Mode.SIM or steering.timetable.clock == "replay",
-        ambiguous_in_a_row=steering.executor.ambiguous_in_a_row,
-        unknown_seconds=steering.executor.unknown_seconds,
-        flatten_on_kill=steering.executor.flatten_on_kill,
+        replay=settings.mode is Mode.SIM or config.timetable.clock == "replay",
+        ambiguous_in_a_row=config.executor.ambiguous_in_a_row,
+        unknown_seconds=config.executor.unknown_seconds,
+        flatten_on_kill=config.executor.flatten_on_kill,
     )
 
 
 def _connect(wiring: Wiring) -> BrokerConnection:
-    environment, limits = wiring.settings.environment, wiring.settings.steering.broker
+    environment, limits = wiring.settings.environment, wiring.settings.config.broker
     place = BrokerPlace(
         mode=wiring.settings.mode,
         url=environment.broker_url,

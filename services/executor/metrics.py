@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from services.executor.orders.state import State, unprotected_symbols
 from shared.runtime.observability.log import event_name
-from shared.runtime.observability.samples import MetricSample
+from shared.runtime.observability.samples import CounterSpec, MetricSample, label_sets
 from shared.schemas import messages as m
+from shared.schemas.values import Ending, Purpose
 
 
 def event(message: m.Message) -> str:
@@ -64,6 +65,17 @@ def gauges(state: State) -> Iterable[MetricSample]:
         yield MetricSample(
             "kobe_executor_cash_dollars", float(state.account.cash), help="Cash at the broker"
         )
+
+
+COUNTERS = (
+    CounterSpec(
+        "kobe_executor_orders",
+        "What became of orders at the broker",
+        label_sets(event=["submitted", "protection", "unknown", *Ending]),
+    ),
+    CounterSpec("kobe_executor_fills", "Executions booked", label_sets(purpose=Purpose)),
+    CounterSpec("kobe_executor_adjustments", "Positions corrected to the broker's"),
+)
 
 
 def counts(message: m.Message) -> Iterable[MetricSample]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.risk_gate.handlers import HANDLERS
-from services.risk_gate.metrics import counts, event, gauges
+from services.risk_gate.metrics import COUNTERS, counts, event, gauges
 from services.risk_gate.state import GateSettings, State
 from shared.domain.errors import InvalidMessage, UserError
 from shared.domain.risk.sizing import Sizing, SizingMethod
@@ -21,22 +21,22 @@ from shared.schemas.values import Mode
 
 def gate_settings(settings: Settings) -> GateSettings:
     """The gate's own part of the settings. Raises UserError if limits or sizing make no sense."""
-    steering = settings.steering
+    config = settings.config
     return GateSettings(
         mode=settings.mode,
         account=settings.environment.account,
         config_pin=settings.config_pin,
-        rules=registry.load(steering.rules),
+        rules=registry.load(config.rules),
         sizing=_sizing(settings),
-        rank=steering.strategies.enabled,
-        entry_ttl_seconds=steering.orders.entry_ttl_seconds,
-        exit_ttl_seconds=steering.orders.exit_ttl_seconds,
-        replay=steering.timetable.clock == "replay",
+        rank=config.strategies.enabled,
+        entry_ttl_seconds=config.orders.entry_ttl_seconds,
+        exit_ttl_seconds=config.orders.exit_ttl_seconds,
+        replay=config.timetable.clock == "replay",
     )
 
 
 def _sizing(settings: Settings) -> Sizing:
-    table = settings.steering.sizing
+    table = settings.config.sizing
     method = SizingMethod(table.method)
     try:
         return Sizing(method, table.per_order if method is SizingMethod.BUDGET else table.fraction)
@@ -67,6 +67,7 @@ def build(wiring: Wiring) -> Service[State, GateSettings]:
         kill_fenced=True,
         event=event,
         gauges=gauges(settings),
+        counters=COUNTERS,
         counts=counts,
     )
 

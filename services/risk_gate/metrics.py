@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 from services.risk_gate.state import GateSettings, State
 from shared.runtime.observability.log import event_name
-from shared.runtime.observability.samples import MetricSample
+from shared.runtime.observability.samples import CounterSpec, MetricSample, label_sets
 from shared.schemas import messages as m
-from shared.schemas.values import Reason, TradingState
+from shared.schemas.values import Purpose, Reason, TradingState
 
 
 def gauges(settings: GateSettings) -> Callable[[State], Iterable[MetricSample]]:
@@ -46,6 +46,16 @@ def gauges(settings: GateSettings) -> Callable[[State], Iterable[MetricSample]]:
             )
 
     return samples
+
+
+COUNTERS = (
+    CounterSpec(
+        "kobe_gate_verdicts",
+        "Intents judged: approved by purpose, denied by first reason",
+        label_sets(verdict=["approved"], reason=Purpose)
+        + label_sets(verdict=["denied"], reason=Reason),
+    ),
+)
 
 
 def counts(message: m.Message) -> Iterable[MetricSample]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from services.scheduler.handlers import HANDLERS
-from services.scheduler.metrics import counts, gauges
+from services.scheduler.metrics import COUNTERS, counts, gauges
 from services.scheduler.replay_clock import Replay, ReplayWork, SimBrokerClient
 from services.scheduler.state import State
 from services.scheduler.system_clock import SystemWork
@@ -20,7 +20,7 @@ from shared.schemas.streams import ServiceName
 
 def timetable(settings: Settings) -> Timetable:
     """The timetable of kobe.toml. Raises UserError if one of its times is invalid."""
-    table = settings.steering.timetable
+    table = settings.config.timetable
     day = Timetable(
         open_slot=_time("open_slot", table.open_slot),
         retry_slots=tuple(_time("retry_slots", text) for text in table.retry_slots),
@@ -37,7 +37,7 @@ def timetable(settings: Settings) -> Timetable:
 
 
 def replay(settings: Settings) -> Replay:
-    table = settings.steering.timetable
+    table = settings.config.timetable
     try:
         start = dt.date.fromisoformat(table.start) if table.start else None
     except ValueError:
@@ -64,7 +64,7 @@ def _invalid(key: str, text: str, expected: str) -> UserError:
 def work(wiring: Wiring) -> Work[State]:
     settings, clock = wiring.settings, wiring.clock
     today = clock.now().date()
-    if settings.steering.timetable.clock == "system":
+    if settings.config.timetable.clock == "system":
         return SystemWork(timetable(settings), Xnys(today, today), clock)
     return ReplayWork(
         replay(settings),
@@ -84,6 +84,7 @@ def build(wiring: Wiring) -> Service[State, None]:
         settings=None,
         work=work(wiring),
         gauges=gauges,
+        counters=COUNTERS,
         counts=counts,
     )
 

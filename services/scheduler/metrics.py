@@ -6,8 +6,15 @@ from collections.abc import Iterable
 
 from services.scheduler.state import MissReason, Standing, State
 from shared.domain.market.timetable import Occasion
-from shared.runtime.observability.samples import MetricSample
+from shared.runtime.observability.samples import CounterSpec, MetricSample, label_sets
 from shared.schemas.messages import Message, ScanDue
+from shared.schemas.values import Slot
+
+COUNTERS = (
+    CounterSpec(
+        "kobe_scheduler_slot_runs", "Scans announced", label_sets(slot=Slot, result=["announced"])
+    ),
+)
 
 
 def gauges(state: State) -> Iterable[MetricSample]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.signal_engine.handlers import HANDLERS, State, counts, gauges
+from services.signal_engine.handlers import HANDLERS, State, counters, counts, gauges
 from services.signal_engine.scan import EnabledStrategy
 from services.signal_engine.work import SignalEngineWork
 from shared.domain.errors import UserError
@@ -17,7 +17,7 @@ from shared.strategies import registry
 
 def load_strategies(settings: Settings) -> tuple[EnabledStrategy, ...]:
     """The enabled strategies in rank order. Raises UserError if a name or parameter is unknown."""
-    table = settings.steering.strategies
+    table = settings.config.strategies
     folder = Path(table.folder) if table.folder else None
     try:
         loaded = [(name, registry.load(name, folder)) for name in table.enabled]
@@ -42,6 +42,7 @@ def build(wiring: Wiring) -> Service[State, None]:
             settings.environment.archive_dir, load_strategies(settings), wiring.clock, wiring.log
         ),
         gauges=gauges,
+        counters=counters(settings.config.strategies.enabled),
         counts=counts,
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from shared.domain.trading.exits import WatchedPosition
-from shared.runtime.observability.samples import MetricSample
+from shared.runtime.observability.samples import CounterSpec, MetricSample, label_sets
 from shared.runtime.runner.contract import Context, Decision, Outgoing, handler_table, on
 from shared.schemas import messages as m
 from shared.schemas.envelope import canonical
@@ -174,8 +174,15 @@ def gauges(state: State) -> Iterable[MetricSample]:
     )
 
 
+def counters(strategies: Iterable[str]) -> tuple[CounterSpec, ...]:
+    return (
+        CounterSpec("kobe_signals", "Signals found", label_sets(strategy=strategies)),
+        CounterSpec("kobe_exits", "Exits found", label_sets(purpose=Purpose)),
+        CounterSpec("kobe_scans_aborted", "Scans given up for want of bars"),
+    )
+
+
 def counts(message: m.Message) -> Iterable[MetricSample]:
-    """Signals by strategy, exits by purpose, aborted scans."""
     if not isinstance(message, m.ScanCompleted):
         return
     for signal in message.signals:

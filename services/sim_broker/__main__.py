@@ -27,7 +27,7 @@ from shared.runtime.config.settings import Settings, load_settings
 from shared.runtime.observability.health_server import Health, Server, probes
 from shared.runtime.observability.log import configure_logging, logger
 from shared.runtime.observability.metrics import MetricRegistry
-from shared.runtime.runner.wiring import guarded, stop_on_signal
+from shared.runtime.runner.wiring import exit_code_of, stop_on_signal
 from shared.schemas.values import Mode
 
 NAME = "sim-broker"
@@ -57,7 +57,7 @@ class EarlyApp:
 
 
 def main() -> None:
-    sys.exit(guarded(_serve))
+    sys.exit(exit_code_of(_serve))
 
 
 def _serve() -> None:
@@ -84,7 +84,7 @@ def _serve() -> None:
             health=health,
             metrics=metrics,
         )
-        health.ready("starting")
+        health.mark_ready("starting")
         while not stop.wait(BEAT_SECONDS):
             health.beat()
     finally:
@@ -94,22 +94,22 @@ def _serve() -> None:
 
 def _wait_for_bars(folder: Path, health: Health, stop: Event) -> bool:
     """Wait for the data-fetcher's archive; False if the process is stopped first."""
-    health.not_ready("bars", f"no bars yet in {folder}")
+    health.mark_unready("bars", f"no bars yet in {folder}")
     while not BarArchive.exists(folder):
         health.beat()
         if stop.wait(BARS_POLL_SECONDS):
             return False
-    health.ready("bars")
+    health.mark_ready("bars")
     return True
 
 
 def build_simulator(settings: Settings) -> Simulator:
-    environment, steering = settings.environment, settings.steering
+    environment, config = settings.environment, settings.config
     exchange = Exchange(
         ArchiveMarketData(environment.archive_dir),
-        cash=steering.broker.starting_cash,
+        cash=config.broker.starting_cash,
         number=ACCOUNT,
-        shorting=bool(steering.rules.get("short_selling", {}).get("allowed", False)),
+        shorting=bool(config.rules.get("short_selling", {}).get("allowed", False)),
     )
     path = environment.state_dir / f"{NAME}.jsonl"
     simulator = Simulator(exchange, journal=EventJournal(path))

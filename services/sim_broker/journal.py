@@ -7,7 +7,6 @@ that it does not grow without bound.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import msgspec
 
 from services.sim_broker.exchange.account_book import Changes
 from shared.domain.errors import UserError
+from shared.runtime.atomic_file import write_file
 
 _DECODER = msgspec.json.Decoder(Changes)
 
@@ -41,10 +41,4 @@ class EventJournal:
 
     def rewrite(self, everything: Changes) -> None:
         """Replace all lines by one, atomically."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._path.with_suffix(".aside")
-        with aside.open("wb") as file:
-            file.write(msgspec.json.encode(everything) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self._path)
+        write_file(self._path, msgspec.json.encode(everything) + b"\n")

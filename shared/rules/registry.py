@@ -6,7 +6,6 @@ limits; a table without a rule stops the start. No rule can be switched off by l
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import msgspec
 
 import shared.rules
 from shared.domain.errors import UserError
+from shared.domain.spelling import did_you_mean
 from shared.rules.judge import Rule, in_order
 
 CONFIG_ERROR = 3
@@ -35,7 +35,7 @@ def load(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Rule, ...]:
     for name in tables:
         if name not in known:
             raise UserError(
-                f"[rules.{name}]: there is no such rule; {_nearest(name, known)}",
+                f"[rules.{name}]: there is no such rule; {did_you_mean(name, known)}",
                 exit_code=CONFIG_ERROR,
             )
     return in_order(_rule(name, tables.get(name, {})) for name in known)
@@ -46,14 +46,9 @@ def _rule(name: str, table: Mapping[str, Any]) -> Rule:
     fields = list(module.Limits.__struct_fields__)
     for key in table:
         if key not in fields:
-            sentence = f"[rules.{name}]: unknown limit {key!r}; {_nearest(key, fields)}"
+            sentence = f"[rules.{name}]: unknown limit {key!r}; {did_you_mean(key, fields)}"
             raise UserError(sentence, exit_code=CONFIG_ERROR)
     try:
         return Rule(name, module, msgspec.convert(dict(table), module.Limits))
     except (msgspec.ValidationError, ValueError) as error:
         raise UserError(f"[rules.{name}]: {error}.", exit_code=CONFIG_ERROR) from error
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0)
-    return f"the nearest known one is {near[0]!r}." if near else "it has none."

@@ -1,4 +1,4 @@
-"""The one source of time. Business time may be replayed; leases, latches and deadlines are always monotonic."""
+"""The one source of time. Business time may be replayed; leases and deadlines never are."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SystemClock:
 
 @dataclass
 class ManualClock:
-    """For tests: time moves only when told."""
+    """For tests: time moves only by `advance`."""
 
     instant: dt.datetime
     elapsed: float = field(default=0.0)

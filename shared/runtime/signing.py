@@ -1,4 +1,4 @@
-"""Ed25519 over envelopes: who may be obeyed. The gate signs with a key only it has; readers pin public keys.
+"""Ed25519 over envelopes: the gate signs with a key only it has; readers pin public keys.
 
 Called by the gate and the auditor (sign), the executor (verify). It never signs or checks parts of
 an envelope.

@@ -7,7 +7,6 @@ enabled.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -21,6 +20,7 @@ import msgspec
 from shared.domain.errors import UserError
 from shared.domain.market.bars import Panel
 from shared.domain.market.signal_table import SignalTable
+from shared.domain.spelling import did_you_mean
 
 ROOM = Path(__file__).parent
 NOT_STRATEGIES = {"__init__", "parameters", "registry", "frames", "proof", "proof_checks", "warm"}
@@ -58,8 +58,7 @@ def load(name: str, folder: Path | None = None) -> Strategy:
     if ours:
         return cast(Strategy, importlib.import_module(f"shared.strategies.{name}"))
     if name not in theirs:
-        near = difflib.get_close_matches(name, available(folder), n=1, cutoff=0)[0]
-        raise UserError(f"There is no strategy {name!r}; the nearest known one is {near!r}.")
+        raise UserError(f"There is no strategy {name!r}; {did_you_mean(name, available(folder))}")
     return _require_offers(_import_file(name, theirs[name]), theirs[name])
 
 
@@ -71,9 +70,10 @@ def params_from(strategy: Strategy, mapping: Mapping[str, Any]) -> Any:
     known = [field.name for field in dataclasses.fields(strategy.Params)]
     for name in mapping:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0)
-            hint = f"the nearest known one is {near[0]!r}" if near else "it has none"
-            raise UserError(f"The strategy {strategy.NAME!r} has no parameter {name!r}; {hint}.")
+            raise UserError(
+                f"The strategy {strategy.NAME!r} has no parameter {name!r}; "
+                f"{did_you_mean(name, known)}"
+            )
     try:
         return msgspec.convert(mapping, strategy.Params, strict=True)
     except msgspec.ValidationError as error:

@@ -66,7 +66,7 @@ def part(panel: Panel, symbols: int, bars: int) -> Panel:
 
 def walking(market: Market, asked: Inputs, folder: Path) -> tuple[int, float]:
     settings = load_settings({})
-    table = settings.steering.research
+    table = settings.config.research
     wanted = WalkForward(
         inputs=asked,
         train=table.train,

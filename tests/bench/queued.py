@@ -77,7 +77,7 @@ def seconds(made: Plan, runner: Runner) -> float:
 def main(bars: str, runs: int) -> None:
     asked = inputs(bars)
     market = open_market(asked, os.environ)
-    table = load_settings({}).steering.research.grids
+    table = load_settings({}).config.research.grids
     small = {name: table[name] for name in NAMES}
     told: dict[str, Any] = {"sets": planned(market, asked, 1, BIG).trials}
     # as in the compose file: what is lost with a server is made again

@@ -26,7 +26,7 @@ from shared.strategies.frames import generate_signals, scan_signals_over_time
 from tests.oracles.made_bars import cent_walks, holed
 from tests.oracles.real_bars import sample_panel, sp500_panel
 
-STEERING = load_settings({"KOBE_CONFIG": os.environ.get("KOBE_CONFIG", "")}).steering
+STEERING = load_settings({"KOBE_CONFIG": os.environ.get("KOBE_CONFIG", "")}).config
 FOLDER = Path(STEERING.strategies.folder) if STEERING.strategies.folder else None
 OURS = registry.available()
 STRATEGIES = registry.available(FOLDER)

@@ -129,7 +129,7 @@ def test_a_folder_vendor_without_a_folder_is_said_in_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("sampel", "nearest one with bars is 'sample'"),
+        ("sampel", "did you mean 'sample'"),
         ("alpaca", "'alpaca' has no bars; these have: folder, sample"),
     ],
 )
@@ -139,7 +139,7 @@ def test_an_unknown_vendor_of_bars_is_answered_with_the_nearest(name: str, sente
 
 
 def test_an_unknown_vendor_of_quotes_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="nearest one with quotes is 'alpaca'"):
+    with pytest.raises(UserError, match="did you mean 'alpaca'"):
         quotes_vendor("alpaka", place())
     with pytest.raises(UserError, match="'sample' has no quotes"):
         quotes_vendor("sample", place())

@@ -8,7 +8,6 @@ checkpoint renews it.
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,6 +19,8 @@ from services.auditor.chain.record import seal
 from services.auditor.chain.recovery import POSITION, ChainPosition, read_genesis, recover
 from services.auditor.chain.sequence_gaps import Gap
 from shared.domain.errors import InvariantBroken, TransientError, UserError
+from shared.runtime.atomic_file import sync, write_file
+from shared.runtime.file_lock import try_lock
 
 LOCK = "lock"
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -96,7 +97,7 @@ class ChainJournal:
         self._close_file()
         try:
             self._descriptor = os.open(self.folder / name, _APPEND, 0o644)
-            _sync_folder(self.folder)
+            sync(self.folder)
         except OSError as error:
             raise TransientError(
                 f"{name} cannot be opened: {error.strerror}", retry_after=1.0
@@ -117,10 +118,8 @@ class ChainJournal:
             streams=state.streams,
             writers=state.numbers.to_lists(),
         )
-        aside = self.folder / f".{POSITION}"
         try:
-            aside.write_bytes(msgspec.json.encode(position))
-            aside.replace(self.folder / POSITION)
+            write_file(self.folder / POSITION, msgspec.json.encode(position), durable=False)
         except OSError as error:
             raise TransientError(
                 f"the audit disk does not take more: {error.strerror}", retry_after=1.0
@@ -137,14 +136,6 @@ class ChainJournal:
         self._lock.close()
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _lock_folder(folder: Path) -> IO[str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -153,9 +144,7 @@ def _lock_folder(folder: Path) -> IO[str]:
         raise UserError(
             f"The audit folder {folder} cannot be written: {error.strerror}.", exit_code=2
         ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(lock):
         lock.close()
-        raise UserError(f"Another auditor writes into {folder}; there may be only one.") from None
+        raise UserError(f"Another auditor writes into {folder}; there may be only one.")
     return lock

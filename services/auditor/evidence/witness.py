@@ -31,9 +31,10 @@ from services.auditor.chain.merkle import leaf_hash
 from services.auditor.chain.record import BrokenLink, NotCanonical, open_line
 from services.auditor.chain.recovery import POSITION, ChainPosition
 from shared.domain.errors import InvariantBroken, TransientError
+from shared.runtime.atomic_file import write_file
 from shared.runtime.config.settings import load_settings
 from shared.runtime.observability.log import configure_logging, logger
-from shared.runtime.runner.wiring import guarded, stop_on_signal
+from shared.runtime.runner.wiring import exit_code_of, stop_on_signal
 from shared.runtime.signing import Signer, key_id_of
 from shared.schemas.streams import ServiceName
 
@@ -88,9 +89,7 @@ class Witness:
             )
         text = write_note(self.signer, chain_id=note.chain_id, size=note.size, root=root)
         append_note(self.folder / WITNESSED, text)
-        aside = self.folder / f".{POSITION}"
-        aside.write_bytes(msgspec.json.encode(grown))
-        aside.replace(self.folder / POSITION)
+        write_file(self.folder / POSITION, msgspec.json.encode(grown))
         self._position = grown
 
     def _extend_to(self, size: int) -> ChainPosition:
@@ -157,4 +156,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(main))
+    sys.exit(exit_code_of(main))

@@ -21,7 +21,7 @@ from shared.domain.errors import UserError
 if TYPE_CHECKING:
     from services.research.data.inputs import Inputs
     from shared.domain.risk.sizing import SizingMethod
-    from shared.runtime.config.settings import Steering
+    from shared.runtime.config.tables import Config
 
 USAGE = 64
 RESEARCH_SIZING = "cash_fraction:0.007"
@@ -101,10 +101,10 @@ def inputs_from(request: ResearchRequest, environ: Mapping[str, str]) -> Inputs:
     from services.research.data.inputs import Inputs, StrategyInputs, parse_costs
     from shared.runtime.config.settings import load_settings
 
-    steering = load_settings(environ).steering
-    names, folder = _names_and_folder(request.strategies, steering)
-    parameters = _parameters(names, request.changes, steering)
-    method, size = _sizing(request, steering)
+    config = load_settings(environ).config
+    names, folder = _names_and_folder(request.strategies, config)
+    parameters = _parameters(names, request.changes, config)
+    method, size = _sizing(request, config)
     slippage, fees = parse_costs(request.costs)
     return Inputs(
         strategies=tuple(StrategyInputs(name=name, parameters=parameters[name]) for name in names),
@@ -123,25 +123,25 @@ def inputs_from(request: ResearchRequest, environ: Mapping[str, str]) -> Inputs:
     )
 
 
-def _names_and_folder(text: str, steering: Steering) -> tuple[tuple[str, ...], str]:
+def _names_and_folder(text: str, config: Config) -> tuple[tuple[str, ...], str]:
     """Strategy names, and the folder of the user's own: kobe.toml's, or a named file's."""
     given = [part.strip() for part in text.split(",") if part.strip()] or list(
-        steering.strategies.enabled
+        config.strategies.enabled
     )
     files = [Path(part) for part in given if part.endswith(".py")]
     missing = [file for file in files if not file.is_file()]
     if missing:
         raise UserError(f"There is no strategy file {missing[0]}.")
-    folders = {str(file.parent) for file in files} or {steering.strategies.folder}
+    folders = {str(file.parent) for file in files} or {config.strategies.folder}
     if len(folders) > 1:
         raise UserError("Strategy files must lie in one folder.", exit_code=USAGE)
     return tuple(Path(part).stem if part.endswith(".py") else part for part in given), folders.pop()
 
 
 def _parameters(
-    names: tuple[str, ...], changes: list[str], steering: Steering
+    names: tuple[str, ...], changes: list[str], config: Config
 ) -> dict[str, dict[str, Any]]:
-    found = {name: dict(steering.strategies.parameters.get(name, {})) for name in names}
+    found = {name: dict(config.strategies.parameters.get(name, {})) for name in names}
     for change in changes:
         key, equals, value = change.partition("=")
         strategy, dot, parameter = key.strip().partition(".")
@@ -164,12 +164,12 @@ def _value(text: str) -> Any:
         return text
 
 
-def _sizing(request: ResearchRequest, steering: Steering) -> tuple[SizingMethod, Decimal]:
+def _sizing(request: ResearchRequest, config: Config) -> tuple[SizingMethod, Decimal]:
     from services.research.data.inputs import parse_sizing
 
     if request.sizing or not request.policy:
         return parse_sizing(request.sizing or RESEARCH_SIZING)
-    table = steering.sizing
+    table = config.sizing
     return parse_sizing(
         f"{table.method}:{table.per_order if table.method == 'budget' else table.fraction}"
     )

@@ -151,7 +151,7 @@ def _all_names() -> str:
     from shared.runtime.config.settings import load_settings
     from shared.strategies import registry
 
-    folder = load_settings(os.environ).steering.strategies.folder
+    folder = load_settings(os.environ).config.strategies.folder
     return ",".join(registry.available(Path(folder) if folder else None))
 
 

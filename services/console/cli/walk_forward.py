@@ -149,7 +149,7 @@ def _request_from(
 ) -> WalkForward:
     from services.research.walk_forward.walk_forward import WalkForward
 
-    table = settings.steering.research
+    table = settings.config.research
     chosen = objective or table.objective
     if chosen not in OBJECTIVES:
         raise UserError(

@@ -24,7 +24,7 @@ import msgspec
 
 from services.console.stack.address import StackAddress, write_address
 from shared.domain.errors import UserError
-from shared.runtime.config.settings import DEFAULT_FILE, overridden, read_document
+from shared.runtime.config.settings import DEFAULT_FILE, read_document, with_changes
 from shared.schemas.streams import ServiceName, package_of
 
 REDIS_CONF = DEFAULT_FILE.with_name("redis.conf")
@@ -87,7 +87,7 @@ class EmbeddedStack:
     def prepare(self) -> None:
         for name in ("redis", "logs", "state", "archive", "audit"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        document = overridden(read_document(DEFAULT_FILE), self.changes)
+        document = with_changes(read_document(DEFAULT_FILE), self.changes)
         (self.folder / "kobe.json").write_bytes(msgspec.json.encode(document))
         self.redis_port = self.redis_port or free_port()
         self.ports = {name: free_port() for name in ORDER}

@@ -70,14 +70,14 @@ def _checks(environ: Mapping[str, str]) -> Iterator[Callable[[], CheckResult]]:
 
 
 def _configuration(settings: Settings) -> CheckResult:
-    steering = settings.steering
-    for name in steering.strategies.enabled:
+    config = settings.config
+    for name in config.strategies.enabled:
         module = load_strategy(
-            name, Path(steering.strategies.folder) if steering.strategies.folder else None
+            name, Path(config.strategies.folder) if config.strategies.folder else None
         )
-        params_from(module, steering.strategies.parameters.get(name, {}))
-    load_rules(steering.rules)
-    if not steering.strategies.enabled:
+        params_from(module, config.strategies.parameters.get(name, {}))
+    load_rules(config.rules)
+    if not config.strategies.enabled:
         raise UserError(
             "No strategy is enabled: name at least one in [strategies].", exit_code=CONFIG_PIN_ERROR
         )
@@ -103,7 +103,7 @@ def _keys(environment: Environment) -> CheckResult:
 
 
 def _bars(settings: Settings) -> CheckResult:
-    table = settings.steering.bars
+    table = settings.config.bars
     if table.vendor != "folder":
         return CheckResult(what="bars", sentence=f"from {table.vendor}")
     path = Path(table.folder)

@@ -5,7 +5,6 @@ Called by the executor's `__main__` with `[broker] name` of kobe.toml; there is 
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from services.executor import brokers
 from services.executor.brokers.protocol import BrokerConnection
 from shared.domain.errors import UserError
+from shared.domain.spelling import did_you_mean
 from shared.runtime.clock import Clock
 from shared.runtime.config.environment import Secret
 from shared.runtime.config.settings import CONFIG_PIN_ERROR
@@ -42,9 +42,9 @@ def connect_broker(name: str, place: BrokerPlace) -> BrokerConnection:
     """Raises UserError if no broker has that name, or if address and key do not fit the mode."""
     known = broker_names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
         raise UserError(
-            f"There is no broker {name!r} ([broker] name in kobe.toml); the nearest is {near!r}.",
+            f"There is no broker {name!r} ([broker] name in kobe.toml); "
+            f"{did_you_mean(name, known)}",
             exit_code=CONFIG_PIN_ERROR,
         )
     return _connect_functions()[name](place)

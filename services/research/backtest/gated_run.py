@@ -39,7 +39,7 @@ from shared.domain.risk.book import Book
 from shared.domain.trading.fills import ExitReason, fee, limit_fill
 from shared.rules import registry
 from shared.rules.judge import Rule, first_breach, judge
-from shared.runtime.config.settings import Steering
+from shared.runtime.config.tables import Config
 from shared.schemas.values import Ending, Reason, Side, TradingState
 
 LIVE_ONLY = ("market_hours", "order_rate", "spread", "stale_quote")
@@ -53,9 +53,9 @@ class GatedResult:
     reduced: str
 
 
-def gate_rules(steering: Steering, *, allow_shorts: bool) -> tuple[Rule, ...]:
+def gate_rules(config: Config, *, allow_shorts: bool) -> tuple[Rule, ...]:
     """The rules with kobe.toml's limits; `allow_shorts` permits short sales for this run."""
-    tables = dict(steering.rules)
+    tables = dict(config.rules)
     if allow_shorts:
         tables["short_selling"] = {**tables.get("short_selling", {}), "allowed": True}
     return tuple(rule for rule in registry.load(tables) if rule.name not in LIVE_ONLY)

@@ -109,7 +109,7 @@ def _simulate(
         return run_portfolio(market.panel, inputs.names, ranked, inputs.settings, window), ()
     from services.research.backtest.gated_run import gate_rules, run_with_gate
 
-    rules = gate_rules(settings.steering, allow_shorts=inputs.allow_shorts)
+    rules = gate_rules(settings.config, allow_shorts=inputs.allow_shorts)
     passed = run_with_gate(market.panel, tables, found, ranked, inputs.settings, rules, window)
     notes = (f"The gate moved to reducing {passed.reduced}; no entry was let through after that.",)
     return passed.result, notes if passed.reduced else ()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import difflib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from services.research.data.inputs import Inputs
 from shared.domain.errors import UserError
 from shared.domain.market.bars import Panel
 from shared.domain.market.refusals import RefusedBar
+from shared.domain.spelling import did_you_mean
 
 SAMPLE, ARCHIVE = "sample", "archive"
 INDEX = "SPY"
@@ -60,9 +60,7 @@ def known(available: Sequence[str], wanted: Collection[str], where: str) -> list
     listed = ", ".join(missing[:NAMED]) + (
         f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
     )
-    near = difflib.get_close_matches(missing[0], available, n=1, cutoff=0)
-    hint = f"; the nearest to {missing[0]} is {near[0]}" if near else ""
-    raise UserError(f"The bars of {where} have no {listed}{hint}.")
+    raise UserError(f"The bars of {where} have no {listed}; {did_you_mean(missing[0], available)}")
 
 
 def read_universe(file: Path) -> tuple[str, ...]:

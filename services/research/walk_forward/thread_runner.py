@@ -18,6 +18,7 @@ import msgspec
 from services.research.walk_forward.tasks import Result, Task, decode_result, encode, task_key
 from services.research.walk_forward.trials import ReportSteps, Trials
 from shared.domain.errors import UserError
+from shared.runtime.atomic_file import write_file
 
 
 class WorkCanceled(Exception):
@@ -70,14 +71,10 @@ class ThreadRunner:
 
 
 def _store(file: Path, text: str) -> None:
-    aside = file.with_suffix(f".{os.getpid()}.{threading.get_ident()}.writing")
+    """Not synced: what a power cut takes is computed again."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(text)
-        aside.replace(file)
+        write_file(file, text, durable=False)
     except OSError as error:
         raise UserError(
             f"The results could not be written to {file.parent}: {error.strerror}."
         ) from error
-    finally:
-        aside.unlink(missing_ok=True)

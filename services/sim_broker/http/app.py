@@ -23,6 +23,16 @@ from services.sim_broker.simulator import Simulator
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.observability.health_server import Health, add_probes
 from shared.runtime.observability.metrics import MetricRegistry
+from shared.runtime.observability.samples import CounterSpec, label_sets
+
+REQUESTS = CounterSpec(
+    "kobe_sim_requests",
+    "Requests answered",
+    label_sets(
+        method=["GET", "POST", "PATCH", "DELETE"],
+        status=["200", "201", "204", "400", "401", "403", "404", "422", "429", "500", "503"],
+    ),
+)
 
 
 def create_app(
@@ -51,6 +61,7 @@ def create_app(
     if health:
         add_probes(app, health, metrics.registry if metrics else CollectorRegistry())
     if metrics:
+        metrics.declare(REQUESTS)
         metrics.watch(lambda: simulation_routes.account_gauges(simulator))
     app.router.routes.extend(trading_routes.routes(simulator))
     app.router.routes.extend(market_routes.routes(simulator))

@@ -1,4 +1,4 @@
-"""What stands in `kobe:dead` for an entry nobody could read; written by every bus, shown by the console."""
+"""What stands in `kobe:dead` for an entry nobody could read; the console shows it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 
 from shared.runtime.bus.protocol import DeadLetter
 
+# A quarter of the largest envelope: enough to see what it was.
 MAX_TEXT = 64 * 1024
 
 
 def dead_fields(letter: DeadLetter, group: str) -> dict[str, str]:
-    """Where it came from, why it is here, and its raw fields as JSON text (ASCII, cut at 64 KiB)."""
+    """Its origin, the reason, and its raw fields as JSON text (ASCII, cut at 64 KiB)."""
     text = json.dumps(dict(letter.entry.fields), sort_keys=True)
     return {
         "stream": letter.entry.stream.key,

@@ -1,6 +1,6 @@
 """MemoryBus: the bus inside one process, for replay and tests; it keeps every promise of RedisBus.
 
-It never waits: a read that finds nothing returns at once, whatever `block_ms` says; nothing can
+It never waits: a read that finds nothing returns at once, whatever `block_ms` says, for nothing can
 come meanwhile.
 """
 
@@ -139,15 +139,15 @@ class MemoryBus:
         for stream, kept, group in self._groups():
             mine = [item for item in group.pending.items() if item[1].consumer == self._instance]
             for entry_id, pending in sorted(mine, key=lambda item: entry_order(item[0]))[:count]:
-                yield self._delivered(stream, entry_id, kept.get(entry_id) or {}, pending)
+                yield self._deliver(stream, entry_id, kept.get(entry_id) or {}, pending)
 
     def _fresh(self, count: int) -> Iterator[Entry]:
         for stream, kept, group in self._groups():
             for entry_id, fields in kept.fresh(group, count):
                 pending = group.pending[entry_id] = Pending(self._instance, 0.0)
-                yield self._delivered(stream, entry_id, fields, pending)
+                yield self._deliver(stream, entry_id, fields, pending)
 
-    def _delivered(self, stream: Stream, entry_id: str, fields: Fields, pending: Pending) -> Entry:
+    def _deliver(self, stream: Stream, entry_id: str, fields: Fields, pending: Pending) -> Entry:
         pending.deliveries += 1
         pending.at = self._clock.monotonic()
         return Entry(stream, entry_id, fields, pending.deliveries)
@@ -183,13 +183,13 @@ class MemoryBus:
         return self._server.append(KILL_LOG, fields)
 
     def stream_after(self, stream: str, after: str, count: int) -> Iterator[tuple[str, Fields]]:
-        """`stream` is a Stream or a whole key (`kobe:dead`); `after` is exclusive, "0" is the beginning."""
+        """`stream`: a Stream or a whole key (`kobe:dead`); `after` is exclusive, "0" the start."""
         kept = self._server.stream(stream.key if isinstance(stream, Stream) else stream)
         start = kept.after(after)
         return iter(kept.entries[start : start + count])
 
     def trim(self, stream: Stream, before: str) -> int:
-        """Like RedisBus: never past the auditor's position, never past what a group has still to finish."""
+        """Like RedisBus: never past the auditor, nor past what a group has still to finish."""
         with self._server.lock:
             kept = self._server.stream(stream.key)
             position = self._server.hash(state_key(ServiceName.AUDITOR)).get(
@@ -200,12 +200,12 @@ class MemoryBus:
             bounds = [
                 before,
                 position.strip('"'),
-                *(_reached(kept, group) for group in kept.groups.values()),
+                *(_last_delivered(kept, group) for group in kept.groups.values()),
             ]
             return self._server.trim(stream.key, min(bounds, key=entry_order))
 
 
-def _reached(kept: MemoryStream, group: Group) -> str:
+def _last_delivered(kept: MemoryStream, group: Group) -> str:
     """The id of the last entry delivered to the group."""
     index = group.position - kept.dropped - 1
     return kept.entries[index][0] if 0 <= index < len(kept.entries) else "0"

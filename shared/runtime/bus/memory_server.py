@@ -1,4 +1,4 @@
-"""What a Redis server is to us, in one process: streams with groups, hashes, leases that run out, one channel.
+"""A Redis server as we use it, in one process: streams with groups, hashes, leases, one channel.
 
 Made by the in-process replay and by tests; MemoryBus and the kill latch work on it. Deterministic:
 ids and expiry come from the clock it is given. It keeps nothing on disk.
@@ -24,7 +24,7 @@ class Pending:
 
 @dataclass
 class Group:
-    """`position` counts the entries ever delivered; `pending` holds those not acknowledged, in order of id."""
+    """`position` counts the entries ever delivered; `pending` holds those not acknowledged."""
 
     position: int = 0
     pending: dict[str, Pending] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class MemoryServer:
         return self.hashes.setdefault(key, {})
 
     def append(self, key: str, fields: Fields) -> str:
-        """Ids are the clock's milliseconds, or the last one plus one where the clock stands still."""
+        """Ids are the clock's milliseconds, or the last one plus one while it stands still."""
         with self.lock:
             stream = self.stream(key)
             milliseconds = int(self.clock.now().timestamp() * 1000)
@@ -97,7 +97,7 @@ class MemoryServer:
             return stream.last_id
 
     def lease(self, service: ServiceName) -> dict[str, str]:
-        """{instance, fence} of who holds it; empty when it has run out."""
+        """{instance, fence} of its holder; empty when it has run out."""
         if self._lease_ends.get(service, 0.0) <= self.clock.monotonic():
             self.hashes.pop(lease_key(service), None)
         return self.hash(lease_key(service))

@@ -1,4 +1,4 @@
-"""The bus as services see it: read a batch, then commit state, messages and acks in one atomic step.
+"""The bus as services see it: read a batch; commit state, messages and acks in one atomic step.
 
 Implemented by RedisBus (production) and MemoryBus (replay and tests); one contract suite holds both
 to this page.
@@ -16,7 +16,7 @@ Fields = Mapping[str, str]
 
 
 class Conflict(Exception):
-    """The step was not taken: the state, the lease or the kill latch moved in between. Reload and decide anew."""
+    """The step was not taken: state, lease or kill latch moved in between. Reload, decide anew."""
 
 
 class Fenced(Exception):
@@ -55,7 +55,7 @@ def entry_order(entry_id: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class StateRecord:
-    """A service's hash as it stands; `version` grows by one with every step, `fence` with every new holder."""
+    """A service's hash; `version` grows by one with every step, `fence` with every new holder."""
 
     fields: Fields
     version: int
@@ -107,7 +107,7 @@ class Bus(Protocol):
         ...
 
     def read(self, *, count: int, block_ms: int) -> list[Entry]:
-        """Own pending entries first, then those of dead replicas, then new ones; in the order of READS.
+        """Own pending entries first, then dead replicas', then new ones; in the order of READS.
 
         Blocks at most `block_ms` (<= 2000) when nothing is there. Raises TransientError when the
         server is away.
@@ -115,7 +115,11 @@ class Bus(Protocol):
         ...
 
     def commit(self, step: Step) -> None:
-        """Raises Conflict (try again), Fenced (stop), TransientError (unknown whether taken: reload)."""
+        """Take the step.
+
+        Raises Conflict (decide anew), Fenced (stop), TransientError (taken or not is unknown:
+        reload).
+        """
         ...
 
     def kill_view(self) -> KillView: ...
@@ -125,7 +129,7 @@ class Bus(Protocol):
         ...
 
     def stream_after(self, stream: str, after: str, count: int) -> Iterator[tuple[str, Fields]]:
-        """Entries of any stream after an id, by position and without a group (auditor, console)."""
+        """Entries of any stream after an id, by position, without a group (auditor, console)."""
         ...
 
     def trim(self, stream: Stream, before: str) -> int:

@@ -21,7 +21,7 @@ from shared.runtime.bus.redis_connection import (
     RedisConnection,
     pairs,
     refusal,
-    unless_refused,
+    value_of,
 )
 from shared.runtime.bus.redis_consumer import RedisInbox
 from shared.runtime.bus.redis_lease import LEASE_SECONDS, RedisLease, record_of
@@ -65,7 +65,7 @@ class RedisBus:
         username: str = "",
         password: str = "",
     ) -> RedisBus:
-        """The connection is made at the first command; until it stands every call raises TransientError."""
+        """Connect at the first command; until then every call raises TransientError."""
         return cls(
             RedisConnection(Address.parse(url, username=username, password=password)),
             service,
@@ -104,8 +104,8 @@ class RedisBus:
         except TransientError:
             self._inbox.doubt()
             raise
-        _require_taken(answers)
-        self._inbox.acknowledged([*step.acks, *(letter.entry for letter in step.dead)])
+        _require_commit(answers)
+        self._inbox.forget([*step.acks, *(letter.entry for letter in step.dead)])
 
     def _look(self, step: Step) -> None:
         """Under WATCH: an absent key watches nothing, so what must stand there is compared too."""
@@ -115,9 +115,9 @@ class RedisBus:
         watching, version, lease, *kill = self._connection.ask(
             watch, *looks, *(KILL_READS if step.kill else ())
         )
-        unless_refused(watching)
-        self._lease.check(unless_refused(lease))
-        if int(unless_refused(version) or 0) != step.version:
+        value_of(watching)
+        self._lease.check(value_of(lease))
+        if int(value_of(version) or 0) != step.version:
             raise Conflict(f"the state has moved from version {step.version} to {version}")
         if step.kill and kill_view_of(*kill) != step.kill:
             raise Conflict("the kill latch has moved since the decision")
@@ -143,7 +143,7 @@ class RedisBus:
         return str(self._connection.one("XADD", KILL_LOG, "*", *_flat(fields)))
 
     def stream_after(self, stream: str, after: str, count: int) -> Iterator[tuple[str, Fields]]:
-        """`stream` is a Stream or a whole key (`kobe:dead`); `after` is exclusive, "0" is the beginning."""
+        """`stream`: a Stream or a whole key (`kobe:dead`); `after` is exclusive, "0" the start."""
         key = stream.key if isinstance(stream, Stream) else stream
         for entry_id, flat in self._connection.one("XRANGE", key, f"({after}", "+", "COUNT", count):
             yield entry_id, pairs(flat)
@@ -167,8 +167,8 @@ def kill_view_of(log: Any, cleared: Any) -> KillView:
     )
 
 
-def _require_taken(answers: list[Any]) -> None:
-    """All or nothing: the answers of a MULTI … EXEC. Raises Conflict if a watched key moved."""
+def _require_commit(answers: list[Any]) -> None:
+    """Check the answers of a MULTI … EXEC; raises Conflict if a watched key moved."""
     results = answers[-1]
     if isinstance(results, ResponseError):
         raise refusal(

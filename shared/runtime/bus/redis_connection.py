@@ -1,4 +1,4 @@
-"""One connection to Redis or Valkey: several commands in one flush, answers in order, and never a hidden retry.
+"""One connection to Redis or Valkey: several commands in one flush, answers in order, no retry.
 
 Used by everything here that speaks Redis. It never sends a command twice: a lost answer is a
 TransientError, and whoever asked must find out what became of it. Not thread-safe.
@@ -6,7 +6,6 @@ TransientError, and whoever asked must find out what became of it. Not thread-sa
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,9 +20,12 @@ from redis.exceptions import (
 )
 
 from shared.domain.errors import InvariantBroken, TransientError, UserError
+from shared.runtime.backoff import Backoff
 
+# A command that takes longer is lost: the latch must be younger than 500 ms, the lease than 15 s.
 TIMEOUT = 1.0
-FIRST_DELAY, LAST_DELAY = 0.1, 2.0
+# Redis is back in milliseconds after most failures; a restart with a long log takes seconds.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 Command = tuple[Any, ...]
 
@@ -60,11 +62,11 @@ class Address:
 
 
 class RedisConnection:
-    """Connects when first asked and again after a failure; how long to wait before is in the TransientError."""
+    """Connects when first asked and again after a failure; the TransientError says when to."""
 
     def __init__(self, address: Address, *, timeout: float = TIMEOUT) -> None:
         self._timeout = timeout
-        self._failures = 0
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         kind = redis.SSLConnection if address.tls else redis.Connection
         self._socket: Any = kind(
             host=address.host,
@@ -93,15 +95,15 @@ class RedisConnection:
             answers = [self._answer(self._timeout + block) for _ in commands]
         except (RedisError, OSError) as error:
             raise self._lost(error) from error
-        self._failures = 0
+        self._backoff.reset()
         return answers
 
     def one(self, *command: Any) -> Any:
-        """One command's answer; an error answer is raised (see `refusal`)."""
-        return unless_refused(self.ask(command)[0])
+        """One command's answer; raises what an error answer means (see `refusal`)."""
+        return value_of(self.ask(command)[0])
 
-    def tell(self, *commands: Command) -> None:
-        """Send without waiting; a subscription's answers come through `heard`."""
+    def send(self, *commands: Command) -> None:
+        """Send without waiting; a subscription's answers come through `receive`."""
         try:
             self._socket.send_packed_command(
                 self._socket.pack_commands(commands), check_health=False
@@ -109,8 +111,8 @@ class RedisConnection:
         except (RedisError, OSError) as error:
             raise self._lost(error) from error
 
-    def heard(self, seconds: float) -> Any:
-        """What a subscription brings within `seconds`, or None."""
+    def receive(self, seconds: float) -> Any:
+        """The next push of a subscription within `seconds`, or None."""
         try:
             return self._answer(self._timeout) if self._socket.can_read(timeout=seconds) else None
         except (RedisError, OSError) as error:
@@ -129,15 +131,13 @@ class RedisConnection:
 
     def _lost(self, error: Exception) -> TransientError:
         self.close()
-        delay = min(LAST_DELAY, FIRST_DELAY * 2 ** min(self._failures, 10)) * random.uniform(
-            0.5, 1.0
+        return TransientError(
+            f"Redis does not answer: {error}", retry_after=self._backoff.next_pause()
         )
-        self._failures += 1
-        return TransientError(f"Redis does not answer: {error}", retry_after=delay)
 
 
 def refusal(error: ResponseError) -> Exception:
-    """What an error answer means: the server cannot now (transient), or never will (broken invariant)."""
+    """What an error answer means: not now (transient), or never (broken invariant)."""
     text = str(error)
     if isinstance(error, NoPermissionError) or text.startswith("WRONGTYPE"):
         return InvariantBroken(f"Redis refuses what our own rights and keys should allow: {text}")
@@ -146,7 +146,8 @@ def refusal(error: ResponseError) -> Exception:
     return TransientError(f"Redis refuses: {text}")
 
 
-def unless_refused(answer: Any) -> Any:
+def value_of(answer: Any) -> Any:
+    """The answer itself; raises what an error answer means (see `refusal`)."""
     if isinstance(answer, ResponseError):
         raise refusal(answer) from answer
     return answer

@@ -12,12 +12,15 @@ from itertools import groupby
 from typing import Any
 
 from shared.runtime.bus.protocol import Entry
-from shared.runtime.bus.redis_connection import Command, RedisConnection, pairs, unless_refused
+from shared.runtime.bus.redis_connection import Command, RedisConnection, pairs, value_of
 from shared.runtime.clock import Clock
 from shared.schemas.streams import READS, ServiceName, Stream
 
+# Heartbeat, lease and stop are looked after between two reads.
 LONGEST_BLOCK_MS = 2000
+# How soon a dead replica's entries are noticed, once they have been idle for a lease.
 SWEEP_SECONDS = 5.0
+# More than two reads of every stream can leave pending.
 PENDING_PAGE = 10_000
 
 
@@ -41,17 +44,18 @@ class RedisInbox:
         self.start_over()
 
     def start_over(self) -> None:
-        """The lease is newly ours: whatever is pending, whoever it was delivered to, is ours to finish."""
+        """The lease is newly ours: whatever is pending, at whomever, is ours to finish."""
         self.doubt()
         self._recovering = True
         self._claim_idle_ms = 0
         self._next_sweep = 0.0
 
     def doubt(self) -> None:
-        """A commit's fate is unknown: ask the server what is still pending before handing it out again."""
+        """Whether a commit was taken is unknown: ask what is pending before handing it out again."""
         self._in_doubt = bool(self._held)
 
-    def acknowledged(self, entries: Iterable[Entry]) -> None:
+    def forget(self, entries: Iterable[Entry]) -> None:
+        """They are acknowledged: a commit with them was taken."""
         for entry in entries:
             self._held.pop((entry.stream, entry.entry_id), None)
 
@@ -76,14 +80,12 @@ class RedisInbox:
     def _read_fresh(self, count: int, block_ms: int) -> None:
         command = self._read_command(count, ">", block_ms)
         self._recovering = True  # until the answer is here: it may be lost with entries in it
-        answer = unless_refused(self._connection.ask(command, block=max(block_ms, 0) / 1000)[0])
+        answer = value_of(self._connection.ask(command, block=max(block_ms, 0) / 1000)[0])
         self._recovering = False
         self._hold(self._entries(answer))
 
     def _recover(self, count: int) -> None:
-        entries = self._entries(
-            unless_refused(self._connection.ask(self._read_command(count, "0"))[0])
-        )
+        entries = self._entries(value_of(self._connection.ask(self._read_command(count, "0"))[0]))
         if entries:
             self._hold(self._with_deliveries(entries))
         else:
@@ -104,7 +106,7 @@ class RedisInbox:
         return (*head, *self._by_key, *([after] * len(self._streams)))
 
     def _entries(self, answer: list[Any] | None) -> list[Entry]:
-        """An entry trimmed away just now, while pending, has no fields left; it comes out empty, as unreadable."""
+        """An entry trimmed away while pending has no fields left: it comes out as unreadable."""
         return [
             Entry(self._by_key[key], entry_id, pairs(flat or []))
             for key, entries in answer or []
@@ -147,20 +149,16 @@ class RedisInbox:
             for stream, ids in spans
         ]
         answers = self._connection.ask(*commands)
-        return [
-            (stream, unless_refused(rows)) for (stream, _), rows in zip(spans, answers, strict=True)
-        ]
+        return [(stream, value_of(rows)) for (stream, _), rows in zip(spans, answers, strict=True)]
 
     def _claim_from_the_dead(self) -> None:
-        """Make other consumers' entries ours without counting it as a delivery; `_recover` then brings them."""
+        """Make other consumers' entries ours, not counted as a delivery; `_recover` brings them."""
         cursors = dict.fromkeys(self._by_key, "0-0")
         while cursors:
             answers = self._connection.ask(
                 *(self._claim_command(key, cursor) for key, cursor in cursors.items())
             )
-            replies = dict(
-                zip(cursors, (unless_refused(answer) for answer in answers), strict=True)
-            )
+            replies = dict(zip(cursors, (value_of(answer) for answer in answers), strict=True))
             self._recovering |= any(ids for _, ids, *_ in replies.values())
             cursors = {key: reply[0] for key, reply in replies.items() if reply[0] != "0-0"}
         self._claim_idle_ms = self._idle_ms

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from shared.domain.errors import InvariantBroken
 from shared.runtime.bus.protocol import Fenced, StateRecord
-from shared.runtime.bus.redis_connection import RedisConnection, pairs, unless_refused
+from shared.runtime.bus.redis_connection import RedisConnection, pairs, value_of
 from shared.runtime.clock import Clock, SystemClock
 from shared.schemas.streams import ServiceName, lease_key, state_key
 
+# Longer than a POST (5 s) and its margin (7 s) together; a crash costs others at most this long.
 LEASE_SECONDS = 15.0
 RESERVED = ("version", "fence")
 
@@ -57,7 +58,7 @@ class RedisLease:
         asked_at = self._clock.monotonic()
         watch = ("WATCH", self._state, self._key)
         answers = self._connection.ask(watch, ("HGETALL", self._key), ("HGETALL", self._state))
-        holder, state = (pairs(unless_refused(answer)) for answer in answers[1:])
+        holder, state = (pairs(value_of(answer)) for answer in answers[1:])
         if holder and holder.get("instance") != self._instance:
             self._connection.one("UNWATCH")
             return None
@@ -76,15 +77,15 @@ class RedisLease:
             self._prolong(),
             ("EXEC",),
         )
-        return unless_refused(answers[-1]) is not None
+        return value_of(answers[-1]) is not None
 
     def renew(self) -> None:
-        """Raises Fenced if it is not ours any more."""
+        """Prolong it; raises Fenced if it is not ours any more."""
         for _ in range(3):
             asked_at = self._clock.monotonic()
             self._see_it_is_ours()
             if (
-                unless_refused(self._connection.ask(("MULTI",), self._prolong(), ("EXEC",))[-1])
+                value_of(self._connection.ask(("MULTI",), self._prolong(), ("EXEC",))[-1])
                 is not None
             ):
                 self._until = asked_at + self._seconds
@@ -101,7 +102,7 @@ class RedisLease:
         self._until = 0.0
 
     def check(self, flat: list[str]) -> None:
-        """An HGETALL of the lease, read under WATCH: raises Fenced unless it is ours under our fence."""
+        """Check an HGETALL read under WATCH; raises Fenced unless it is ours under our fence."""
         if pairs(flat) != {"instance": self._instance, "fence": str(self.fence)}:
             self._until = 0.0
             raise Fenced("the lease is lost: it has run out or another instance holds it")
@@ -109,7 +110,7 @@ class RedisLease:
     def _see_it_is_ours(self) -> None:
         _, held = self._connection.ask(("WATCH", self._key), ("HGETALL", self._key))
         try:
-            self.check(unless_refused(held))
+            self.check(value_of(held))
         except Fenced:
             self._connection.one("UNWATCH")
             raise

@@ -11,7 +11,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from shared.runtime.bus.protocol import entry_order
-from shared.runtime.bus.redis_connection import RedisConnection, pairs, unless_refused
+from shared.runtime.bus.redis_connection import RedisConnection, pairs, value_of
 from shared.schemas.streams import ServiceName, Stream, state_key
 
 
@@ -20,13 +20,13 @@ def trim_before(connection: RedisConnection, stream: Stream, before: str) -> int
         ("HGET", state_key(ServiceName.AUDITOR), f"position:{stream.value}"),
         ("XINFO", "GROUPS", stream.key),
     )
-    position = unless_refused(position)
+    position = value_of(position)
     if isinstance(groups, ResponseError) or position is None:
         return 0
-    bounds = [before, position.strip('"'), *(_seen_by(pairs(group)) for group in groups)]
+    bounds = [before, position.strip('"'), *(_finished_id(pairs(group)) for group in groups)]
     return int(connection.one("XTRIM", stream.key, "MINID", min(bounds, key=entry_order)))
 
 
-def _seen_by(group: dict[str, Any]) -> str:
+def _finished_id(group: dict[str, Any]) -> str:
     """Up to where a group has surely finished: nowhere while anything is pending."""
     return "0" if int(group["pending"]) else str(group["last-delivered-id"])

@@ -1,18 +1,21 @@
-"""What the environment may say: addresses, the mode, folders and secrets. Nothing that steers a decision.
+"""What the environment may set: addresses, the mode, folders and secrets; no number that decides.
 
-Secrets come as files (`NAME_FILE`) or, for a person's own shell, as `NAME`. They are never logged.
+Secrets come as files (`NAME_FILE`) or, for a person's own shell, as `NAME`. They are never logged,
+and no error sentence quotes them.
 """
 
 from __future__ import annotations
 
-import difflib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from dotenv.parser import Original, parse_stream
 
 from shared.domain.errors import UserError
+from shared.domain.spelling import did_you_mean
 from shared.schemas.values import Mode
 
 USAGE = 64
@@ -40,7 +43,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
     mode: Mode
     account: str
-    config: Path | None
+    config_file: Path | None
     config_pin: str
     redis_url: str
     redis_user: str
@@ -64,12 +67,17 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     arm_file: Path
     test: bool
 
+    def secrets(self) -> list[str]:
+        """Every secret this process holds, for the mask of the log."""
+        members = (getattr(self, name) for name in SECRETS.values())
+        return [secret.reveal() for secret in members if secret]
+
 
 # variable -> (member, default); a default of None means: by the mode, below.
 VARIABLES: dict[str, tuple[str, str | None]] = {
     "KOBE_MODE": ("mode", "sim"),
     "KOBE_ACCOUNT": ("account", ""),
-    "KOBE_CONFIG": ("config", ""),
+    "KOBE_CONFIG": ("config_file", ""),
     "KOBE_CONFIG_PIN": ("config_pin", ""),
     "KOBE_REDIS_URL": ("redis_url", "redis://127.0.0.1:6379"),
     "KOBE_REDIS_USER": ("redis_user", ""),
@@ -115,6 +123,7 @@ BROKER_HOSTS: dict[Mode, dict[str, str]] = {
 
 
 def read_environment(environ: Mapping[str, str]) -> Environment:
+    """Raises UserError for an unknown variable or an impossible value."""
     _refuse_unknown(environ)
     values = {member: environ.get(name, default) for name, (member, default) in VARIABLES.items()}
     mode = _mode(values.pop("mode") or "")
@@ -125,7 +134,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     return Environment(
         mode=mode,
         account=texts["account"] or mode.value,
-        config=Path(texts["config"]) if texts["config"] else None,
+        config_file=Path(texts["config_file"]) if texts["config_file"] else None,
         config_pin=texts["config_pin"],
         redis_url=texts["redis_url"],
         redis_user=texts["redis_user"],
@@ -157,9 +166,8 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = {*VARIABLES, *SECRETS, *(f"{name}_FILE" for name in SECRETS)}
     for name in environ:
         if name.startswith("KOBE_") and name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0)[0]
             raise UserError(
-                f"Unknown environment variable {name}; the nearest known one is {near}.",
+                f"Unknown environment variable {name}; {did_you_mean(name, known)}",
                 exit_code=USAGE,
             )
 
@@ -174,7 +182,7 @@ def _mode(text: str) -> Mode:
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or not 0 <= int(text) <= 65535:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
         raise UserError(f"KOBE_HTTP_PORT is {text!r}; it must be a port number.", exit_code=USAGE)
     return int(text)
 
@@ -183,31 +191,37 @@ def _secret(name: str, environ: Mapping[str, str]) -> Secret:
     file = environ.get(f"{name}_FILE")
     if not file:
         return Secret(environ.get(name, ""))
-    try:
-        return Secret(Path(file).read_text().strip())
-    except OSError as error:
-        raise UserError(
-            f"{name}_FILE names {file}, which cannot be read: {error.strerror}.", exit_code=2
-        ) from error
+    return Secret(_read_text(Path(file), f"{name}_FILE names {file}, which").strip())
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """NAME=value lines; comments and blank lines are passed over, quotes taken off."""
-    try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read: {error.strerror}.", exit_code=MISSING_KEYS
-        ) from error
+    """NAME=value lines as python-dotenv reads them: quotes, `export`, comments after a space.
+
+    Raises UserError naming the line that is wrong, never what stands on it.
+    """
+    text = _read_text(path, str(path))
     values: dict[str, str] = {}
-    for number, line in enumerate(lines, start=1):
-        text = line.strip().removeprefix("export ")
-        if not text or text.startswith("#"):
-            continue
-        name, equals, value = text.partition("=")
-        if not equals:
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error or (binding.key is not None and binding.value is None):
             raise UserError(
-                f"{path}, line {number}: {text!r} is not NAME=value.", exit_code=MISSING_KEYS
+                f"{path}, line {_line_of(binding.original)}: this is not NAME=value.",
+                exit_code=MISSING_KEYS,
             )
-        values[name.strip()] = value.strip().strip("'\"")
+        if binding.key is not None and binding.value is not None:
+            values[binding.key] = binding.value
     return values
+
+
+def _line_of(original: Original) -> int:
+    """dotenv counts the blank lines before a statement to the statement."""
+    blank = original.string[: len(original.string) - len(original.string.lstrip())]
+    return original.line + blank.count("\n")
+
+
+def _read_text(path: Path, what: str) -> str:
+    """The text of a small file; `what` begins the sentence if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+        raise UserError(f"{what} cannot be read: {reason}.", exit_code=MISSING_KEYS) from None

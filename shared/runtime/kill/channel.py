@@ -17,7 +17,7 @@ from shared.runtime.bus.redis_connection import (
     Address,
     RedisConnection,
     pairs,
-    unless_refused,
+    value_of,
 )
 from shared.schemas.streams import KILL_CHANNEL, KILL_LOG, ServiceName
 
@@ -64,14 +64,14 @@ class RedisKillLine:
             return True
         self._ear.close()
         me, subscribed = self._ear.ask(("CLIENT", "ID"), ("SUBSCRIBE", KILL_CHANNEL))
-        self._ear_id = str(unless_refused(me))
-        unless_refused(subscribed)
+        self._ear_id = str(value_of(me))
+        value_of(subscribed)
         return False
 
     def _still_listening(self) -> bool:
         """A half-open connection would be deaf without knowing; a new one answers with a plain word."""
-        self._ear.tell(("PING",))
-        while isinstance(push := self._ear.heard(TIMEOUT), list):
+        self._ear.send(("PING",))
+        while isinstance(push := self._ear.receive(TIMEOUT), list):
             if push[0] == "pong":
                 return True
             self._early.append(push[2])
@@ -80,7 +80,7 @@ class RedisKillLine:
     def heard(self, seconds: float) -> list[str]:
         payloads, self._early = self._early, []
         while len(payloads) < MOST_AT_ONCE:
-            push = self._ear.heard(0.0 if payloads else seconds)
+            push = self._ear.receive(0.0 if payloads else seconds)
             if push is None:
                 break
             payloads.append(push[2])

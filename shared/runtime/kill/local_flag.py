@@ -7,11 +7,12 @@ the halt itself.
 from __future__ import annotations
 
 import datetime as dt
-import os
 from pathlib import Path
 
 import msgspec
 import structlog
+
+from shared.runtime.atomic_file import remove_file, write_file
 
 FLAG_FILE, LISTENED_FILE = "killed.json", "listened"
 
@@ -51,15 +52,9 @@ class FlagFiles:
     def _write(self, folder: Path, flag: Flag | None) -> None:
         path = folder / FLAG_FILE
         if flag is None:
-            path.unlink(missing_ok=True)
+            remove_file(path)
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
-        with draft.open("wb") as file:
-            file.write(msgspec.json.encode(flag))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        write_file(path, msgspec.json.encode(flag))
 
     def listened_until(self) -> dt.datetime | None:
         try:
@@ -72,7 +67,7 @@ class FlagFiles:
         if self._folder is None:
             return
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / LISTENED_FILE).write_text(instant.isoformat())
+            # A power cut also cuts off the service: an older instant only makes the gap longer.
+            write_file(self._folder / LISTENED_FILE, instant.isoformat(), durable=False)
         except OSError as error:
             structlog.get_logger().error("kill_listened_not_saved", error=str(error))

@@ -9,7 +9,7 @@ from shared.domain.errors import TransientError, UserError
 from shared.runtime.bus.memory_server import MemoryServer
 from shared.runtime.bus.protocol import KillView, entry_order
 from shared.runtime.bus.redis_bus import KILL_READS, kill_view_of
-from shared.runtime.bus.redis_connection import RedisConnection, unless_refused
+from shared.runtime.bus.redis_connection import RedisConnection, value_of
 from shared.runtime.kill.latch import readable
 from shared.schemas.streams import KILL_RESUME
 
@@ -34,7 +34,7 @@ def resume(connection: RedisConnection, seen_id: str, *, by: str, why: str) -> N
             "why",
             readable(why),
         )
-        if unless_refused(connection.ask(("MULTI",), write, ("EXEC",))[-1]) is not None:
+        if value_of(connection.ask(("MULTI",), write, ("EXEC",))[-1]) is not None:
             return
     raise TransientError("others are resuming at the same moment")
 

@@ -1,4 +1,4 @@
-"""The small web face of every service: /liveness, /readiness, /metrics; served by uvicorn in a thread of its own."""
+"""/liveness, /readiness and /metrics of every service, served by uvicorn in a thread of its own."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from starlette.types import ASGIApp
 from shared.domain.errors import UserError
 from shared.runtime.clock import Clock
 
+# Longer than any step may take; a container that is restarted for being slow loses its work.
 STALLED_SECONDS = 30.0
 
 
 @dataclass
 class Health:
-    """What the probes say. The loop beats; reasons are why the service is not ready (empty: it is)."""
+    """What the probes answer: the loop beats; `reasons` are why the service is not ready."""
 
     clock: Clock
     _beat: float = field(init=False)
@@ -32,10 +33,10 @@ class Health:
     def beat(self) -> None:
         self._beat = self.clock.monotonic()
 
-    def not_ready(self, topic: str, reason: str) -> None:
+    def mark_unready(self, topic: str, reason: str) -> None:
         self._reasons = {**self._reasons, topic: reason}
 
-    def ready(self, topic: str) -> None:
+    def mark_ready(self, topic: str) -> None:
         if topic in self._reasons:
             self._reasons = {key: text for key, text in self._reasons.items() if key != topic}
 
@@ -76,10 +77,10 @@ class Server:
     """uvicorn on a port of its own, in a thread; `port` is the real one where 0 was asked for."""
 
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
-        self._socket = _bound(host, port)
+        self._socket = _bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -97,7 +98,7 @@ class Server:
         self._socket.close()
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer waits 40 ms
     # for an ACK
@@ -109,7 +110,8 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise UserError(
-            f"Port {port} on {host} cannot be used ({error.strerror}); stop what holds it or set KOBE_HTTP_PORT.",
+            f"Port {port} on {host} cannot be used ({error.strerror}); "
+            "stop what holds it or set KOBE_HTTP_PORT.",
             exit_code=1,
         ) from error
     return listening

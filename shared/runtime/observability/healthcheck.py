@@ -1,4 +1,4 @@
-"""The container's healthcheck: exit 0 if its service answers /readiness with 200, or stands by; else 1."""
+"""The container's healthcheck: exit 0 if its service is ready or stands by; else 1."""
 
 import json
 import os

@@ -1,4 +1,8 @@
-"""The logs of a service: JSON lines to stdout and to a rotated file, with every secret masked."""
+"""The logs of a service: JSON lines to stdout and to a rotated file, with every secret masked.
+
+Everything that is logged in the process goes through the same two handlers, whatever logger it came
+from, and is masked as finished text.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,21 @@ import logging
 import logging.handlers
 import re
 import sys
-from collections.abc import MutableMapping
+import threading
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Protocol
 
 import msgspec
 import structlog
 
 from shared.runtime.config.settings import Settings
+from shared.runtime.observability.masking import Mask
 
+# A scan has up to 1,800 signals; a log line needs their number only.
 LONG_LIST = 8
+# They speak of every request; what matters of it is logged by us.
+NOISY = ("uvicorn", "uvicorn.access", "urllib3", "websockets")
 
 
 class Log(Protocol):
@@ -30,75 +39,103 @@ class Log(Protocol):
     def critical(self, event: str, /, **fields: object) -> object: ...
 
 
+def logger() -> Log:
+    log: Log = structlog.get_logger()
+    return log
+
+
 def configure_logging(settings: Settings, service: str) -> None:
-    """JSON lines with `ts, level, event, service, …` on stdout and in `<log_dir>/<service>/events.jsonl`."""
-    limits = settings.steering.logging
+    """Log lines with `ts, level, event, service, …` to stdout and `<log_dir>/<service>/`."""
+    limits = settings.config.logging
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
     folder = settings.environment.log_dir / service
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handlers.append(
-            _rotated(folder / "events.jsonl", limits.rotate_megabytes << 20, limits.keep_files)
+            _rotating_file(
+                folder / "events.jsonl", limits.rotate_megabytes << 20, limits.keep_files
+            )
         )
     except OSError as error:
         print(
             f"logs go to stdout only: {folder} cannot be written ({error.strerror})",
             file=sys.stderr,
         )
-    logging.basicConfig(
-        level=limits.level.upper(), handlers=handlers, format="%(message)s", force=True
-    )
-    for noisy in ("uvicorn", "uvicorn.access", "urllib3", "websockets"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    mask = Mask(settings.environment.secrets())
+    for handler in handlers:
+        handler.setFormatter(MaskedLines(mask))
+    logging.basicConfig(level=limits.level.upper(), handlers=handlers, force=True)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    _configure_structlog()
+    structlog.contextvars.bind_contextvars(service=service, mode=settings.mode.value)
+    _log_what_nobody_caught()
+
+
+class MaskedLines(logging.Formatter):
+    """One JSON line a record, from structlog or not, traceback included; masked at the very end."""
+
+    def __init__(self, mask: Mask) -> None:
+        super().__init__()
+        self._mask = mask
+        self._lines = structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_common(),
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(sort_keys=False),
+            ],
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._mask(self._lines.format(record))
+
+
+def _common() -> list[structlog.typing.Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+    ]
+
+
+def _configure_structlog() -> None:
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-            _Mask(settings),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(sort_keys=False),
-        ],
+        processors=[*_common(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service, mode=settings.mode.value)
 
 
-def _rotated(file: Path, size: int, keep: int) -> logging.Handler:
-    return logging.handlers.RotatingFileHandler(file, maxBytes=size, backupCount=keep, delay=True)
+def _log_what_nobody_caught() -> None:
+    """Tracebacks that Python would print by itself, and warnings, become masked lines too."""
+    # A line that cannot be written (a full disk) must not print its raw arguments to stderr.
+    logging.raiseExceptions = False
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
 
 
-class _Mask:
-    """A structlog processor that blots out every secret this process holds."""
-
-    def __init__(self, settings: Settings) -> None:
-        environment = settings.environment
-        held = (
-            environment.redis_password,
-            environment.broker_key_id,
-            environment.broker_secret_key,
-            environment.polygon_api_key,
-        )
-        self._secrets = [secret.reveal() for secret in held if secret]
-
-    def __call__(
-        self, _: Any, __: str, event: MutableMapping[str, Any]
-    ) -> MutableMapping[str, Any]:
-        for key, value in event.items():
-            if isinstance(value, str):
-                event[key] = self._masked(value)
-        return event
-
-    def _masked(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    logger().critical("uncaught", error=repr(error), exc_info=(kind, error, trace))
 
 
-def logger() -> Log:
-    log: Log = structlog.get_logger()
-    return log
+def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    error = args.exc_value
+    logger().critical(
+        "uncaught",
+        error=repr(error),
+        thread=args.thread.name if args.thread else "",
+        exc_info=(args.exc_type, error, args.exc_traceback),
+    )
+
+
+def _rotating_file(file: Path, size: int, keep: int) -> logging.Handler:
+    return logging.handlers.RotatingFileHandler(
+        file, maxBytes=size, backupCount=keep, delay=True, encoding="utf-8"
+    )
 
 
 def event_name(message: msgspec.Struct) -> str:
@@ -106,7 +143,7 @@ def event_name(message: msgspec.Struct) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(message).__name__).lower()
 
 
-def brief(message: msgspec.Struct) -> dict[str, Any]:
+def brief(message: msgspec.Struct) -> dict[str, object]:
     """A message for a log line: long lists as their length."""
     plain = msgspec.to_builtins(message)
     return {

@@ -1,6 +1,7 @@
-"""A stack's two one-shot jobs: `python -m shared.runtime.provisioning secrets FOLDER` before Redis, `streams` after.
+"""A stack's two one-shot jobs, `secrets FOLDER` before Redis and `streams` after it.
 
-Both may run at every start. They end with one sentence and an exit code when something is wrong.
+Run as `python -m shared.runtime.provisioning JOB`, at every start if you like. They end with one
+sentence and an exit code when something is wrong.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ UNAVAILABLE, USAGE = 69, 64
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """The exit code."""
     try:
-        chosen = _parser().parse_args(arguments)
-        if chosen.job == "secrets":
-            init_secrets(chosen.folder, read_keys(chosen.keys) if chosen.keys else None)
+        options = _parser().parse_args(arguments)
+        if options.job == "secrets":
+            init_secrets(options.folder, read_keys(options.keys) if options.keys else None)
         else:
             print(_streams(environ))
     except UserError as error:

@@ -77,7 +77,7 @@ RQ_COMMANDS = (*RQ_KINDS, *RQ_KEYS, *RQ_SESSION)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """These commands on these keys: `access` "" is read and write, "R" read only, "W" write only."""
+    """These commands on these keys; `access` "" is read and write, "R" read, "W" write only."""
 
     commands: tuple[str, ...]
     keys: tuple[str, ...]
@@ -134,9 +134,9 @@ def _service(service: ServiceName) -> User:
         Grant(("hget",), (KILL_RESUME, state_key(ServiceName.AUDITOR)), "R"),
         Grant(("watch",), watched, "R"),
     ]
-    heard = tuple(stream.key for stream in READS[service])
-    if heard:
-        grants.append(Grant(("xreadgroup", "xack", "xautoclaim", "xpending"), heard))
+    read = tuple(stream.key for stream in READS[service])
+    if read:
+        grants.append(Grant(("xreadgroup", "xack", "xautoclaim", "xpending"), read))
     written = tuple(stream.key for stream in Stream if WRITER[stream] is service)
     if written:
         grants.append(Grant(("xadd",), written, "W"))
@@ -182,7 +182,7 @@ def _console() -> User:
 
 
 def _init() -> User:
-    """Makes streams, groups and the kill's genesis, and looks whether the server is set up as it must be."""
+    """Makes streams, groups and the kill's genesis, and checks how the server is set up."""
     return User(
         INIT,
         (*KEYLESS, "config|get", "acl|getuser"),

@@ -1,4 +1,4 @@
-"""Is this Redis fit to hold orders? What is wrong is said in sentences; called before anything is written to it.
+"""Is this Redis fit to hold orders? Checked before anything is written to it.
 
 The init-streams job asks for everything (its user may read the configuration); a service asks what
 INFO tells.
@@ -11,7 +11,7 @@ import re
 from redis.exceptions import ResponseError
 
 from shared.domain.errors import UserError
-from shared.runtime.bus.redis_connection import RedisConnection, pairs, unless_refused
+from shared.runtime.bus.redis_connection import RedisConnection, pairs, value_of
 from shared.schemas.values import Mode
 
 UNFIT = 3
@@ -33,7 +33,7 @@ def refuse_unfit(connection: RedisConnection, mode: Mode) -> None:
 
 
 def refuse_unfit_by_info(connection: RedisConnection) -> None:
-    """The part of it that any service's user can see. Raises UserError."""
+    """Check what any service's user can see; raises UserError naming what is wrong."""
     wrong = _version(connection)
     facts = _info(connection, "persistence") | _info(connection, "memory")
     if facts.get("aof_enabled") != "1":
@@ -84,7 +84,8 @@ def _default_user(connection: RedisConnection) -> list[str]:
         wrong.append("The user default can log in; it must be off.")
     if "+@all" not in str(user.get("commands")) or user.get("keys") not in ("~*", ["*"]):
         wrong.append(
-            "The user default is short of rights, so a restart could lose transactions; give it ~* &* +@all."
+            "The user default is short of rights, so a restart could lose transactions; "
+            "give it ~* &* +@all."
         )
     return wrong
 
@@ -94,5 +95,5 @@ def _setting(connection: RedisConnection, name: str) -> str:
 
 
 def _info(connection: RedisConnection, section: str) -> dict[str, str]:
-    lines = str(unless_refused(connection.ask(("INFO", section))[0])).splitlines()
+    lines = str(value_of(connection.ask(("INFO", section))[0])).splitlines()
     return dict(line.partition(":")[::2] for line in lines if ":" in line)

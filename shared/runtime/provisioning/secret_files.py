@@ -1,4 +1,4 @@
-"""Makes what must be secret before Redis starts: passwords, signing keys, and the ACL file made of the passwords.
+"""Makes what must be secret before Redis starts: passwords, signing keys, the ACL file.
 
 Called by the init-secrets job. Each service's folder is mounted into that service alone. What
 exists is never replaced; the ACL file and the public keys follow from it and are written anew. It
@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from shared.domain.errors import UserError
+from shared.runtime.atomic_file import write_file
 from shared.runtime.config.environment import MISSING_KEYS, read_env_file
 from shared.runtime.provisioning.redis_acl import acl_file, users
 from shared.runtime.signing import Signer
@@ -37,7 +38,7 @@ PRIVATE, PUBLIC = 0o600, 0o644
 
 
 def init_secrets(folder: Path, vendor_keys: Mapping[str, str] | None = None) -> None:
-    """`<folder>/<service>/{redis_password, signing.key, public_keys.json}` and `<folder>/redis/users.acl`.
+    """Make `<folder>/<service>/{redis_password, signing.key, public_keys.json}` and the ACL file.
 
     `vendor_keys` (variable -> value) go to the services that need them; they do replace. Raises
     UserError.
@@ -62,12 +63,13 @@ def init_secrets(folder: Path, vendor_keys: Mapping[str, str] | None = None) -> 
 
 
 def read_keys(file: Path) -> dict[str, str]:
-    """The broker's and vendors' keys out of an `.env` file. UserError where the broker's are not all there."""
+    """The keys in an `.env` file; raises UserError if one of the broker's is missing."""
     keys = read_env_file(file)
     missing = [name for name in VENDOR_KEYS["executor"] if not keys.get(name)]
     if missing:
         raise UserError(
-            f"{' and '.join(missing)} missing: put your Alpaca keys into .env (see .env.example), then start again.",
+            f"{' and '.join(missing)} missing: put your Alpaca keys into .env "
+            "(see .env.example), then start again.",
             exit_code=MISSING_KEYS,
         )
     return keys
@@ -86,15 +88,15 @@ def _place(folder: Path, name: str) -> Path | None:
 
 
 def _password(place: Path) -> str:
-    return _kept(place / "redis_password", lambda: secrets.token_urlsafe(32))
+    return _read_or_make(place / "redis_password", lambda: secrets.token_urlsafe(32))
 
 
 def _signer(place: Path) -> Signer:
-    _kept(place / "signing.key", lambda: Signer.generate().private_text())
+    _read_or_make(place / "signing.key", lambda: Signer.generate().private_text())
     return Signer.load(place / "signing.key")
 
 
-def _kept(file: Path, make: Callable[[], str]) -> str:
+def _read_or_make(file: Path, make: Callable[[], str]) -> str:
     try:
         if not file.exists():
             _write(file, make(), PRIVATE)
@@ -108,11 +110,6 @@ def _write(file: Path, text: str, mode: int) -> None:
     try:
         if file.exists() and file.read_text() == text:
             return
-        draft = file.with_name(f".{file.name}.draft")
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=mode)
-        draft.write_text(text)
-        draft.chmod(mode)
-        draft.replace(file)
+        write_file(file, text, mode=mode)
     except OSError as error:
         raise UserError(f"{file} cannot be written: {error.strerror}.", exit_code=2) from error

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from redis.exceptions import ResponseError
 
-from shared.runtime.bus.redis_connection import RedisConnection, unless_refused
+from shared.runtime.atomic_file import write_file
+from shared.runtime.bus.redis_connection import RedisConnection, value_of
 from shared.schemas.streams import KILL_LOG, KILL_RESUME, READS
 
 
@@ -26,9 +27,8 @@ def init_streams(connection: RedisConnection, marker: Path) -> bool:
     if marker.exists():
         return False
     _write_genesis(connection)
-    marker.parent.mkdir(parents=True, exist_ok=True)
-    marker.write_text(
-        "The kill's genesis was written; without it in Redis everything stays halted.\n"
+    write_file(
+        marker, "The kill's genesis was written; without it in Redis everything stays halted.\n"
     )
     return True
 
@@ -36,7 +36,7 @@ def init_streams(connection: RedisConnection, marker: Path) -> bool:
 def _ensure_group(connection: RedisConnection, key: str, group: str) -> None:
     answer = connection.ask(("XGROUP", "CREATE", key, group, "0", "MKSTREAM"))[0]
     if isinstance(answer, ResponseError) and not str(answer).startswith("BUSYGROUP"):
-        unless_refused(answer)
+        value_of(answer)
 
 
 def _write_genesis(connection: RedisConnection) -> None:

@@ -1,4 +1,4 @@
-"""What a service is made of: a state, a table of pure handlers, and work that does what the state asks for.
+"""What a service is made of: a state, a table of pure handlers, and work that does what is due.
 
 `services/<name>/__main__.py` fills in a Service and hands it to `shared/runtime/runner/runner.py`,
 which runs it.
@@ -15,7 +15,7 @@ import msgspec
 
 from shared.domain.errors import InvariantBroken
 from shared.runtime.observability.log import event_name
-from shared.runtime.observability.samples import MetricSample, no_samples
+from shared.runtime.observability.samples import CounterSpec, MetricSample, no_samples
 from shared.schemas.envelope import Envelope
 from shared.schemas.messages import Message
 from shared.schemas.streams import ServiceName
@@ -160,9 +160,9 @@ class Service(Generic[State, S]):
     """Everything the runtime must know of a service.
 
     event: message -> name of its log event. gauges: state -> samples, computed at scrape time.
-    counts: outgoing message -> counter increments. verify: called with every envelope before its
-    message is handled; raises InvalidMessage (executor: signatures). kill_fenced: a step is only
-    taken if the kill latch has not moved since the decision (gate).
+    counts: outgoing message -> increments of the declared `counters`. verify: called with every
+    envelope before its message is handled; raises InvalidMessage (executor: signatures).
+    kill_fenced: a step is only taken if the kill latch has not moved since the decision (gate).
     """
 
     name: ServiceName
@@ -175,4 +175,5 @@ class Service(Generic[State, S]):
     kill_fenced: bool = False
     event: Callable[[Message], str] = event_name
     gauges: Callable[[State], Iterable[MetricSample]] = no_samples
+    counters: tuple[CounterSpec, ...] = ()
     counts: Callable[[Message], Iterable[MetricSample]] = no_samples

@@ -1,13 +1,11 @@
-"""The loop every service runs: take the lease, recover, then read - decide - commit, and work at recorded wishes.
+"""The loop every service runs: read, decide, commit, then do what the state asks for.
 
-Start-up is recovery: after any failure the loop begins again at the lease with the state read anew.
 It never decides anything itself; handlers do, and it never touches the world; work does.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Event
@@ -21,7 +19,6 @@ from shared.runtime.bus.protocol import (
     Conflict,
     DeadLetter,
     Entry,
-    Fenced,
     KillView,
     StateRecord,
     Step,
@@ -31,22 +28,25 @@ from shared.runtime.kill.protocol import Latch
 from shared.runtime.observability.health_server import Health
 from shared.runtime.observability.log import Log, brief
 from shared.runtime.observability.metrics import MetricRegistry
-from shared.runtime.observability.samples import MetricSample
+from shared.runtime.observability.samples import CounterSpec, MetricSample, label_sets
 from shared.runtime.runner.contract import Context, Outcome, Outgoing, S, Service, State, Trigger
+from shared.runtime.runner.life_cycle import LifeCycle
 from shared.runtime.runner.sealer import Sealer
 from shared.runtime.runner.state_codec import changes, state_from
 from shared.schemas.envelope import Malformed, from_fields, to_fields
 from shared.schemas.messages import Message
-from shared.schemas.streams import WRITER
+from shared.schemas.streams import READS, STREAM_OF, WRITER, ServiceName
 
+# One MULTI of 256 messages commits in about 30 ms; more would only delay the next heartbeat.
 BATCH = 256
+# How long a read may block: a stop and a heartbeat are never further away.
 MAX_BLOCK_MS = 500
 MAX_DELIVERIES = 3
-RENEW_SECONDS = 3.0
 TRIM_SECONDS = 60.0
-STANDBY_SECONDS = 1.0
-LONGEST_BACKOFF = 5.0
-RETRIES = 10
+# A step is overtaken by a kill, a resume or a renewal; ten in a row are no chance any more.
+MOST_TRIES = 10
+# Outcomes handled before the streams are read again, so that neither starves the other.
+MOST_OUTCOMES = 256
 
 
 @dataclass
@@ -54,7 +54,8 @@ class _Draft(Generic[State]):
     """A step being decided: the state so far and the messages that go out with it.
 
     `kill` is the latch as it stood before the first decision: a kill that comes later overtakes the
-    step."""
+    step.
+    """
 
     state: State
     kill: KillView
@@ -65,7 +66,7 @@ class _Draft(Generic[State]):
 
 
 class Runner(Generic[State, S]):
-    """Runs one Service on one Bus. `turn` is one round, so that a replay can drive many runners in one thread."""
+    """Runs one Service on one Bus. A replay calls `turn` of many runners in one thread."""
 
     def __init__(
         self,
@@ -84,84 +85,68 @@ class Runner(Generic[State, S]):
         self.state = service.initial
         self._bus, self._latch, self._seal = bus, latch, seal
         self._clock, self._metrics, self._health, self._log = clock, metrics, health, log
+        self._life = LifeCycle(bus, clock, health, log)
+        self._stop = Event()
         self._version = self._fence = self._seq = 0
-        self._renewed = self._trimmed = 0.0
-        self._failures = 0
+        self._trimmed_at = 0.0
         self._keep = dt.timedelta(seconds=keep_seconds)
-        registry = metrics.registry
+        self._declare_metrics()
+
+    def _declare_metrics(self) -> None:
+        registry = self._metrics.registry
         self._step_seconds = Histogram(
             "kobe_step_seconds", "Time to decide and commit a step", registry=registry
         )
-        self._age = Histogram(
+        self._message_age = Histogram(
             "kobe_message_age_seconds", "Age of a message when handled", registry=registry
         )
-        metrics.watch(lambda: service.gauges(self.state))
-        metrics.watch(self._own_gauges)
+        self._metrics.declare(*_own_counters(self.service.name), *self.service.counters)
+        self._metrics.watch(lambda: self.service.gauges(self.state))
+        self._metrics.watch(self._own_gauges)
 
     # --- the life of a service --------------------------------------------------------------------
 
     def run(self, stop: Event) -> None:
-        """Until `stop` is set. Raises InvariantBroken, and whatever a handler could not foresee."""
-        while not stop.is_set():
-            try:
-                if not self.start():
-                    stop.wait(STANDBY_SECONDS)
-                    continue
-                while not stop.is_set():
-                    self.turn(MAX_BLOCK_MS)
-                    self._failures = 0
-                self._bus.release()
-            except TransientError as error:
-                stop.wait(self._backoff(error))
-            except Fenced:
-                self._health.not_ready("lease", "standby: another instance took the lease")
-                self._log.warning("lease_lost")
+        """Run until `stop` is set.
+
+        Raises InvariantBroken, and whatever a handler could not foresee.
+        """
+        self._stop = stop
+        self._life.run(self, stop)
 
     def start(self) -> bool:
         """Win the lease, read the state, recover; False while another instance is active."""
-        self._health.beat()
-        record = self._bus.acquire()
+        record = self._life.take_lease()
         if record is None:
-            self._health.not_ready("lease", "standby: another instance holds the lease")
-            self._health.ready("starting")
             return False
         self._adopt(record)
-        self._renewed = self._clock.monotonic()
         if self.service.work:
             self.service.work.recover(self.state)
-        for topic in ("starting", "lease", "transient"):
-            self._health.ready(topic)
-        self._log.info("runner_start", fence=self._fence, version=self._version)
+        self._life.announce_start(fence=self._fence, version=self._version)
         return True
 
-    def turn(self, block_ms: int) -> bool:
-        """Handle what was heard, then work until no wish is due; True if anything was done."""
-        self._health.beat()
-        self._renew()
+    def turn(self, block_ms: int = MAX_BLOCK_MS) -> bool:
+        """Handle new messages, then work until no action is due; True if anything was done."""
+        self._life.keep_alive()
         self._trim()
         entries = self._bus.read(count=BATCH, block_ms=self._block(block_ms))
         if entries:
-            self._take(entries)
+            self._handle_batch(entries)
         worked = self._work()
         return bool(entries) or worked
 
-    def _backoff(self, error: TransientError) -> float:
-        self._failures += 1
-        self._health.not_ready("transient", str(error))
-        self._log.warning("transient_error", error=str(error), failures=self._failures)
-        ceiling = min(LONGEST_BACKOFF, 0.1 * 2**self._failures)
-        return error.retry_after or random.uniform(ceiling / 2, ceiling)
+    def pause(self) -> float:
+        """None: a turn blocks in its read."""
+        return 0.0
 
-    def _renew(self) -> None:
-        if self._clock.monotonic() - self._renewed >= RENEW_SECONDS:
-            self._bus.renew()
-            self._renewed = self._clock.monotonic()
+    def finish(self) -> None:
+        self._bus.release()
 
     def _trim(self) -> None:
-        """Drop what is old from this service's own streams; the bus keeps whatever the auditor has not read yet."""
-        if self._clock.monotonic() - self._trimmed < TRIM_SECONDS:
+        """Drop what is old from our own streams; the bus keeps what the auditor has not read."""
+        if self._clock.monotonic() - self._trimmed_at < TRIM_SECONDS:
             return
-        self._trimmed = self._clock.monotonic()
+        self._trimmed_at = self._clock.monotonic()
         before = int((self._clock.now() - self._keep).timestamp() * 1000)
         for stream in (stream for stream, writer in WRITER.items() if writer is self.service.name):
             self._bus.trim(stream, f"{before}-0")
@@ -178,15 +163,15 @@ class Runner(Generic[State, S]):
 
     # --- decide and commit ------------------------------------------------------------------------
 
-    def _take(self, entries: Sequence[Entry]) -> None:
+    def _handle_batch(self, entries: Sequence[Entry]) -> None:
         """Fold a batch into one step; a handler that fails leaves what came before it committed."""
         with self._step_seconds.time():
-            for _ in range(RETRIES):
+            for _ in range(MOST_TRIES):
                 draft = self._fold(entries)
                 if self._commit(draft):
                     break
             else:
-                raise TransientError("the step was overtaken ten times in a row")
+                raise TransientError(f"the step was overtaken {MOST_TRIES} times in a row")
         if draft.failure is not None:
             raise draft.failure
 
@@ -198,7 +183,7 @@ class Runner(Generic[State, S]):
                 # delivered again.
                 if index == 0 and entry.deliveries > MAX_DELIVERIES:
                     raise InvalidMessage(f"its handling failed {entry.deliveries - 1} times")
-                self._hear(entry, draft)
+                self._handle(entry, draft)
             except (Malformed, InvalidMessage) as error:
                 draft.dead.append(DeadLetter(entry, str(error)))
             except Exception as error:
@@ -206,7 +191,7 @@ class Runner(Generic[State, S]):
                 return draft
         return draft
 
-    def _hear(self, entry: Entry, draft: _Draft[State]) -> None:
+    def _handle(self, entry: Entry, draft: _Draft[State]) -> None:
         envelope, message = from_fields(entry.fields)
         if WRITER[envelope.stream] is not envelope.writer or envelope.stream is not entry.stream:
             raise InvalidMessage(
@@ -216,7 +201,7 @@ class Runner(Generic[State, S]):
             self.service.verify(envelope)
         self._decide(message, Trigger.of(envelope), draft)
         draft.acks.append(entry)
-        self._age.observe(max(0.0, (self._clock.now() - envelope.at).total_seconds()))
+        self._message_age.observe(max(0.0, (self._clock.now() - envelope.at).total_seconds()))
 
     def _decide(self, message: object, trigger: Trigger, draft: _Draft[State]) -> None:
         handler = self.service.handlers.get(type(message))
@@ -256,34 +241,35 @@ class Runner(Generic[State, S]):
         self.state = draft.state
         self._version += 1
         self._seq += len(envelopes)
-        self._tell(draft)
+        self._report(draft)
         return True
 
     def _work(self) -> bool:
-        """Ask work for outcomes until it has none; each is handled and committed before the next is asked for."""
+        """Ask work for outcomes until it has none; each is committed before the next is asked for.
+
+        A stop is obeyed between two of them: what is left stands in the state.
+        """
         if self.service.work is None:
             return False
-        worked = False
-        for _ in range(BATCH):
-            self._renew()
-            outcome = self.service.work.act(self.state)
+        for number in range(MOST_OUTCOMES):
+            self._life.keep_alive()
+            outcome = None if self._stop.is_set() else self.service.work.act(self.state)
             if outcome is None:
-                break
+                return number > 0
             self._settle(outcome)
-            worked = True
-        return worked
+        return True
 
     def _settle(self, outcome: Outcome) -> None:
-        for _ in range(RETRIES):
+        for _ in range(MOST_TRIES):
             draft = _Draft(self.state, self._latch.view())
             self._decide(outcome.value, outcome.trigger, draft)
             if self._commit(draft):
                 return
-        raise TransientError("the step was overtaken ten times in a row")
+        raise TransientError(f"the step was overtaken {MOST_TRIES} times in a row")
 
     # --- what people see --------------------------------------------------------------------------
 
-    def _tell(self, draft: _Draft[State]) -> None:
+    def _report(self, draft: _Draft[State]) -> None:
         for outgoing, _ in draft.outgoing:
             message = outgoing.message if isinstance(outgoing, Outgoing) else outgoing
             self._metrics.count("kobe_messages", type=type(message).__name__)
@@ -316,3 +302,12 @@ class Runner(Generic[State, S]):
                 "kobe_written_seq", float(self._seq), help="Number of the last envelope written"
             ),
         ]
+
+
+def _own_counters(service: ServiceName) -> tuple[CounterSpec, ...]:
+    kinds = [kind.__name__ for kind, stream in STREAM_OF.items() if WRITER[stream] is service]
+    streams = [stream.value for stream in READS[service]]
+    return (
+        CounterSpec("kobe_messages", "Messages written", label_sets(type=kinds)),
+        CounterSpec("kobe_dead_letters", "Entries nobody could read", label_sets(stream=streams)),
+    )

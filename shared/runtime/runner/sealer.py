@@ -1,4 +1,4 @@
-"""Puts a message into its envelope: numbered, caused, pinned and, where the service signs, signed."""
+"""Puts a message into its envelope: number, cause, pin and, where the service signs, signature."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from shared.schemas.messages import Message
 from shared.schemas.streams import STREAM_OF, WRITER, ServiceName, Stream
 from shared.schemas.values import Mode
 
+# What the other fields of an envelope may take, signature included.
 ENVELOPE_MARGIN = 4096
 
 
@@ -28,7 +29,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
-    """Seals for one writer; refuses a stream that is not its own and data no reader would accept."""
+    """Seals for one writer.
+
+    Raises InvariantBroken for a stream that is not its own and for data no reader would accept.
+    """
 
     writer: ServiceName
     identity: Identity

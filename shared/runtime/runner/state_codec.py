@@ -1,4 +1,4 @@
-"""A service's state as flat hash fields, so that HGETALL shows all it believes; only changes are written.
+"""A service's state as flat hash fields: HGETALL shows all it believes; only changes are written.
 
 A member that is a dict becomes one field an item, `name:key`; a part with dicts of its own is laid
 out under `name.`; every other member is one field. Values are canonical JSON. Called by the service
@@ -22,7 +22,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 @cache
 def _members(state_type: type[msgspec.Struct]) -> dict[str, tuple[str, Any]]:
-    """name -> (kind, type): `dict` with its values' type, `part` (a struct that has dicts), or `value`."""
+    """name -> (kind, type): `dict` with its values' type, `part` (a struct with dicts), `value`."""
     hints = typing.get_type_hints(state_type)
     return {name: _kind(hints[name]) for name in state_type.__struct_fields__}
 
@@ -39,7 +39,7 @@ def _kind(hint: Any) -> tuple[str, Any]:
 def changes(
     before: msgspec.Struct, after: msgspec.Struct, prefix: str = ""
 ) -> tuple[dict[str, str], list[str]]:
-    """Fields to set and fields to remove to get from one state to the next; untouched values cost nothing."""
+    """Fields to set and to remove from one state to the next; what is equal costs nothing."""
     changed: dict[str, str] = {}
     removed: list[str] = []
     for name, (kind, _) in _members(type(after)).items():
@@ -53,14 +53,15 @@ def changes(
         elif kind == "dict":
             removed += [f"{prefix}{name}:{key}" for key in old if key not in new]
             changed |= {
-                f"{prefix}{name}:{key}": canonical(new[key]).decode() for key in _moved(old, new)
+                f"{prefix}{name}:{key}": canonical(new[key]).decode()
+                for key in _changed_keys(old, new)
             }
         elif old != new:
             changed[f"{prefix}{name}"] = canonical(new).decode()
     return changed, removed
 
 
-def _moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def _changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [
         key
         for key, value in new.items()
@@ -69,7 +70,10 @@ def _moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def state_from(initial: T, fields: Mapping[str, str]) -> T:
-    """Read a state back; members without a field keep their initial value, unknown fields are ignored."""
+    """Read a state back; members without a field keep their initial value.
+
+    Unknown fields are ignored. Raises InvariantBroken if a field is unreadable.
+    """
     values: dict[str, Any] = {}
     parts: dict[str, dict[str, str]] = {}
     for field, text in fields.items():

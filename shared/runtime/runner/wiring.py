@@ -1,4 +1,4 @@
-"""Wires one service's process: settings, logs, probes, bus, kill latch, runner. Called by each `__main__`.
+"""Wires one service's process: settings, logs, probes, bus, kill latch, runner.
 
 Here concrete classes are chosen; all else sees protocols. Every failure ends in one sentence and an
 exit code.
@@ -56,17 +56,17 @@ class Wiring:
 
 
 def run_service(name: ServiceName, build: Callable[[Wiring], Service[State, S]]) -> NoReturn:
-    """Run a service of handlers and work until SIGTERM; the process's exit code says how it ended."""
+    """Run a service of handlers and work until SIGTERM, then exit with the code of its end."""
     run_process(name, lambda wiring: _loop(wiring, build(wiring)))
 
 
 def run_process(name: ServiceName, run: Callable[[Wiring], None]) -> NoReturn:
     """The same for a service with a loop of its own (the auditor)."""
-    sys.exit(guarded(lambda: _wired(name, run)))
+    sys.exit(exit_code_of(lambda: _run_wired(name, run)))
 
 
-def guarded(run: Callable[[], None]) -> int:
-    """A person reads one sentence, never a traceback; a broken invariant has an exit code of its own."""
+def exit_code_of(run: Callable[[], None]) -> int:
+    """Run it; a person reads one sentence, never a traceback."""
     try:
         run()
     except UserError as error:
@@ -93,11 +93,11 @@ def _await_redis(connection: RedisConnection, health: Health, stop: Event, log: 
     while not stop.is_set():
         try:
             refuse_unfit_by_info(connection)
-            health.ready("redis")
+            health.mark_ready("redis")
             break
         except TransientError as error:
             health.beat()
-            health.not_ready("redis", str(error))
+            health.mark_unready("redis", str(error))
             log.warning("redis_awaited", error=str(error))
             stop.wait(error.retry_after or 1.0)
     connection.close()
@@ -118,11 +118,11 @@ def _loop(wiring: Wiring, service: Service[State, S]) -> None:
 
 
 def _keep_seconds(settings: Settings) -> float:
-    """How long a stream keeps what is in the chain; a replay says in an hour what a market says in months."""
-    return 3_600.0 if settings.steering.timetable.clock == "replay" else 7 * 86_400.0
+    """How long a stream keeps what is in the chain; a replay writes months in an hour."""
+    return 3_600.0 if settings.config.timetable.clock == "replay" else 7 * 86_400.0
 
 
-def _wired(name: ServiceName, run: Callable[[Wiring], None]) -> None:
+def _run_wired(name: ServiceName, run: Callable[[Wiring], None]) -> None:
     stop = stop_on_signal()
     settings = load_settings(os.environ)
     configure_logging(settings, name.value)

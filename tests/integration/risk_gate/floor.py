@@ -10,7 +10,7 @@ import structlog
 
 from services.risk_gate.__main__ import only_of
 from services.risk_gate.handlers import HANDLERS
-from services.risk_gate.metrics import counts, event, gauges
+from services.risk_gate.metrics import COUNTERS, counts, event, gauges
 from services.risk_gate.state import GateSettings, State
 from shared.runtime.bus.memory_bus import MemoryBus
 from shared.runtime.bus.memory_server import MemoryServer
@@ -60,6 +60,7 @@ class Floor:
             kill_fenced=True,
             event=event,
             gauges=gauges(self.settings),
+            counters=COUNTERS,
             counts=counts,
         )
         self.bus = MemoryBus(self.server, GATE, instance)

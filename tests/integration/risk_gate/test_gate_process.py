@@ -12,18 +12,18 @@ from shared.runtime.config.settings import (
     DEFAULT_FILE,
     Settings,
     load_settings,
-    overridden,
     read_document,
+    with_changes,
 )
 from shared.schemas.envelope import canonical
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def with_changes(tmp_path: Path) -> Callable[..., Settings]:
+def load_changed(tmp_path: Path) -> Callable[..., Settings]:
     def load(mode: str = "sim", **changes: object) -> Settings:
         file = tmp_path / "kobe.json"
-        file.write_bytes(canonical(overridden(read_document(DEFAULT_FILE), changes)))
+        file.write_bytes(canonical(with_changes(read_document(DEFAULT_FILE), changes)))
         return load_settings({"KOBE_CONFIG": str(file), "KOBE_MODE": mode})
 
     return load
@@ -40,10 +40,10 @@ def test_the_numbers_that_steer_reach_the_gate(mode: str, per_order: str, replay
 
 
 def test_a_misspelt_rule_or_a_sizing_of_nothing_stops_the_start(tmp_path: Path) -> None:
-    load = with_changes(tmp_path)
-    with pytest.raises(UserError, match="nearest known one is 'spread'"):
+    load = load_changed(tmp_path)
+    with pytest.raises(UserError, match="did you mean 'spread'"):
         gate_settings(load(**{"rules.spreat.maximum_fraction": "1"}))
-    with pytest.raises(UserError, match=r"\[sizing\]: .*above 0"):
+    with pytest.raises(UserError, match=r"per_order is 0; it must be above 0 .*\(at sizing\)"):
         gate_settings(load(**{"sim.sizing.per_order": "0"}))
 
 

@@ -92,9 +92,9 @@ def test_a_configuration_that_is_wrong_or_not_the_pinned_one_has_exit_code_3(
 def test_an_unknown_strategy_is_named_with_the_nearest_one(tmp_path: Path) -> None:
     import msgspec
 
-    from shared.runtime.config.settings import DEFAULT_FILE, overridden, read_document
+    from shared.runtime.config.settings import DEFAULT_FILE, read_document, with_changes
 
-    document = overridden(read_document(DEFAULT_FILE), {"strategies.enabled": ["donchain"]})
+    document = with_changes(read_document(DEFAULT_FILE), {"strategies.enabled": ["donchain"]})
     (tmp_path / "kobe.json").write_bytes(msgspec.json.encode(document))
     last = run_checks({"KOBE_CONFIG": str(tmp_path / "kobe.json")})[-1]
     assert last.exit_code == 3
@@ -125,6 +125,6 @@ def test_keys_come_from_an_env_file(
 
 def test_an_env_file_that_is_no_env_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("just words\n")
-    with pytest.raises(UserError, match="line 1: 'just words' is not NAME=value"):
+    with pytest.raises(UserError, match="line 1: this is not NAME=value"):
         read_env_file(tmp_path / "env")
     assert run(["preflight", "--env-file", str(tmp_path / "none")]) == 2

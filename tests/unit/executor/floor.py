@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from services.executor.handlers import HANDLERS
-from services.executor.metrics import counts, event, gauges
+from services.executor.metrics import COUNTERS, counts, event, gauges
 from services.executor.orders.journal import OrderJournal
 from services.executor.orders.state import ExecutorSettings, State
 from services.executor.work import ExecutorWork
@@ -73,6 +73,7 @@ class Floor:
             work=self.work,
             event=event,
             gauges=gauges,
+            counters=COUNTERS,
             counts=counts,
         )
         self.metrics = MetricRegistry("executor")

@@ -137,7 +137,7 @@ def refused(tmp_path: Path, **facts: object) -> str:
 def test_unknown_symbols_are_named_with_the_nearest(tmp_path: Path) -> None:
     assert (
         refused(tmp_path, symbols=("APPL", "IBM"))
-        == "The bars of bars.csv have no APPL; the nearest to APPL is AAPL."
+        == "The bars of bars.csv have no APPL; did you mean 'AAPL'?"
     )
 
 

@@ -115,7 +115,7 @@ def test_a_universe_file_limits_the_symbols(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--strategy", "donchain"], 1, "the nearest known one is 'donchian'"),
+        (["--strategy", "donchain"], 1, "did you mean 'donchian'"),
         (["--strategy", "none.py"], 1, "There is no strategy file none.py"),
         (["--strategy", "donchian,donchian"], 64, "named twice"),
         (["--bars", "nowhere.parquet"], 1, "neither a file nor a folder"),
@@ -131,7 +131,7 @@ def test_a_universe_file_limits_the_symbols(
         (["--sizing", "cash_fraction:2"], 64, "between 0 and 1"),
         (["--costs", "few"], 64, "basis points"),
         (["--costs", "5+tips"], 64, "only `fees` is known"),
-        (["--set", "donchian.lookbck=9"], 1, "the nearest known one is 'lookback'"),
+        (["--set", "donchian.lookbck=9"], 1, "did you mean 'lookback'"),
         (["--set", "lookback=9"], 64, "STRATEGY.PARAMETER=VALUE"),
         (["--set", "rsi2.sma_period=9"], 64, "'rsi2' is not among"),
         (["--set", "donchian.lookback=-1"], 1, "lookback"),

@@ -30,14 +30,14 @@ def test_a_rule_left_out_of_the_tables_still_judges_with_its_default_limits() ->
 @pytest.mark.parametrize(
     ("tables", "sentence"),
     [
-        ({"spred": {}}, "[rules.spred]: there is no such rule; the nearest known one is 'spread'."),
+        ({"spred": {}}, "[rules.spred]: there is no such rule; did you mean 'spread'?"),
         (
             {"available_cash": {"limit": "1"}},
-            "[rules.available_cash]: unknown limit 'limit'; it has none.",
+            "[rules.available_cash]: unknown limit 'limit'; there are none.",
         ),
         (
             {"daily_notional": {"maximun": "1"}},
-            "[rules.daily_notional]: unknown limit 'maximun'; the nearest known one is 'maximum'.",
+            "[rules.daily_notional]: unknown limit 'maximun'; did you mean 'maximum'?",
         ),
         ({"daily_notional": {"maximum": True}}, "[rules.daily_notional]: "),
         ({"daily_notional": {"maximum": "NaN"}}, "[rules.daily_notional]: "),

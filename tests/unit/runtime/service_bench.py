@@ -86,6 +86,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.server = MemoryServer(self.clock)
         self.latch = StillLatch(self.server.kill_view(), self.server.kill_view)
+        self.health = Health(self.clock)
 
     def runner(self, instance: str = "one") -> Runner[Seen, None]:
         name = ServiceName.DATA_FETCHER
@@ -104,7 +105,7 @@ class Bench:
             seal=Sealer(name, IDENTITY, self.clock),
             clock=self.clock,
             metrics=MetricRegistry(name.value),
-            health=Health(self.clock),
+            health=self.health,
             log=structlog.get_logger(),
         )
 

@@ -238,3 +238,39 @@ def test_what_is_old_and_in_the_chain_is_dropped_and_nothing_else() -> None:
         bench.clock.elapsed += 4.0
         runner.turn(0)
     assert len(said.entries) == 2
+
+
+def test_a_stop_is_obeyed_between_two_outcomes_and_the_rest_stays_in_the_state() -> None:
+    stop = Event()
+
+    class ManyWishes(OneWish):
+        def act(self, state: Seen) -> Outcome | None:
+            return Outcome(Fetched(name=next(iter(state.wishes))), NOON, NOON.date(), "scan")
+
+    def fulfill_one(state: Seen, outcome: Fetched, context: Context[None]) -> Decision[Seen]:
+        stop.set()
+        return Seen(count=state.count + 1, wishes=state.wishes), ()
+
+    bench = Bench(handler_table(on(BarsDue, wish), on(Fetched, fulfill_one)), work=ManyWishes())
+    bench.schedule(DUE)
+    runner = bench.runner()
+    runner.run(stop)
+    assert runner.state == Seen(count=1, wishes={"bars": True})
+
+
+def test_a_long_queue_at_a_slow_broker_neither_stops_the_heart_nor_loses_the_lease() -> None:
+    class SlowWork(OneWish):
+        def act(self, state: Seen) -> Outcome | None:
+            assert bench.health.alive
+            bench.clock.advance(10.0)
+            outcome = Outcome(Fetched(name="bars"), NOON, NOON.date(), "scan")
+            return outcome if state.count < 20 else None
+
+    def count(state: Seen, outcome: Fetched, context: Context[None]) -> Decision[Seen]:
+        return Seen(count=state.count + 1), ()
+
+    bench = Bench(handler_table(on(Fetched, count)), work=SlowWork())
+    runner = bench.runner()
+    runner.start()
+    runner.turn(0)
+    assert runner.state.count == 20

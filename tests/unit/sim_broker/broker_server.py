@@ -67,7 +67,7 @@ def broker() -> Iterator[Wire]:
     """On flat bars but for day 4, whose low of 89 touches a stop of 90."""
     simulator = Simulator(Exchange(BarTable({4: bar("100", "101", "89", "100")}), cash=CASH))
     health, metrics = Health(SystemClock()), MetricRegistry("sim-broker")
-    health.ready("starting")
+    health.mark_ready("starting")
     app = create_app(
         simulator, key_id=KEY, secret=SECRET, test=True, health=health, metrics=metrics
     )

@@ -6,7 +6,6 @@ After every gap it says "everything", for the stream cannot be replayed.
 
 from __future__ import annotations
 
-import random
 import threading
 from typing import Any
 
@@ -15,11 +14,13 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from shared.domain.trading.ids import is_ours
+from shared.runtime.backoff import Backoff
 from shared.runtime.observability.log import Log
 
 EVERYTHING = "*"
 OPEN_SECONDS = 5.0
 RECEIVE_SECONDS = 1.0  # how late a stop of the service is noticed
+FIRST_PAUSE = 0.5  # a dropped stream is mostly back at once
 LONGEST_PAUSE = 30.0  # polling goes on meanwhile; more haste would only add load
 MAX_BYTES = 1 << 20
 BIRTHS = frozenset({"new", "accepted", "pending_new", "held"})
@@ -70,21 +71,21 @@ class TradeUpdates:
             self._named.add(what)
 
     def _run(self) -> None:
-        failures = 0
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         while not self._stop.is_set():
             try:
                 with connect(
                     self._url, open_timeout=OPEN_SECONDS, max_size=MAX_BYTES, compression=None
                 ) as stream:
                     self._subscribe(stream)
-                    failures = 0
+                    backoff.reset()
                     self._name(EVERYTHING)
                     self._listen(stream)
             except (OSError, WebSocketException, msgspec.MsgspecError, ValueError) as error:
-                failures += 1
-                self._log.warning("trade_updates_lost", error=repr(error), failures=failures)
-            ceiling = min(LONGEST_PAUSE, 0.5 * 2.0 ** min(failures, 10))
-            self._stop.wait(random.uniform(ceiling / 2, ceiling))
+                self._log.warning(
+                    "trade_updates_lost", error=repr(error), failures=backoff.failures + 1
+                )
+            self._stop.wait(backoff.next_pause())
 
     def _subscribe(self, stream: ClientConnection) -> None:
         keys = {"key_id": self._key_id, "secret_key": self._secret}
