@@ -20,7 +20,7 @@ from services.auditor.chain.recovery import POSITION, ChainPosition, read_genesi
 from services.auditor.chain.sequence_gaps import Gap
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 from shared.runtime.atomic_file import sync, write_file
-from shared.runtime.file_lock import try_lock
+from shared.runtime.locking import try_lock
 
 LOCK = "lock"
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT

@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from shared.domain.errors import UserError
-from shared.runtime.file_lock import try_lock
+from shared.runtime.locking import try_lock
 from shared.schemas.streams import ServiceName
 
 # One is active and one stands by; more than a few on one volume is a mistake, not a plan.
