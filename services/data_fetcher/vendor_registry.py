@@ -1,6 +1,7 @@
-"""What a vendor offers: bars, quotes, or both. One file a vendor in vendors/, found by its name; no list to edit.
+"""What a vendor may offer, and how it is found: one file a vendor in vendors/, by its name; no list to edit.
 
-`vendors/<name>.py` has `bars(place) -> BarsVendor` or `quotes(place) -> QuotesVendor`, or both.
+`vendors/<name>.py` has one or more of `bars(place)`, `quotes(place)`, `actions(place)` and
+`listings(place)`, each returning what its Protocol here asks for.
 """
 
 from __future__ import annotations
@@ -8,30 +9,63 @@ from __future__ import annotations
 import datetime as dt
 import importlib
 import pkgutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
 from services.data_fetcher import vendors
+from services.data_fetcher.vendor_http.request_budget import (
+    LocalBudget,
+    Rate,
+    RequestBudget,
+    Unlimited,
+)
 from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars
 from shared.domain.spelling import did_you_mean
+from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.config.environment import Secret
 from shared.runtime.config.settings import CONFIG_PIN_ERROR
+from shared.schemas.corporate_actions import CorporateActions, Removal, Rename
 from shared.schemas.values import Quote
+
+BudgetOf = Callable[[str, str, int], RequestBudget]
+"""The request budget of a vendor's name, a key, and the requests a minute its plan allows (0: no limit)."""
+
+
+def local_budget(clock: Clock) -> BudgetOf:
+    """Budgets that this process alone knows."""
+
+    def budget(_vendor: str, _key: str, per_minute: int) -> RequestBudget:
+        return LocalBudget(Rate(per_minute), clock) if per_minute else Unlimited()
+
+    return budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorPlace:
-    """Where a vendor finds its data and its keys; each takes what it needs."""
+    """Where a vendor finds its data and its keys, and what its plan allows; each takes what it needs."""
 
-    folder: Path | None
-    data_url: str
-    key_id: Secret
-    secret_key: Secret
+    folder: Path | None = None
+    data_url: str = ""
+    trading_url: str = ""
+    key_id: Secret = Secret("")
+    secret_key: Secret = Secret("")
+    massive_url: str = ""
+    massive_key: Secret = Secret("")
+    quotes_feed: str = ""
+    order: tuple[str, ...] = ()
+    """Which vendors `multi` tries, first to last."""
+    requests_per_minute: Mapping[str, int] = field(default_factory=dict)
+    clock: Clock = field(default_factory=SystemClock)
+    budget: BudgetOf | None = None
+
+    def budget_of(self, vendor: str, key: str) -> RequestBudget:
+        budget = self.budget or local_budget(self.clock)
+        return budget(vendor, key, self.requests_per_minute.get(vendor, 0))
 
 
 class BarsVendor(Protocol):
@@ -53,30 +87,89 @@ class BarsVendor(Protocol):
     ) -> Bars:
         """Bars with start <= session <= end (None: no bound), none refused yet; a symbol without any is left out.
 
-        TransientError if it does not answer; UserError if it never will."""
+        A row that is no bar comes with NaN for what is wrong in it, and is refused by the domain.
+        Raises TransientError if the vendor does not answer, UserError if it never will.
+        """
         ...
 
 
 class QuotesVendor(Protocol):
     def latest_quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
-        """Two-sided quotes; a symbol without one is left out. TransientError if it does not answer."""
+        """Two-sided quotes; a symbol without one is left out. Raises TransientError if it does not answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NameChanges:
+    """Renames and removals, each by date."""
+
+    renames: tuple[Rename, ...] = ()
+    removals: tuple[Removal, ...] = ()
+
+
+class ActionsVendor(Protocol):
+    def corporate_actions(
+        self, symbols: Sequence[str], start: dt.date, end: dt.date
+    ) -> CorporateActions:
+        """Splits and dividends with start <= ex date <= end, those already announced for the future too."""
+        ...
+
+    def name_changes(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> NameChanges:
+        """Renames of these symbols, and their removals, with start <= date <= end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One share as the vendor's reference lists it; `identity` (FIGI, asset id) outlives a ticker."""
+
+    symbol: str
+    name: str
+    exchange: str
+    identity: str = ""
+    delisted: bool = False
+    options: bool | None = None
+    """None where the vendor has to be asked symbol by symbol."""
+
+
+class ListingsVendor(Protocol):
+    def listings(self, as_of: dt.date) -> list[Listing]:
+        """The common stocks listed on a day, by symbol, those delisted since among them."""
+        ...
+
+    def has_options(self, listing: Listing, as_of: dt.date) -> str:
+        """What proves that options on it existed then (a contract, a flag); "" if nothing does."""
         ...
 
 
 def bars_vendor(name: str, place: VendorPlace) -> BarsVendor:
-    """UserError for a name that no vendor of bars has."""
+    """Raises UserError for a name that no vendor of bars has."""
     vendor: BarsVendor = _offer("bars", name)(place)
     return vendor
 
 
 def quotes_vendor(name: str, place: VendorPlace) -> QuotesVendor:
-    """UserError for a name that no vendor of quotes has."""
+    """Raises UserError for a name that no vendor of quotes has."""
     vendor: QuotesVendor = _offer("quotes", name)(place)
     return vendor
 
 
+def actions_vendor(name: str, place: VendorPlace) -> ActionsVendor | None:
+    """None where the vendor has bars and nothing else; raises UserError for a name that no vendor has."""
+    if name in _names() and not hasattr(_module(name), "actions"):
+        return None
+    vendor: ActionsVendor = _offer("actions", name)(place)
+    return vendor
+
+
+def listings_vendor(name: str, place: VendorPlace) -> ListingsVendor:
+    """Raises UserError for a name that no vendor of listings has."""
+    vendor: ListingsVendor = _offer("listings", name)(place)
+    return vendor
+
+
 def offering(what: str) -> list[str]:
-    """Names of the vendors of `bars` or `quotes`."""
+    """Names of the vendors of `bars`, `quotes`, `actions` or `listings`."""
     return [name for name in _names() if hasattr(_module(name), what)]
 
 

@@ -1,89 +1,357 @@
-"""Latest quotes from Alpaca's market data, or from the simulated broker, which speaks the same.
+"""Alpaca's market data: raw daily bars, corporate actions, latest quotes; its trading host lists the assets.
 
-Asked once per scan for every symbol that scan names. It never trades and never repeats a request by
-itself.
+The keys of a paper account alone suffice. Quotes may come from the simulated broker too, which
+speaks the same. It never trades.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache, partial
+from typing import TypeVar
 
-import msgspec
-import requests
-
-from services.data_fetcher.vendor_registry import QuotesVendor, VendorPlace
-from shared.domain.errors import TransientError
+from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_of, join_bars
+from services.data_fetcher.vendor_http.client import QUOTES, VendorClient
+from services.data_fetcher.vendor_http.refusals import VENDOR_REFUSES, RequestRefused, Vendor
+from services.data_fetcher.vendor_registry import Listing, NameChanges, VendorPlace
+from services.data_fetcher.wire_formats import alpaca as wire
+from shared.domain.errors import TransientError, UserError
+from shared.domain.market.adjustment import Basis
+from shared.domain.market.bars import Bars
+from shared.runtime.config.environment import MISSING_KEYS
+from shared.schemas import corporate_actions as ca
 from shared.schemas.values import Quote
 
-TIMEOUT_SECONDS = (3.05, 5.0)
-SYMBOLS_PER_REQUEST = 200
+NAME = "alpaca"
+VENDOR = Vendor("Alpaca", keys="ALPACA_API_KEY_ID and ALPACA_API_SECRET_KEY")
+EARLIEST = dt.date(2016, 1, 4)
+"""Alpaca has no bars before 2016."""
+QUOTED_TOGETHER, BARS_TOGETHER, ACTIONS_TOGETHER = 200, 25, 200
+"""Symbols in one request: 25 of ten years are about seven pages, and their URLs stay short."""
+MOST_ROWS, MOST_ACTIONS = 10_000, 1_000
+MOST_PAGES = 10_000
+"""More than any honest answer has; a token that returns is caught at once."""
+REFUSED_PAUSE = 5.0
+"""Seconds until quotes are asked for again after the keys were refused: someone has to mend them."""
+LISTED_ON = {"NYSE", "NASDAQ", "AMEX", "BATS"}
+"""Exchanges of companies; ARCA lists funds, OTC is no exchange."""
+NO_COMPANY = (
+    *(" etf", " etn", " fund", " trust", " warrant", " unit", " right", " preferred", " notes"),
+    *(" depositary", " depository", " debenture", " acquisition corp"),
+)
+"""Alpaca does not say what kind a share is: its name has to."""
+SPLIT_KINDS = "forward_split,reverse_split,unit_split,stock_dividend"
+CASH_KINDS = "cash_dividend"
+NAME_KINDS = (
+    "name_change,reverse_split,unit_split,cash_merger,stock_merger,stock_and_cash_merger,redemption,"
+    "worthless_removal"
+)
 
-
-class _Quote(msgspec.Struct, frozen=True):
-    ap: Decimal
-    bp: Decimal
-    t: str
-
-
-class _Reply(msgspec.Struct, frozen=True):
-    quotes: dict[str, _Quote]
-
-
-_DECODER = msgspec.json.Decoder(_Reply)
+PageT = TypeVar("PageT", wire.BarsPage, wire.ActionsPage)
 
 
 class Alpaca:
-    def __init__(self, url: str, headers: dict[str, str]) -> None:
-        self._url = f"{url}/v2/stocks/quotes/latest"
-        self._http = requests.Session()
-        self._http.headers.update(headers)
+    """One account. Thread-safe."""
+
+    basis = Basis.RAW
+
+    def __init__(self, data: VendorClient, trading: VendorClient, quotes_feed: str = "") -> None:
+        self._data, self._trading = data, trading
+        self._quotes = replace(data, patience=QUOTES)
+        self._quotes_feed = quotes_feed
+
+    def source(self) -> str:
+        return ""
+
+    def symbols(self) -> tuple[str, ...]:
+        return ()
+
+    # --- bars -------------------------------------------------------------------------------------
+
+    def daily_bars(
+        self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
+    ) -> Bars:
+        first, last = start or EARLIEST, end or self._today()
+        return join_bars(
+            part
+            for place in range(0, len(symbols), BARS_TOGETHER)
+            for part in self._bars_of(symbols[place : place + BARS_TOGETHER], first, last)
+        )
+
+    def _bars_of(self, symbols: Sequence[str], first: dt.date, last: dt.date) -> list[Bars]:
+        """One symbol that Alpaca finds malformed makes it refuse all it is asked with: then halves are asked."""
+        try:
+            return [self._batch(symbols, first, last)]
+        except RequestRefused as error:
+            if "symbol" not in str(error):
+                raise
+            if len(symbols) == 1:
+                return []
+            half = len(symbols) // 2
+            return [
+                *self._bars_of(symbols[:half], first, last),
+                *self._bars_of(symbols[half:], first, last),
+            ]
+
+    def _batch(self, symbols: Sequence[str], first: dt.date, last: dt.date) -> Bars:
+        """`asof` ties each symbol to the company that has it on the last day, under its earlier names too."""
+        query = {
+            "symbols": ",".join(symbols),
+            "timeframe": "1Day",
+            "start": _midnight(first),
+            "end": _midnight(last),
+            "limit": str(MOST_ROWS),
+            "adjustment": "raw",
+            "asof": last.isoformat(),
+            "feed": "sip",
+        }
+        rows: dict[str, list[Dated]] = {symbol: [] for symbol in symbols}
+        for page in self._pages("/v2/stocks/bars", query, wire.BarsPage, _named("bars", symbols)):
+            for symbol, raw in (page.bars or {}).items():
+                if symbol not in rows:
+                    raise UserError(
+                        f"Alpaca answers with bars of {symbol}, which it was not asked for.",
+                        exit_code=VENDOR_REFUSES,
+                    )
+                rows[symbol] += [(_session(row.t), row) for row in wire.rows_of(raw)]
+        return bars_of(rows)
+
+    # --- corporate actions ------------------------------------------------------------------------
+
+    def corporate_actions(
+        self, symbols: Sequence[str], start: dt.date, end: dt.date
+    ) -> ca.CorporateActions:
+        found = list(self._announced(symbols, f"{SPLIT_KINDS},{CASH_KINDS}", start, end))
+        splits = {each for page in found for each in _splits(page) if start <= each.ex_date <= end}
+        dividends = {
+            ca.CashDividend(
+                symbol=row.symbol,
+                ex_date=dt.date.fromisoformat(row.ex_date),
+                amount=_decimal(row.rate),
+            )
+            for page in found
+            for row in page.cash_dividends
+        }
+        wanted = set(symbols)
+        return ca.CorporateActions(
+            splits=tuple(sorted((s for s in splits if s.symbol in wanted), key=_by_date)),
+            dividends=tuple(
+                sorted(
+                    (d for d in dividends if d.symbol in wanted and start <= d.ex_date <= end),
+                    key=_by_date,
+                )
+            ),
+        )
+
+    def name_changes(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> NameChanges:
+        wanted = set(symbols)
+        renames: set[ca.Rename] = set()
+        removals: set[ca.Removal] = set()
+        for page in self._announced(symbols, NAME_KINDS, start, end):
+            renames |= {each for each in _renames(page) if {each.old, each.new} & wanted}
+            removals |= {each for each in _removals(page) if each.symbol in wanted}
+        return NameChanges(
+            tuple(sorted(renames, key=lambda each: (each.date, each.old))),
+            tuple(sorted(removals, key=lambda each: (each.date, each.symbol))),
+        )
+
+    def _announced(
+        self, symbols: Sequence[str], kinds: str, start: dt.date, end: dt.date
+    ) -> Iterator[wire.Actions]:
+        """Alpaca sorts and cuts by the date it processes them, which may lag the ex date by days."""
+        for place in range(0, len(symbols), ACTIONS_TOGETHER):
+            asked = symbols[place : place + ACTIONS_TOGETHER]
+            query = {
+                "symbols": ",".join(asked),
+                "types": kinds,
+                "start": (start - PROCESS_LAG).isoformat(),
+                "end": (end + PROCESS_LAG).isoformat(),
+                "limit": str(MOST_ACTIONS),
+            }
+            what = _named("corporate actions", asked)
+            for page in self._pages("/v1/corporate-actions", query, wire.ActionsPage, what):
+                yield page.corporate_actions
+
+    # --- quotes -----------------------------------------------------------------------------------
 
     def latest_quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
         found: dict[str, Quote] = {}
-        for start in range(0, len(symbols), SYMBOLS_PER_REQUEST):
-            asked = symbols[start : start + SYMBOLS_PER_REQUEST]
-            found |= {quote.symbol: quote for quote in self._ask(asked) if quote.symbol in asked}
+        for start in range(0, len(symbols), QUOTED_TOGETHER):
+            asked = symbols[start : start + QUOTED_TOGETHER]
+            try:
+                quotes = self._quotes_of(asked)
+            except UserError as error:
+                raise TransientError(str(error), retry_after=REFUSED_PAUSE) from error
+            found |= {quote.symbol: quote for quote in quotes if quote.symbol in asked}
         return found
 
-    def _ask(self, symbols: Sequence[str]) -> list[Quote]:
-        """One symbol that the vendor does not know makes it refuse all it is asked with, so halves are asked then."""
-        reply = self._reply(symbols)
-        if reply.status_code == 200:
-            return list(_quotes(reply.content))
-        if len(symbols) == 1:
-            return []
-        half = len(symbols) // 2
-        return self._ask(symbols[:half]) + self._ask(symbols[half:])
-
-    def _reply(self, symbols: Sequence[str]) -> requests.Response:
-        """An answer of 200, 400 or 422; TransientError for any other."""
+    def _quotes_of(self, symbols: Sequence[str]) -> list[Quote]:
+        """One symbol that Alpaca does not know makes it refuse all it is asked with: then halves are asked."""
+        query = {"symbols": ",".join(symbols)}
+        if self._quotes_feed:
+            query["feed"] = self._quotes_feed
+        read = partial(wire.read_reply, kind=wire.QuotesReply)
         try:
-            reply = self._http.get(
-                self._url, params={"symbols": ",".join(symbols)}, timeout=TIMEOUT_SECONDS
+            reply = self._quotes.get(
+                "/v2/stocks/quotes/latest", query, read, what=_named("quotes", symbols)
             )
-        except requests.RequestException as error:
-            raise TransientError(
-                f"the quotes vendor does not answer: {type(error).__name__}"
-            ) from error
-        if reply.status_code in (401, 403):
-            raise TransientError(
-                f"the quotes vendor refuses our keys ({reply.status_code})", retry_after=5.0
+        except RequestRefused:
+            if len(symbols) == 1:
+                return []
+            half = len(symbols) // 2
+            return self._quotes_of(symbols[:half]) + self._quotes_of(symbols[half:])
+        return list(_two_sided(reply))
+
+    # --- listings ---------------------------------------------------------------------------------
+
+    def listings(self, as_of: dt.date) -> list[Listing]:
+        """The delisted too: whether they were still listed on a day long ago, their bars must show."""
+        read = partial(wire.read_reply, kind=list[wire.AssetRow])
+        states = ["active"] if as_of >= self._today() else ["active", "inactive"]
+        found = [
+            row
+            for state in states
+            for row in self._trading.get(
+                "/v2/assets",
+                {"status": state, "asset_class": "us_equity"},
+                read,
+                what=f"its {state} assets",
             )
-        if reply.status_code not in (200, 400, 422):
-            raise TransientError(
-                f"the quotes vendor answers {reply.status_code}", retry_after=_pause(reply)
-            )
-        return reply
+        ]
+        listings = {row.symbol: _listing(row) for row in reversed(found) if _is_company(row)}
+        return [listings[symbol] for symbol in sorted(listings)]
+
+    def has_options(self, listing: Listing, as_of: dt.date) -> str:
+        """Alpaca flags what has options, or ever had: it cannot tell the day."""
+        return "has_options" if listing.options else ""
+
+    # --- pages ------------------------------------------------------------------------------------
+
+    def _pages(
+        self, path: str, query: dict[str, str], kind: type[PageT], what: str
+    ) -> Iterator[PageT]:
+        """Every page. Raises UserError if they go round in circles."""
+        seen: set[str] = set()
+        read = partial(wire.read_reply, kind=kind)
+        while True:
+            page = self._data.get(path, query, read, what=what)
+            yield page
+            token = page.next_page_token
+            if not token:
+                return
+            if token in seen or len(seen) >= MOST_PAGES:
+                raise UserError(
+                    f"Alpaca's pages of {what} do not come to an end.", exit_code=VENDOR_REFUSES
+                )
+            seen.add(token)
+            query = {**query, "page_token": token}
+
+    def _today(self) -> dt.date:
+        return self._data.clock.now().astimezone(NEW_YORK).date()
 
 
-def _quotes(body: bytes) -> Iterator[Quote]:
-    """Those with two sides; a price of 0 is Alpaca's word for no active quote."""
-    try:
-        reply = _DECODER.decode(body)
-    except msgspec.MsgspecError as error:
-        raise TransientError(f"the quotes vendor's answer is unreadable: {error}") from error
+PROCESS_LAG = dt.timedelta(days=10)
+"""Dividends are processed on their pay date or days after the ex date; splits on it or a day later."""
+
+
+def quotes(place: VendorPlace) -> Alpaca:
+    return _alpaca(place)
+
+
+def bars(place: VendorPlace) -> Alpaca:
+    return _alpaca(place, keys_needed=True)
+
+
+def actions(place: VendorPlace) -> Alpaca:
+    return _alpaca(place, keys_needed=True)
+
+
+def listings(place: VendorPlace) -> Alpaca:
+    return _alpaca(place, keys_needed=True)
+
+
+def _alpaca(place: VendorPlace, *, keys_needed: bool = False) -> Alpaca:
+    """Raises UserError if a key is missing; the simulated broker's quotes need none."""
+    keys = {
+        "APCA-API-KEY-ID": place.key_id.reveal(),
+        "APCA-API-SECRET-KEY": place.secret_key.reveal(),
+    }
+    if keys_needed and not all(keys.values()):
+        raise UserError(
+            f"The vendor 'alpaca' needs {VENDOR.keys}; put them into .env, or choose another vendor.",
+            exit_code=MISSING_KEYS,
+        )
+    headers = {name: value for name, value in keys.items() if value}
+    budget = place.budget_of(NAME, keys["APCA-API-KEY-ID"])
+    data = VendorClient(VENDOR, place.data_url, place.clock, headers, budget)
+    return Alpaca(data, replace(data, url=place.trading_url), place.quotes_feed)
+
+
+# --- from the wire --------------------------------------------------------------------------------
+
+
+def _named(what: str, symbols: Sequence[str]) -> str:
+    shown = ", ".join(symbols[:3])
+    return f"{what} of {shown}" + (f" and {len(symbols) - 3} more" if len(symbols) > 3 else "")
+
+
+def _midnight(day: dt.date) -> str:
+    """A daily bar stands at midnight in New York; asking up to there never asks for the last 15 minutes."""
+    at = dt.datetime.combine(day, dt.time(), NEW_YORK)
+    return f"{at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@lru_cache(maxsize=1 << 15)
+def _session(text: str) -> dt.date:
+    at = dt.datetime.fromisoformat(text)
+    return at.astimezone(NEW_YORK).date()
+
+
+def _splits(page: wire.Actions) -> Iterator[ca.Split]:
+    for row in (*page.forward_splits, *page.reverse_splits):
+        yield _split(row.symbol, row.ex_date, row.new_rate, row.old_rate)
+    for unit in page.unit_splits:
+        yield _split(unit.old_symbol, unit.effective_date, unit.new_rate, unit.old_rate)
+    for dividend in page.stock_dividends:
+        yield _split(dividend.symbol, dividend.ex_date, 1 + _decimal(dividend.rate), 1)
+
+
+def _split(symbol: str, date: str, new: float | Decimal, old: float) -> ca.Split:
+    return ca.Split(
+        symbol=symbol, ex_date=dt.date.fromisoformat(date), new=_decimal(new), old=_decimal(old)
+    )
+
+
+def _renames(page: wire.Actions) -> Iterator[ca.Rename]:
+    for row in page.name_changes:
+        if row.old_symbol != row.new_symbol:
+            yield _rename(row.old_symbol, row.new_symbol, row.process_date)
+    for split in page.reverse_splits:
+        if split.new_symbol not in ("", split.symbol):
+            yield _rename(split.symbol, split.new_symbol, split.ex_date)
+    for unit in page.unit_splits:
+        if unit.new_symbol != unit.old_symbol:
+            yield _rename(unit.old_symbol, unit.new_symbol, unit.effective_date)
+
+
+def _rename(old: str, new: str, date: str) -> ca.Rename:
+    return ca.Rename(old=old, new=new, date=dt.date.fromisoformat(date))
+
+
+def _removals(page: wire.Actions) -> Iterator[ca.Removal]:
+    mergers = (*page.cash_mergers, *page.stock_mergers, *page.stock_and_cash_mergers)
+    ended = [(row.acquiree_symbol, row.effective_date, ca.Ended.MERGED) for row in mergers]
+    ended += [(row.symbol, row.process_date, ca.Ended.REDEEMED) for row in page.redemptions]
+    ended += [(row.symbol, row.process_date, ca.Ended.WORTHLESS) for row in page.worthless_removals]
+    for symbol, date, why in ended:
+        yield ca.Removal(symbol=symbol, date=dt.date.fromisoformat(date), why=why)
+
+
+def _two_sided(reply: wire.QuotesReply) -> Iterator[Quote]:
+    """A price of 0 is Alpaca's word for no active quote."""
     for symbol, quote in reply.quotes.items():
         seen = _quote(symbol, quote)
         if seen and seen.bid > 0 and seen.ask > 0:
@@ -108,14 +376,25 @@ def _instant(text: str) -> dt.datetime | None:
     return instant.astimezone(dt.UTC) if instant.tzinfo else None
 
 
-def _pause(reply: requests.Response) -> float | None:
-    after = reply.headers.get("Retry-After", "")
-    return min(float(after), 60.0) if after.isdigit() else None
+def _is_company(row: wire.AssetRow) -> bool:
+    name = f" {row.name.lower()} "
+    return row.exchange in LISTED_ON and not any(word in name for word in NO_COMPANY)
 
 
-def quotes(place: VendorPlace) -> QuotesVendor:
-    keys = {
-        "APCA-API-KEY-ID": place.key_id.reveal(),
-        "APCA-API-SECRET-KEY": place.secret_key.reveal(),
-    }
-    return Alpaca(place.data_url, {name: value for name, value in keys.items() if value})
+def _listing(row: wire.AssetRow) -> Listing:
+    return Listing(
+        symbol=row.symbol,
+        name=row.name,
+        exchange=row.exchange,
+        identity=row.id,
+        delisted=row.status != "active",
+        options="has_options" in row.attributes,
+    )
+
+
+def _by_date(action: ca.Split | ca.CashDividend) -> tuple[dt.date, str]:
+    return action.ex_date, action.symbol
+
+
+def _decimal(value: float | Decimal) -> Decimal:
+    return value if isinstance(value, Decimal) else Decimal(repr(value))

@@ -1,0 +1,344 @@
+"""Massive (once Polygon): raw daily bars, splits, dividends, renames, listings and options of US stocks.
+
+Few sessions of many symbols are asked for by day (the whole market in one call), everything else by
+symbol. Prices are asked for unadjusted, and an answer that says otherwise is refused.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache, partial
+from typing import TypeVar
+
+import msgspec
+
+from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_of, join_bars
+from services.data_fetcher.ticker_history import Span, owner_spans
+from services.data_fetcher.vendor_http.client import Read, VendorClient
+from services.data_fetcher.vendor_http.refusals import VENDOR_REFUSES, NotFound, Vendor
+from services.data_fetcher.vendor_registry import Listing, NameChanges, VendorPlace
+from services.data_fetcher.wire_formats import massive as wire
+from shared.domain.errors import UserError
+from shared.domain.market.adjustment import Basis
+from shared.domain.market.bars import Bars
+from shared.domain.market.sessions import sessions_between
+from shared.runtime.config.environment import MISSING_KEYS
+from shared.schemas import corporate_actions as ca
+
+NAME = "massive"
+VENDOR = Vendor("Massive", keys="MASSIVE_API_KEY")
+EARLIEST = dt.date(2003, 9, 10)
+"""Massive has no daily bars before."""
+MOST_ROWS, MOST_LISTED = 50_000, 1_000
+MOST_PAGES = 1_000
+"""More than any honest answer has: all tickers ever are about 50 pages."""
+SPLITS_A_YEAR, DIVIDENDS_A_YEAR = 1_500, 40_000
+"""About so many are announced for the whole market: what decides between one list and a call a symbol."""
+
+RowT = TypeVar("RowT", bound=msgspec.Struct)
+
+
+class Massive:
+    """One account at one address. Thread-safe."""
+
+    basis = Basis.RAW
+
+    def __init__(self, client: VendorClient) -> None:
+        self._client = client
+
+    def source(self) -> str:
+        return ""
+
+    def symbols(self) -> tuple[str, ...]:
+        return ()
+
+    # --- bars -------------------------------------------------------------------------------------
+
+    def daily_bars(
+        self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
+    ) -> Bars:
+        first, last = start or EARLIEST, end or self._today()
+        sessions = sessions_between(first, last).tolist()
+        if len(sessions) < len(symbols):
+            return join_bars(self._session_bars(session, set(symbols)) for session in sessions)
+        return join_bars(self._symbol_bars(symbol, first, last) for symbol in symbols)
+
+    def _session_bars(self, session: dt.date, symbols: set[str]) -> Bars:
+        """One session of the whole market, cut down to `symbols`."""
+        path = f"/v2/aggs/grouped/locale/us/market/stocks/{session}"
+        what = f"all bars of {session}"
+        rows: dict[str, list[Dated]] = {}
+        for page in self._pages(
+            path, {"adjusted": "false"}, partial(wire.read_bars, kind=wire.GroupedRow), what
+        ):
+            _refuse_adjusted(page, what)
+            for row in page.rows:
+                if row.T in symbols:
+                    rows.setdefault(row.T, []).append((_session(row.t), row))
+        return bars_of(rows)
+
+    def _symbol_bars(self, symbol: str, start: dt.date, end: dt.date) -> Bars:
+        """The company's bars, under whichever tickers it has had; of others that used them, none."""
+        rows: list[Dated] = []
+        for span in self._spans(symbol, start, end):
+            rows += self._ticker_bars(span)
+        return bars_of({symbol: rows})
+
+    def _ticker_bars(self, span: Span) -> Iterator[Dated]:
+        path = f"/v2/aggs/ticker/{span.ticker}/range/1/day/{span.first}/{span.last}"
+        query = {"adjusted": "false", "sort": "asc", "limit": str(MOST_ROWS)}
+        what = f"bars of {span.ticker}"
+        for page in self._pages(path, query, partial(wire.read_bars, kind=wire.Row), what):
+            _refuse_adjusted(page, what)
+            if page.ticker not in ("", span.ticker):
+                raise UserError(
+                    f"Massive was asked for {what} and answers with those of {page.ticker}.",
+                    exit_code=VENDOR_REFUSES,
+                )
+            yield from ((_session(row.t), row) for row in page.rows)
+
+    def _spans(self, symbol: str, start: dt.date, end: dt.date) -> list[Span]:
+        """Which tickers to ask for, each with its dates: the company's own, oldest first."""
+        names = self._names(symbol)
+        if names and names[0][0] > start and not self._is_same_before(symbol, names):
+            start = names[0][0]
+        return owner_spans(symbol, names, start, end)
+
+    def _is_same_before(self, symbol: str, names: Sequence[tuple[dt.date, str]]) -> bool:
+        """Whether the first name known was the company's even before it is said to begin.
+
+        Its events may begin later than its history; another company's use of the ticker shows by
+        another FIGI.
+        """
+        first, ticker = names[0]
+        own, before = (
+            self._figi(symbol, None),
+            self._figi(ticker, first - dt.timedelta(days=1)),
+        )
+        return bool(before) and before == own
+
+    def _figi(self, ticker: str, on: dt.date | None) -> str:
+        """What tells this company from others; "" if nobody used the ticker that day."""
+        query = {"date": on.isoformat()} if on else {}
+        read = partial(wire.read_one, kind=wire.TickerRow)
+        try:
+            found = self._client.get(
+                f"/v3/reference/tickers/{ticker}", query, read, what=f"the ticker {ticker}"
+            )
+        except NotFound:
+            return ""
+        return found.composite_figi
+
+    def _names(self, symbol: str) -> list[tuple[dt.date, str]]:
+        """(from, ticker) of the company that has this ticker now, oldest first; () where nothing is known."""
+        read = partial(wire.read_one, kind=wire.Events)
+        path = f"/vX/reference/tickers/{symbol}/events"
+        try:
+            found = self._client.get(
+                path, {"types": "ticker_change"}, read, what=f"the names of {symbol}"
+            )
+        except NotFound:
+            return []
+        return sorted(
+            (dt.date.fromisoformat(event.date), event.ticker_change.ticker)
+            for event in found.events
+            if event.ticker_change
+        )
+
+    # --- corporate actions ------------------------------------------------------------------------
+
+    def corporate_actions(
+        self, symbols: Sequence[str], start: dt.date, end: dt.date
+    ) -> ca.CorporateActions:
+        splits = self._announced("splits", "execution_date", wire.SplitRow, symbols, start, end)
+        dividends = self._announced(
+            "dividends", "ex_dividend_date", wire.DividendRow, symbols, start, end
+        )
+        return ca.CorporateActions(
+            splits=tuple(sorted(map(_split, splits), key=_by_date)),
+            dividends=tuple(
+                sorted((_dividend(row) for row in dividends if row.currency == "USD"), key=_by_date)
+            ),
+        )
+
+    def _announced(
+        self,
+        kind: str,
+        date: str,
+        row: type[RowT],
+        symbols: Sequence[str],
+        start: dt.date,
+        end: dt.date,
+    ) -> list[RowT]:
+        """From one list of the whole market, or symbol by symbol, whichever is fewer calls."""
+        a_year = {"splits": SPLITS_A_YEAR, "dividends": DIVIDENDS_A_YEAR}[kind]
+        pages = 1 + a_year * (end - start).days / 365 / MOST_LISTED
+        query = {f"{date}.gte": str(start), f"{date}.lte": str(end), "limit": str(MOST_LISTED)}
+        asked = [query] if pages < len(symbols) else [{**query, "ticker": each} for each in symbols]
+        wanted = set(symbols)
+        return [
+            each
+            for one in asked
+            for page in self._pages(
+                f"/v3/reference/{kind}", one, partial(wire.read_list, kind=row), kind
+            )
+            for each in page.rows
+            if getattr(each, "ticker", "") in wanted
+        ]
+
+    def name_changes(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> NameChanges:
+        """One call a symbol, and another for one that its reference does not list as active."""
+        renames: list[ca.Rename] = []
+        removals: list[ca.Removal] = []
+        for symbol in symbols:
+            names = self._names(symbol)
+            renames += [
+                ca.Rename(old=old, new=new, date=date)
+                for (_, old), (date, new) in zip(names, names[1:], strict=False)
+                if start <= date <= end and old != new
+            ]
+            delisted = self._delisted(symbol)
+            if delisted and start <= delisted <= end:
+                removals.append(ca.Removal(symbol=symbol, date=delisted, why=ca.Ended.DELISTED))
+        return NameChanges(tuple(renames), tuple(removals))
+
+    def _delisted(self, symbol: str) -> dt.date | None:
+        query = {"ticker": symbol, "active": "false", "market": "stocks"}
+        read = partial(wire.read_list, kind=wire.TickerRow)
+        for page in self._pages("/v3/reference/tickers", query, read, f"the ticker {symbol}"):
+            for row in page.rows:
+                if row.delisted_utc:
+                    return dt.date.fromisoformat(row.delisted_utc[:10])
+        return None
+
+    # --- listings ---------------------------------------------------------------------------------
+
+    def listings(self, as_of: dt.date) -> list[Listing]:
+        query = {
+            "market": "stocks",
+            "type": "CS",
+            "active": "true",
+            "date": as_of.isoformat(),
+            "limit": str(MOST_LISTED),
+        }
+        read = partial(wire.read_list, kind=wire.TickerRow)
+        what = f"the common stocks of {as_of}"
+        rows = [
+            row
+            for page in self._pages("/v3/reference/tickers", query, read, what)
+            for row in page.rows
+        ]
+        return sorted(
+            (
+                Listing(
+                    symbol=row.ticker,
+                    name=row.name,
+                    exchange=row.primary_exchange,
+                    identity=row.composite_figi,
+                    delisted=bool(row.delisted_utc),
+                )
+                for row in rows
+            ),
+            key=lambda listing: listing.symbol,
+        )
+
+    def has_options(self, listing: Listing, as_of: dt.date) -> str:
+        query = {
+            "underlying_ticker": listing.symbol,
+            "as_of": as_of.isoformat(),
+            "expired": "false",
+            "limit": "1",
+        }
+        read = partial(wire.read_list, kind=wire.Contract)
+        what = f"options on {listing.symbol}"
+        page = self._client.get("/v3/reference/options/contracts", query, read, what=what)
+        return next((row.ticker for row in page.rows), "")
+
+    # --- pages ------------------------------------------------------------------------------------
+
+    def _pages(
+        self, path: str, query: Mapping[str, str], read: Read[wire.Page[RowT]], what: str
+    ) -> Iterator[wire.Page[RowT]]:
+        """Every page. Raises UserError if they go round in circles."""
+        page = self._client.get(path, query, read, what=what)
+        seen: set[str] = set()
+        yield page
+        while page.next_url:
+            if page.next_url in seen or len(seen) >= MOST_PAGES:
+                raise UserError(
+                    f"Massive's pages of {what} do not come to an end.", exit_code=VENDOR_REFUSES
+                )
+            seen.add(page.next_url)
+            page = self._client.follow(page.next_url, read, what=what)
+            yield page
+
+    def _today(self) -> dt.date:
+        return self._client.clock.now().astimezone(NEW_YORK).date()
+
+
+def bars(place: VendorPlace) -> Massive:
+    return _massive(place)
+
+
+def actions(place: VendorPlace) -> Massive:
+    return _massive(place)
+
+
+def listings(place: VendorPlace) -> Massive:
+    return _massive(place)
+
+
+def _massive(place: VendorPlace) -> Massive:
+    """Raises UserError if there is no key."""
+    key = place.massive_key.reveal()
+    if not key:
+        raise UserError(
+            "The vendor 'massive' needs MASSIVE_API_KEY; put it into .env, or choose another vendor.",
+            exit_code=MISSING_KEYS,
+        )
+    headers = {"Authorization": f"Bearer {key}"}
+    budget = place.budget_of(NAME, key)
+    return Massive(VendorClient(VENDOR, place.massive_url, place.clock, headers, budget))
+
+
+@lru_cache(maxsize=1 << 15)
+def _session(milliseconds: int) -> dt.date:
+    """The date in New York: bars of a symbol stand at its midnight, those of a session at its close."""
+    return dt.datetime.fromtimestamp(milliseconds / 1000, NEW_YORK).date()
+
+
+def _refuse_adjusted(page: wire.Page[RowT], what: str) -> None:
+    if page.adjusted is not False:
+        said = "adjusted" if page.adjusted else "not said to be raw"
+        raise UserError(
+            f"Massive was asked for raw {what} and answers with prices that are {said}; they are refused, for "
+            "bars of two bases must never mix.",
+            exit_code=VENDOR_REFUSES,
+        )
+
+
+def _split(row: wire.SplitRow) -> ca.Split:
+    return ca.Split(
+        symbol=row.ticker,
+        ex_date=dt.date.fromisoformat(row.execution_date),
+        new=_decimal(row.split_to),
+        old=_decimal(row.split_from),
+    )
+
+
+def _dividend(row: wire.DividendRow) -> ca.CashDividend:
+    return ca.CashDividend(
+        symbol=row.ticker,
+        ex_date=dt.date.fromisoformat(row.ex_dividend_date),
+        amount=_decimal(row.cash_amount),
+    )
+
+
+def _by_date(action: ca.Split | ca.CashDividend) -> tuple[dt.date, str]:
+    return action.ex_date, action.symbol
+
+
+def _decimal(value: float) -> Decimal:
+    return Decimal(repr(value))
