@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from services.data_fetcher import vendors
+from services.data_fetcher.vendor_http.client import BARS, Patience
 from services.data_fetcher.vendor_http.request_budget import (
     LocalBudget,
     Rate,
@@ -45,6 +46,9 @@ def local_budget(clock: Clock) -> BudgetOf:
     return budget
 
 
+UNSET = Secret("")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorPlace:
     """Where a vendor finds its data and its keys, and what its plan allows; each takes what it needs."""
@@ -52,16 +56,17 @@ class VendorPlace:
     folder: Path | None = None
     data_url: str = ""
     trading_url: str = ""
-    key_id: Secret = Secret("")
-    secret_key: Secret = Secret("")
+    key_id: Secret = UNSET
+    secret_key: Secret = UNSET
     massive_url: str = ""
-    massive_key: Secret = Secret("")
+    massive_key: Secret = UNSET
     quotes_feed: str = ""
     order: tuple[str, ...] = ()
     """Which vendors `multi` tries, first to last."""
     requests_per_minute: Mapping[str, int] = field(default_factory=dict)
     clock: Clock = field(default_factory=SystemClock)
     budget: BudgetOf | None = None
+    patience: Patience = BARS
 
     def budget_of(self, vendor: str, key: str) -> RequestBudget:
         budget = self.budget or local_budget(self.clock)

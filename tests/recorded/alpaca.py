@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,10 +15,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.data_fetcher.vendor_registry import VendorPlace
+from shared.runtime.clock import ManualClock
+from shared.runtime.config.environment import Secret
 from shared.schemas.corporate_actions import Ended
 from tests.recorded.faults import Recorder
 from tests.recorded.market import NEW_YORK, Listed, RecordedMarket, midnight
 from tests.recorded.replies import Json, answer, cursor, day, query
+from tests.recorded.server import serving
+from tests.recorded.vendor import RecordedVendor
 
 KEY_ID, SECRET = "PKRECORDED", "a-secret-of-alpaca"
 MOST_BARS, USUAL_BARS = 10_000, 1_000
@@ -47,6 +54,7 @@ class Alpaca:
     key_id: str = KEY_ID
     secret: str = SECRET
     sip_delay: dt.timedelta | None = None
+    most_rows: int = MOST_BARS
 
     def app(self) -> Recorder:
         return Recorder(Keyed(Starlette(routes=self.routes()), self.key_id, self.secret))
@@ -76,7 +84,7 @@ class Alpaca:
         if refused:
             return refused
         start, end = _instant(values["start"]), _instant(values.get("end"), self.now())
-        limit = min(int(values.get("limit", USUAL_BARS)), MOST_BARS)
+        limit = min(int(values.get("limit", USUAL_BARS)), self.most_rows)
         symbols = sorted({each for each in values["symbols"].split(",") if each})
         asof = values.get("asof", self.now().astimezone(NEW_YORK).date().isoformat())
         adjusted = values.get("adjustment", "raw") == "split"
@@ -118,11 +126,11 @@ class Alpaca:
                 columns = self.market.split_adjusted(symbol, columns)
             names = ("session", "open", "high", "low", "close", "volume")
             lists = (columns[name].tolist() for name in names)
-            for session, o, h, l, c, v in zip(*lists, strict=True):
+            for session, o, h, low, c, v in zip(*lists, strict=True):
                 at = midnight(session)
                 if span[0] <= at <= span[1]:
                     utc = f"{at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
-                    rows.append(Row(t=utc, o=o, h=h, l=l, c=c, v=round(v), n=10, vw=c))
+                    rows.append(Row(t=utc, o=o, h=h, l=low, c=c, v=round(v), n=10, vw=c))
         return rows
 
     def _names(self, symbol: str, asof: str) -> list[tuple[str, dt.date, dt.date]]:
@@ -137,7 +145,7 @@ class Alpaca:
         ):
             spans.append((name, rename.date, last))
             name, last = rename.old, rename.date - dt.timedelta(days=1)
-        return [*reversed(spans), (name, dt.date.min, last)]
+        return [(name, dt.date.min, last), *reversed(spans)]
 
     def _refusal(self, values: Json) -> Response | None:
         for symbol in values.get("symbols", "").split(","):
@@ -363,3 +371,28 @@ def _uuid(kind: str, text: str) -> str:
     import uuid
 
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}/{text}"))
+
+
+def place_at(url: str, clock: ManualClock) -> VendorPlace:
+    """Where a vendor finds the recorded Alpaca, with its keys."""
+    return VendorPlace(
+        data_url=url,
+        trading_url=url,
+        key_id=Secret(KEY_ID),
+        secret_key=Secret(SECRET),
+        clock=clock,
+    )
+
+
+def recorded(
+    market: RecordedMarket, stack: ExitStack, _folder: Path, clock: ManualClock
+) -> RecordedVendor:
+    server = Alpaca(market, clock.now).app()
+    place = place_at(stack.enter_context(serving(server)), clock)
+    return RecordedVendor(
+        place,
+        server,
+        bars_path="/v2/stocks/bars",
+        rows=lambda document: next(iter(document["bars"].values())),
+        secrets=(KEY_ID, SECRET),
+    )

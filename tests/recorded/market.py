@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -65,7 +66,7 @@ class RecordedMarket:
     def days(self) -> tuple[dt.date, ...]:
         return self.sessions or tuple(np.unique(self.bars.session).tolist())
 
-    def between(self, symbol: str, start: dt.date, end: dt.date) -> dict[str, NDArray[np.generic]]:
+    def between(self, symbol: str, start: dt.date, end: dt.date) -> dict[str, NDArray[Any]]:
         """One symbol's columns from `start` through `end`, empty for one that is not known."""
         where = self.rows.get(symbol, slice(0, 0))
         session = self.bars.session[where]
@@ -74,8 +75,8 @@ class RecordedMarket:
         return {name: getattr(self.bars, name)[first:last] for name in ("session", *FIELDS)}
 
     def split_adjusted(
-        self, symbol: str, columns: dict[str, NDArray[np.generic]]
-    ) -> dict[str, NDArray[np.generic]]:
+        self, symbol: str, columns: dict[str, NDArray[Any]]
+    ) -> dict[str, NDArray[Any]]:
         """Prices and volume on today's share count."""
         factor = np.ones(columns["session"].size)
         for split in self.splits:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,9 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.data_fetcher.vendor_registry import VendorPlace
+from shared.runtime.clock import ManualClock
+from shared.runtime.config.environment import Secret
 from tests.recorded.faults import Recorder
 from tests.recorded.market import RecordedMarket, wall_ms
 from tests.recorded.replies import Json, answer, day, page, query, within
+from tests.recorded.server import serving
+from tests.recorded.vendor import RecordedVendor
 
 KEY = "a-key-of-massive"
 MOST_BARS, USUAL_BARS = 50_000, 5_000
@@ -98,8 +105,8 @@ class Massive:
             columns = self.market.split_adjusted(ticker, columns)
         lists = {name: column.tolist() for name, column in columns.items()}
         return [
-            Row(v=v, vw=c, o=o, c=c, h=h, l=l, t=wall_ms(session, dt.time()), n=10)
-            for session, o, h, l, c, v in zip(
+            Row(v=v, vw=c, o=o, c=c, h=h, l=low, t=wall_ms(session, dt.time()), n=10)
+            for session, o, h, low, c, v in zip(
                 *(lists[name] for name in ("session", "open", "high", "low", "close", "volume")),
                 strict=True,
             )
@@ -135,11 +142,11 @@ class Massive:
                 (row,) = self._rows(ticker, session, session, adjusted=True)
                 rows.append(GroupedRow(T=ticker, **msgspec.structs.asdict(row)))
                 continue
-            o, h, l, c, v = (
+            o, h, low, c, v = (
                 float(column[place])
                 for column in (bars.open, bars.high, bars.low, bars.close, bars.volume)
             )
-            rows.append(GroupedRow(T=ticker, v=v, vw=c, o=o, c=c, h=h, l=l, t=t, n=10))
+            rows.append(GroupedRow(T=ticker, v=v, vw=c, o=o, c=c, h=h, l=low, t=t, n=10))
         return rows
 
     # --- reference --------------------------------------------------------------------------------
@@ -177,7 +184,12 @@ class Massive:
         origin = first[-1].old if first else ticker
         changes.append((listed.first, origin))
         events = [
-            {"type": "ticker_change", "date": date.isoformat(), "ticker_change": {"ticker": name}}
+            {
+                "type": "ticker_change",
+                "event_type": "ticker_change",  # so in the description, `type` in its example
+                "date": date.isoformat(),
+                "ticker_change": {"ticker": name},
+            }
             for date, name in changes
         ]
         results = {"name": listed.name, "composite_figi": listed.figi, "events": events}
@@ -308,3 +320,10 @@ def _contract(symbol: str, expiry: dt.date) -> Json:
     }
 
 
+def recorded(
+    market: RecordedMarket, stack: ExitStack, _folder: Path, clock: ManualClock
+) -> RecordedVendor:
+    server = Massive(market).app()
+    url = stack.enter_context(serving(server))
+    place = VendorPlace(massive_url=url, massive_key=Secret(KEY), clock=clock)
+    return RecordedVendor(place, server, bars_path="/v2/aggs/ticker", secrets=(KEY,))

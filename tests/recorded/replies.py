@@ -57,7 +57,9 @@ def page(items: Sequence[T], values: Mapping[str, str], limit: int) -> tuple[Seq
 
 def within(date: dt.date, values: Mapping[str, str], name: str) -> bool:
     """Whether a date passes `name`, `name.gte`, `name.gt`, `name.lte` and `name.lt`, as far as they are given."""
-    bounds = {suffix: values.get(f"{name}{suffix}") for suffix in ("", ".gte", ".gt", ".lte", ".lt")}
+    bounds = {
+        suffix: values.get(f"{name}{suffix}") for suffix in ("", ".gte", ".gt", ".lte", ".lt")
+    }
     text = date.isoformat()
     return all(
         bound is None

@@ -39,6 +39,10 @@ MAX_BODY = 64 << 20
 CHUNK = 1 << 16
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0
 """Seconds between tries where the vendor names none: doubled each time, with jitter."""
+UNNAMED_PAUSE = 15.0
+"""Seconds after a 429 that names no pause: a quarter of the minute that plans are counted by."""
+JITTER = 0.5
+"""Seconds at most added to a pause the vendor names, so that not all processes come back at once."""
 
 
 class Unreadable(Exception):
@@ -110,11 +114,11 @@ class VendorClient:
             if not isinstance(answer, TransientError):
                 return answer
             failures += answer.retry_after is None
-            pause = answer.retry_after or _backoff(failures)
+            pause = _backoff(failures) if answer.retry_after is None else answer.retry_after
             left = until - self.clock.monotonic()
             if failures >= self.patience.tries or pause > left:
-                raise TransientError(str(answer), retry_after=pause)
-            self.clock.sleep(pause)
+                raise answer
+            self.clock.sleep(pause + random.uniform(0.0, JITTER))
 
     def _try(self, url: str, read: Read[T], what: str) -> T | TransientError:
         """One exchange; a TransientError is returned where another may go better."""
@@ -134,13 +138,13 @@ class VendorClient:
         if not isinstance(error, TransientError):
             raise error
         pause = pause_after(reply.headers, self.clock.now().timestamp())
-        if pause is None and reply.status == 429:
-            pause = _backoff(5)
-        if pause is None:
+        if pause is None and reply.status != 429:
             return error
+        if pause is None:
+            pause = UNNAMED_PAUSE
         if reply.status == 429:
             self.budget.close(pause)
-        return TransientError(str(error), retry_after=pause + random.uniform(0.0, 0.5))
+        return TransientError(str(error), retry_after=pause)
 
     # --- one exchange -----------------------------------------------------------------------------
 

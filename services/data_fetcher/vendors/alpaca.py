@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from functools import lru_cache, partial
 from typing import TypeVar
 
@@ -17,7 +16,7 @@ from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_of, join_bar
 from services.data_fetcher.vendor_http.client import QUOTES, VendorClient
 from services.data_fetcher.vendor_http.refusals import VENDOR_REFUSES, RequestRefused, Vendor
 from services.data_fetcher.vendor_registry import Listing, NameChanges, VendorPlace
-from services.data_fetcher.wire_formats import alpaca as wire
+from services.data_fetcher.wire_formats import alpaca as wire, alpaca_actions as read
 from shared.domain.errors import TransientError, UserError
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars
@@ -43,12 +42,8 @@ NO_COMPANY = (
     *(" depositary", " depository", " debenture", " acquisition corp"),
 )
 """Alpaca does not say what kind a share is: its name has to."""
-SPLIT_KINDS = "forward_split,reverse_split,unit_split,stock_dividend"
-CASH_KINDS = "cash_dividend"
-NAME_KINDS = (
-    "name_change,reverse_split,unit_split,cash_merger,stock_merger,stock_and_cash_merger,redemption,"
-    "worthless_removal"
-)
+PROCESS_LAG = dt.timedelta(days=60)
+"""Dividends are processed on their pay date, weeks after the ex date; splits on it or days later."""
 
 PageT = TypeVar("PageT", wire.BarsPage, wire.ActionsPage)
 
@@ -124,35 +119,35 @@ class Alpaca:
     def corporate_actions(
         self, symbols: Sequence[str], start: dt.date, end: dt.date
     ) -> ca.CorporateActions:
-        found = list(self._announced(symbols, f"{SPLIT_KINDS},{CASH_KINDS}", start, end))
-        splits = {each for page in found for each in _splits(page) if start <= each.ex_date <= end}
-        dividends = {
-            ca.CashDividend(
-                symbol=row.symbol,
-                ex_date=dt.date.fromisoformat(row.ex_date),
-                amount=_decimal(row.rate),
-            )
-            for page in found
-            for row in page.cash_dividends
-        }
+        kinds = f"{read.SPLIT_KINDS},{read.CASH_KINDS}"
+        found = list(self._announced(symbols, kinds, start, end))
         wanted = set(symbols)
+
+        def is_asked(action: ca.Split | ca.CashDividend) -> bool:
+            return action.symbol in wanted and start <= action.ex_date <= end
+
+        splits = {split for page in found for split in read.splits_of(page) if is_asked(split)}
+        dividends = {cash for page in found for cash in read.dividends_of(page) if is_asked(cash)}
         return ca.CorporateActions(
-            splits=tuple(sorted((s for s in splits if s.symbol in wanted), key=_by_date)),
-            dividends=tuple(
-                sorted(
-                    (d for d in dividends if d.symbol in wanted and start <= d.ex_date <= end),
-                    key=_by_date,
-                )
-            ),
+            splits=tuple(sorted(splits, key=_by_date)),
+            dividends=tuple(sorted(dividends, key=_by_date)),
         )
 
     def name_changes(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> NameChanges:
         wanted = set(symbols)
         renames: set[ca.Rename] = set()
         removals: set[ca.Removal] = set()
-        for page in self._announced(symbols, NAME_KINDS, start, end):
-            renames |= {each for each in _renames(page) if {each.old, each.new} & wanted}
-            removals |= {each for each in _removals(page) if each.symbol in wanted}
+        for page in self._announced(symbols, read.NAME_KINDS, start, end):
+            renames |= {
+                rename
+                for rename in read.renames_of(page)
+                if {rename.old, rename.new} & wanted and start <= rename.date <= end
+            }
+            removals |= {
+                removal
+                for removal in read.removals_of(page)
+                if removal.symbol in wanted and start <= removal.date <= end
+            }
         return NameChanges(
             tuple(sorted(renames, key=lambda each: (each.date, each.old))),
             tuple(sorted(removals, key=lambda each: (each.date, each.symbol))),
@@ -193,11 +188,10 @@ class Alpaca:
         query = {"symbols": ",".join(symbols)}
         if self._quotes_feed:
             query["feed"] = self._quotes_feed
-        read = partial(wire.read_reply, kind=wire.QuotesReply)
+        decode = partial(wire.read_reply, kind=wire.QuotesReply)
+        what = _named("quotes", symbols)
         try:
-            reply = self._quotes.get(
-                "/v2/stocks/quotes/latest", query, read, what=_named("quotes", symbols)
-            )
+            reply = self._quotes.get("/v2/stocks/quotes/latest", query, decode, what=what)
         except RequestRefused:
             if len(symbols) == 1:
                 return []
@@ -209,7 +203,7 @@ class Alpaca:
 
     def listings(self, as_of: dt.date) -> list[Listing]:
         """The delisted too: whether they were still listed on a day long ago, their bars must show."""
-        read = partial(wire.read_reply, kind=list[wire.AssetRow])
+        decode = partial(wire.read_reply, kind=list[wire.AssetRow])
         states = ["active"] if as_of >= self._today() else ["active", "inactive"]
         found = [
             row
@@ -217,7 +211,7 @@ class Alpaca:
             for row in self._trading.get(
                 "/v2/assets",
                 {"status": state, "asset_class": "us_equity"},
-                read,
+                decode,
                 what=f"its {state} assets",
             )
         ]
@@ -235,9 +229,9 @@ class Alpaca:
     ) -> Iterator[PageT]:
         """Every page. Raises UserError if they go round in circles."""
         seen: set[str] = set()
-        read = partial(wire.read_reply, kind=kind)
+        decode = partial(wire.read_reply, kind=kind)
         while True:
-            page = self._data.get(path, query, read, what=what)
+            page = self._data.get(path, query, decode, what=what)
             yield page
             token = page.next_page_token
             if not token:
@@ -251,10 +245,6 @@ class Alpaca:
 
     def _today(self) -> dt.date:
         return self._data.clock.now().astimezone(NEW_YORK).date()
-
-
-PROCESS_LAG = dt.timedelta(days=10)
-"""Dividends are processed on their pay date or days after the ex date; splits on it or a day later."""
 
 
 def quotes(place: VendorPlace) -> Alpaca:
@@ -286,7 +276,7 @@ def _alpaca(place: VendorPlace, *, keys_needed: bool = False) -> Alpaca:
         )
     headers = {name: value for name, value in keys.items() if value}
     budget = place.budget_of(NAME, keys["APCA-API-KEY-ID"])
-    data = VendorClient(VENDOR, place.data_url, place.clock, headers, budget)
+    data = VendorClient(VENDOR, place.data_url, place.clock, headers, budget, place.patience)
     return Alpaca(data, replace(data, url=place.trading_url), place.quotes_feed)
 
 
@@ -308,46 +298,6 @@ def _midnight(day: dt.date) -> str:
 def _session(text: str) -> dt.date:
     at = dt.datetime.fromisoformat(text)
     return at.astimezone(NEW_YORK).date()
-
-
-def _splits(page: wire.Actions) -> Iterator[ca.Split]:
-    for row in (*page.forward_splits, *page.reverse_splits):
-        yield _split(row.symbol, row.ex_date, row.new_rate, row.old_rate)
-    for unit in page.unit_splits:
-        yield _split(unit.old_symbol, unit.effective_date, unit.new_rate, unit.old_rate)
-    for dividend in page.stock_dividends:
-        yield _split(dividend.symbol, dividend.ex_date, 1 + _decimal(dividend.rate), 1)
-
-
-def _split(symbol: str, date: str, new: float | Decimal, old: float) -> ca.Split:
-    return ca.Split(
-        symbol=symbol, ex_date=dt.date.fromisoformat(date), new=_decimal(new), old=_decimal(old)
-    )
-
-
-def _renames(page: wire.Actions) -> Iterator[ca.Rename]:
-    for row in page.name_changes:
-        if row.old_symbol != row.new_symbol:
-            yield _rename(row.old_symbol, row.new_symbol, row.process_date)
-    for split in page.reverse_splits:
-        if split.new_symbol not in ("", split.symbol):
-            yield _rename(split.symbol, split.new_symbol, split.ex_date)
-    for unit in page.unit_splits:
-        if unit.new_symbol != unit.old_symbol:
-            yield _rename(unit.old_symbol, unit.new_symbol, unit.effective_date)
-
-
-def _rename(old: str, new: str, date: str) -> ca.Rename:
-    return ca.Rename(old=old, new=new, date=dt.date.fromisoformat(date))
-
-
-def _removals(page: wire.Actions) -> Iterator[ca.Removal]:
-    mergers = (*page.cash_mergers, *page.stock_mergers, *page.stock_and_cash_mergers)
-    ended = [(row.acquiree_symbol, row.effective_date, ca.Ended.MERGED) for row in mergers]
-    ended += [(row.symbol, row.process_date, ca.Ended.REDEEMED) for row in page.redemptions]
-    ended += [(row.symbol, row.process_date, ca.Ended.WORTHLESS) for row in page.worthless_removals]
-    for symbol, date, why in ended:
-        yield ca.Removal(symbol=symbol, date=dt.date.fromisoformat(date), why=why)
 
 
 def _two_sided(reply: wire.QuotesReply) -> Iterator[Quote]:
@@ -394,7 +344,3 @@ def _listing(row: wire.AssetRow) -> Listing:
 
 def _by_date(action: ca.Split | ca.CashDividend) -> tuple[dt.date, str]:
     return action.ex_date, action.symbol
-
-
-def _decimal(value: float | Decimal) -> Decimal:
-    return value if isinstance(value, Decimal) else Decimal(repr(value))

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import TypeVar
 
 import msgspec
@@ -196,7 +197,7 @@ class Massive:
             names = self._names(symbol)
             renames += [
                 ca.Rename(old=old, new=new, date=date)
-                for (_, old), (date, new) in zip(names, names[1:], strict=False)
+                for (_, old), (date, new) in pairwise(names)
                 if start <= date <= end and old != new
             ]
             delisted = self._delisted(symbol)
@@ -300,7 +301,9 @@ def _massive(place: VendorPlace) -> Massive:
         )
     headers = {"Authorization": f"Bearer {key}"}
     budget = place.budget_of(NAME, key)
-    return Massive(VendorClient(VENDOR, place.massive_url, place.clock, headers, budget))
+    return Massive(
+        VendorClient(VENDOR, place.massive_url, place.clock, headers, budget, place.patience)
+    )
 
 
 @lru_cache(maxsize=1 << 15)

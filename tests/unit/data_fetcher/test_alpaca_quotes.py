@@ -96,6 +96,7 @@ def test_an_unreadable_answer_is_tried_again(body: bytes) -> None:
     ("answer", "pause"),
     [
         ((429, b"", {"Retry-After": "7"}), 7.0),
+        ((429, b""), 15.0),
         ((503, b""), None),
         ((500, b""), None),
         ((403, b""), 5.0),
