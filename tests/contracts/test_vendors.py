@@ -23,7 +23,8 @@ from services.data_fetcher.vendor_registry import (
     quotes_vendor,
 )
 from shared.domain.errors import UserError
-from shared.domain.market.bars import FIELDS, Bars, refuse_impossible
+from shared.domain.market.bars import FIELDS, Bars
+from shared.domain.market.refusals import refuse_impossible
 from shared.domain.market.sessions import sessions_between
 from shared.runtime.clock import ManualClock
 from tests.recorded.market import RecordedMarket, walks
@@ -163,12 +164,12 @@ def test_a_vendor_without_its_key_is_said_in_a_sentence(name: str) -> None:
 
 
 def test_an_unknown_vendor_of_bars_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="nearest one with bars is 'sample'"):
+    with pytest.raises(UserError, match="did you mean 'sample'"):
         bars_vendor("sampel", VendorPlace())
 
 
 def test_an_unknown_vendor_of_quotes_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="nearest one with quotes is 'alpaca'"):
+    with pytest.raises(UserError, match="did you mean 'alpaca'"):
         quotes_vendor("alpaka", VendorPlace())
     with pytest.raises(UserError, match="'sample' has no quotes"):
         quotes_vendor("sample", VendorPlace())

@@ -359,7 +359,7 @@ def _instant(text: str | None, otherwise: dt.datetime | None = None) -> dt.datet
     if text is None:
         assert otherwise is not None
         return otherwise
-    moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    moment = dt.datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 

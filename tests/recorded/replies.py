@@ -27,7 +27,7 @@ def day(text: str) -> dt.date:
         return dt.datetime.fromtimestamp(int(text) / 1000, NEW_YORK).date()
     if len(text) == len("2020-01-01"):
         return dt.date.fromisoformat(text)
-    moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    moment = dt.datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(NEW_YORK).date()
 
 

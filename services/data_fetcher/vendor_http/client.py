@@ -28,6 +28,7 @@ from services.data_fetcher.vendor_http.refusals import (
 )
 from services.data_fetcher.vendor_http.request_budget import RequestBudget, Unlimited
 from shared.domain.errors import TransientError
+from shared.runtime.backoff import Backoff
 from shared.runtime.clock import Clock
 
 T = TypeVar("T")
@@ -37,8 +38,8 @@ Read = Callable[[bytes], T]
 MAX_BODY = 64 << 20
 """Bytes; the longest honest answer (all assets, a page of 50,000 bars) is a tenth of it."""
 CHUNK = 1 << 16
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0
-"""Seconds between tries where the vendor names none: doubled each time, with jitter."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 20.0
+"""Seconds between tries where the vendor names none."""
 UNNAMED_PAUSE = 15.0
 """Seconds after a 429 that names no pause: a quarter of the minute that plans are counted by."""
 JITTER = 0.5
@@ -107,18 +108,18 @@ class VendorClient:
 
     def _ask(self, url: str, read: Read[T], what: str) -> T:
         until = self.clock.monotonic() + self.patience.total
-        failures = 0
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         while True:
             self.clock.sleep(self.budget.take(until - self.clock.monotonic()))
             answer = self._try(url, read, what)
             if not isinstance(answer, TransientError):
                 return answer
-            failures += answer.retry_after is None
-            pause = _backoff(failures) if answer.retry_after is None else answer.retry_after
+            named = answer.retry_after
+            pause = backoff.next_pause() if named is None else named + random.uniform(0.0, JITTER)
             left = until - self.clock.monotonic()
-            if failures >= self.patience.tries or pause > left:
+            if backoff.failures >= self.patience.tries or pause > left:
                 raise answer
-            self.clock.sleep(pause + random.uniform(0.0, JITTER))
+            self.clock.sleep(pause)
 
     def _try(self, url: str, read: Read[T], what: str) -> T | TransientError:
         """One exchange; a TransientError is returned where another may go better."""
@@ -176,11 +177,6 @@ def _body(response: requests.Response) -> bytes:
         if len(body) > MAX_BODY:
             raise _Unanswered(f"the answer is longer than {MAX_BODY >> 20} MiB")
     return bytes(body)
-
-
-def _backoff(failures: int) -> float:
-    ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures, 10))
-    return random.uniform(ceiling / 2, ceiling)
 
 
 def _reason(error: Exception) -> str:

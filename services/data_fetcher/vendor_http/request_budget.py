@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.domain.errors import TransientError
-from shared.runtime.bus.redis_connection import RedisConnection, unless_refused
+from shared.runtime.bus.redis_connection import RedisConnection, value_of
 from shared.runtime.clock import Clock
 from shared.schemas.streams import VENDOR_BUDGET
 
@@ -122,7 +122,7 @@ class RedisBudget:
     def _watched(self) -> tuple[float, float]:
         """When the bucket is full, and the server's time; a change of it from here on is noticed."""
         answers = [
-            unless_refused(answer)
+            value_of(answer)
             for answer in self._redis.ask(("WATCH", self._key), ("GET", self._key), ("TIME",))
         ]
         seconds, microseconds = answers[2]
@@ -133,7 +133,7 @@ class RedisBudget:
         answers = self._redis.ask(
             ("MULTI",), ("SET", self._key, repr(full_at), "PX", expires), ("EXEC",)
         )
-        return unless_refused(answers[-1]) is not None
+        return value_of(answers[-1]) is not None
 
 
 def _unless_too_long(full_at: float | None, wait: float) -> float:

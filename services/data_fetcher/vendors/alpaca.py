@@ -308,7 +308,7 @@ def _two_sided(reply: wire.QuotesReply) -> Iterator[Quote]:
             yield seen
 
 
-def _quote(symbol: str, quote: _Quote) -> Quote | None:
+def _quote(symbol: str, quote: wire.QuoteRow) -> Quote | None:
     """None without an instant, or with numbers that no price can have."""
     at = _instant(quote.t)
     try:
