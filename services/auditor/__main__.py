@@ -1,9 +1,14 @@
-"""Starts the auditor: opens the chain, takes its signing key, and records."""
+"""Starts the auditor: opens the chain against what is remembered of it, and records."""
 
 from __future__ import annotations
 
+from services.auditor.adoption import remembered_by_witnesses
 from services.auditor.chain.journal import ChainJournal
-from services.auditor.recorder import Cadence, Recorder
+from services.auditor.chain.memory import MEMORY
+from services.auditor.chain.trust import load_trust
+from services.auditor.chain_writer import Cadence
+from services.auditor.cosignature_watch import CosignatureWatch
+from services.auditor.recorder import Recorder
 from shared.runtime.runner.sealer import Sealer
 from shared.runtime.runner.wiring import Wiring, run_process
 from shared.runtime.signing import Signer
@@ -13,7 +18,13 @@ from shared.schemas.streams import ServiceName
 def run(wiring: Wiring) -> None:
     environment, audit = wiring.settings.environment, wiring.settings.config.audit
     signer = Signer.load(environment.signing_key_file)
-    journal = ChainJournal(environment.audit_dir)
+    witnesses = _witnesses(wiring)
+    journal = ChainJournal(
+        environment.audit_dir,
+        signer,
+        memory=environment.state_dir / MEMORY,
+        remembered=remembered_by_witnesses(witnesses.latest),
+    )
     try:
         Recorder(
             bus=wiring.bus,
@@ -25,9 +36,18 @@ def run(wiring: Wiring) -> None:
             health=wiring.health,
             log=wiring.log,
             cadence=Cadence(records=audit.checkpoint_records, seconds=audit.checkpoint_seconds),
+            witnesses=witnesses,
         ).run(wiring.stop)
     finally:
         journal.close()
+
+
+def _witnesses(wiring: Wiring) -> CosignatureWatch:
+    environment = wiring.settings.environment
+    if not environment.witness_dirs:
+        return CosignatureWatch()
+    trust = load_trust(environment.public_keys_file)
+    return CosignatureWatch(environment.witness_dirs, trust.witnesses, clock=wiring.clock)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,15 @@
 """Publishes the auditor's messages and its state: heights, heads, and its position in each stream.
 
-Called by the recorder after everything is synced. At the start it holds the chain against what was
-last said of it, so a chain put back to an older copy is noticed. It trims its own stream and no
-other.
+Called by the recorder after everything is synced. It trims its own stream and no other.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.domain.errors import InvariantBroken, TransientError
+from shared.domain.errors import TransientError
 from shared.runtime.bus.protocol import Bus, Conflict, Fields, StateRecord, Step
 from shared.runtime.clock import Clock
 from shared.runtime.runner.contract import Trigger
@@ -35,26 +32,10 @@ class AuditPublisher:
         self.fence = self._version = self._seq = 0
         self._published_at = self._trimmed_at = clock.monotonic()
 
-    def adopt(self, record: StateRecord, *, height: int, head: str | None) -> None:
-        """Go on from the state as it is.
-
-        Raises InvariantBroken if it knows more of the chain than is on disk.
-        """
-        self._require_same_chain(record.fields, height, head)
+    def adopt(self, record: StateRecord) -> None:
+        """Go on numbering from the state as it is."""
         self.fence, self._version = record.fence, record.version
         self._seq = int(record.fields.get("seq", 0))
-
-    def _require_same_chain(self, published: Fields, height: int, head: str | None) -> None:
-        known = json.loads(published.get("height", "0"))
-        if known > height or (
-            known == height and known and json.loads(published.get("head", '""')) not in ("", head)
-        ):
-            raise InvariantBroken(
-                f"The chain has {height} records (head {head}), but {known} were said to be on "
-                "disk: it was cut, rewritten, or an older copy was put back. Restore the newest "
-                "backup of the folder; if it is lost for good, begin anew with an empty folder "
-                "and a Redis without `kobe:state:auditor`."
-            )
 
     def idle_seconds(self) -> float:
         """Seconds since the state was last written."""

@@ -7,22 +7,17 @@ in batches.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
-from services.auditor.chain.chain_state import GENESIS
-from services.auditor.chain.checkpoints import (
-    FILE,
-    append_note,
-    cut_torn_note,
-    last_note,
-    write_note,
-)
+from services.auditor import adoption
+from services.auditor.chain.chain_state import GENESIS, MISSING, STOPPED
+from services.auditor.chain.checkpoints import Checkpoint
 from services.auditor.chain.journal import ChainJournal
-from services.auditor.chain.record import chain_id
-from services.auditor.chain.sequence_gaps import Gap
+from services.auditor.chain_writer import COUNTERS, Cadence, ChainWriter
+from services.auditor.cosignature_watch import CosignatureWatch
 from services.auditor.publisher import AuditPublisher
 from services.auditor.stream_sweep import StreamEntry, sweep
 from shared.domain.errors import UserError
@@ -31,39 +26,19 @@ from shared.runtime.clock import Clock
 from shared.runtime.observability.health_server import Health
 from shared.runtime.observability.log import Log
 from shared.runtime.observability.metrics import MetricRegistry
-from shared.runtime.observability.samples import CounterSpec, MetricSample, label_sets
+from shared.runtime.observability.samples import MetricSample
 from shared.runtime.runner.life_cycle import LifeCycle
 from shared.runtime.runner.sealer import Sealer
 from shared.runtime.signing import Signer
-from shared.schemas.messages import (
-    BlockAppended,
-    CheckpointSigned,
-    KillCleared,
-    Message,
-    SessionClosed,
-)
-from shared.schemas.streams import KILL_LOG, ServiceName
+from shared.schemas import messages as m
+from shared.schemas.streams import KILL_LOG
 
 # Syncs come in batches: at most ten a second when there is little to record.
 IDLE_SECONDS = 0.1
 # Others measure the auditor's lag by its state; live stops at 30 s.
 HEARTBEAT_SECONDS = 5.0
 # What a person may want to prove tomorrow is under a signature today.
-SEALED_AT_ONCE = {SessionClosed.__name__, KillCleared.__name__}
-COUNTERS = (
-    CounterSpec("kobe_audit_records", "Records written to the chain"),
-    CounterSpec(
-        "kobe_audit_writer_gaps", "Numbers a writer left out", label_sets(writer=ServiceName)
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Cadence:
-    """A checkpoint after so many records or seconds, whichever comes first."""
-
-    records: int = 256
-    seconds: int = 60
+SEALED_AT_ONCE = {m.SessionClosed.__name__, m.KillCleared.__name__}
 
 
 @dataclass
@@ -79,89 +54,85 @@ class Recorder:
     health: Health
     log: Log
     cadence: Cadence = field(default_factory=Cadence)
-    _sealed_at: float = 0.0
-    _sealed_size: int = 0
-    _appended_at: float = 0.0
+    witnesses: CosignatureWatch = field(default_factory=CosignatureWatch)
     _complete_at: dt.datetime | None = None
     _backlog: bool = False
 
     def __post_init__(self) -> None:
         self._life = LifeCycle(self.bus, self.clock, self.health, self.log)
         self._publisher = AuditPublisher(self.bus, self.seal, self.clock)
-        self._notes = self.journal.folder / FILE
-        cut_torn_note(self._notes)
-        last = last_note(self._notes)
-        self._sealed_size = last.size if last else 0
+        self._writer = ChainWriter(self.journal, self.cadence, self.clock, self.metrics, self.log)
         self.metrics.declare(*COUNTERS)
         self.metrics.watch(self.gauges)
 
     def run(self, stop: Event) -> None:
         """Record until `stop` is set.
 
-        Raises InvariantBroken if what is on disk, or what was announced, cannot be true.
+        Raises InvariantBroken if the disk and what is remembered of it contradict each other.
         """
         self._life.run(self, stop)
 
     def start(self) -> bool:
-        """Win the lease; begin the chain, or see that it is the one that was spoken of."""
+        """Win the lease; begin the chain, or see that it is the one that others remember."""
         record = self._life.take_lease()
         if record is None:
             return False
-        self._publisher.adopt(record, height=self.journal.height, head=self.journal.state.head)
-        self._begin()
+        self._publisher.adopt(record)
+        published = adoption.PublishedChain.of(record.fields)
+        if published:
+            adoption.require_published(self.journal, published)
+        self._begin(published)
         self._life.announce_start(fence=record.fence, height=self.journal.height)
         return True
 
     def turn(self) -> None:
-        """One sweep; everything found is on disk, and said to be, when it returns."""
+        """One sweep; everything found is on disk, and published as such, when it returns."""
         self._life.keep_alive()
-        began = self.clock.now()
+        began, before = self.clock.now(), self.journal.height
         seen = sweep(self.bus, self.journal.state.streams)
-        grown = self._record([each.payload() for each in seen.found])
+        self._writer.write([each.payload() for each in seen.found])
         if seen.complete:
-            grown += self._note(self.journal.state.numbers.overdue_gaps())
+            self._writer.write_overdue_gaps()
             self._complete_at = began
         self._backlog = not seen.complete
-        messages = [self._block(grown)] if grown else []
-        if self._checkpoint_due(seen.found):
-            messages.append(self._checkpoint())
-        if messages or self._publisher.idle_seconds() >= HEARTBEAT_SECONDS:
-            self._publisher.publish(messages, self._facts())
+        if _is_urgent(seen.found):
+            self._writer.seal()
+        self._writer.seal_if_due()
+        self._publish(self.journal.height - before)
 
     def pause(self) -> float:
         """Nothing while there is a backlog."""
         return 0.0 if self._backlog else IDLE_SECONDS
 
     def finish(self) -> None:
-        """What is there is written and sealed, then the lease is given back."""
+        """Record what is there and that it ends here, seal it, give the lease back."""
         self.turn()
-        if self.journal.height > self._sealed_size:
-            self._publisher.publish([self._checkpoint()], self._facts())
+        before = self.journal.height
+        self._writer.write([{"type": STOPPED, "at": self._writer.now()}])
+        self._writer.seal()
+        self._publish(self.journal.height - before)
         self.bus.release()
 
-    # --- writing ----------------------------------------------------------------------------------
+    # --- beginning --------------------------------------------------------------------------------
 
-    def _record(self, payloads: Sequence[Mapping[str, Any]]) -> int:
-        if not payloads:
-            return 0
-        repeated = self.journal.append(payloads, day=self.clock.now().date())
-        self._appended_at = self.clock.now().timestamp()
-        self.metrics.count("kobe_audit_records", len(payloads))
-        return len(payloads) + self._note(repeated)
-
-    def _note(self, gaps: list[Gap]) -> int:
-        """A record for every number a writer left out, or used again; the number of records."""
-        for gap in gaps:
-            self.metrics.count("kobe_audit_writer_gaps", writer=gap.writer)
-            self.log.error(
-                "writer_gap", writer=gap.writer, first=gap.first, last=gap.last, kind=gap.kind
-            )
-        return self._record([gap.payload(self._now()) for gap in gaps])
-
-    def _begin(self) -> None:
+    def _begin(self, published: adoption.PublishedChain | None) -> None:
         if self.journal.genesis is None:
-            self._record([self._genesis()])
+            self.journal.remember()
+            self._writer.write([self._genesis()])
+            self._writer.seal()
         begun = self.journal.genesis or {}
+        self._require_own(begun)
+        self._writer.cadence = self.cadence.within(begun["cadence"])
+        self._writer.cosigned = self.journal.memory.cosigned if self.journal.memory else 0
+        missing = adoption.missing_memories(self.journal, published, self.witnesses.latest)
+        torn = self.journal.mend()
+        if torn:
+            self._writer.write([torn.payload(self._writer.now())])
+        if missing:
+            self.log.error("evidence_missing", where=missing)
+            self._writer.write([{"type": MISSING, "at": self._writer.now(), "where": missing}])
+
+    def _require_own(self, begun: Mapping[str, Any]) -> None:
         ours = self._genesis()
         for part in ("auditor_key", "mode", "account"):
             if begun.get(part) != ours[part]:
@@ -171,9 +142,6 @@ class Recorder:
                     "account the chain was begun with.",
                     exit_code=2,
                 )
-        if self.journal.torn_tail:
-            self._record([self.journal.torn_tail.payload(self._now())])
-            self.journal.torn_tail = None
 
     def _genesis(self) -> dict[str, Any]:
         identity = self.seal.identity
@@ -183,38 +151,26 @@ class Recorder:
             "account": identity.account,
             "config_pin": identity.config_pin,
             "auditor_key": {"key_id": self.signer.key_id, "public": self.signer.public.hex()},
-            "at": self._now(),
+            "cadence": self.cadence.payload(),
+            "at": self._writer.now(),
         }
 
-    # --- sealing ----------------------------------------------------------------------------------
+    # --- publishing -------------------------------------------------------------------------------
 
-    def _checkpoint_due(self, found: Sequence[StreamEntry]) -> bool:
-        grown = self.journal.height - self._sealed_size
-        if grown == 0:
-            return False
-        if (
-            grown >= self.cadence.records
-            or self.clock.monotonic() - self._sealed_at >= self.cadence.seconds
-        ):
-            return True
-        return any(
-            each.stream == KILL_LOG or each.fields.get("type") in SEALED_AT_ONCE for each in found
-        )
+    def _publish(self, grown: int) -> None:
+        """Say what is on disk, what is sealed and what is witnessed, or at least that we live."""
+        messages: list[m.Message] = [self._block(grown)] if grown else []
+        messages += [
+            _signed(each, self.journal.state.head or "") for each in self._writer.take_checkpoints()
+        ]
+        if vouched := self.witnesses.look():
+            self._writer.cosigned = max(self._writer.cosigned, vouched.size)
+            messages.append(vouched)
+        if messages or self._publisher.idle_seconds() >= HEARTBEAT_SECONDS:
+            self._publisher.publish(messages, self._facts())
 
-    def _checkpoint(self) -> Message:
-        size, root = self.journal.height, self.journal.state.tree.root()
-        note = write_note(
-            self.signer, chain_id=chain_id(self.journal.genesis or {}), size=size, root=root
-        )
-        append_note(self._notes, note)
-        self.journal.keep_position()
-        self._sealed_at, self._sealed_size = self.clock.monotonic(), size
-        return CheckpointSigned(
-            size=size, root=root.hex(), head=self.journal.state.head or "", note=note
-        )
-
-    def _block(self, grown: int) -> Message:
-        return BlockAppended(
+    def _block(self, grown: int) -> m.Message:
+        return m.BlockAppended(
             height=self.journal.height, head=self.journal.state.head or "", records=grown
         )
 
@@ -229,13 +185,10 @@ class Recorder:
         state = {
             "height": self.journal.height,
             "head": self.journal.state.head,
-            "sealed": self._sealed_size,
+            "sealed": self.journal.sealed_size,
         }
-        complete = {"complete_at": self._complete_at} if self._complete_at else {}
-        return {**positions, **state, **complete}
-
-    def _now(self) -> str:
-        return self.clock.now().isoformat()
+        times = {"complete_at": self._complete_at, **self.witnesses.facts()}
+        return {**positions, **state, **{name: fact for name, fact in times.items() if fact}}
 
     def gauges(self) -> list[MetricSample]:
         complete = self._complete_at
@@ -248,7 +201,7 @@ class Recorder:
             ),
             MetricSample(
                 "kobe_audit_last_checkpoint_size",
-                float(self._sealed_size),
+                float(self.journal.sealed_size),
                 help="Records under a checkpoint",
             ),
             MetricSample(
@@ -258,9 +211,10 @@ class Recorder:
             ),
             MetricSample(
                 "kobe_audit_last_append_timestamp_seconds",
-                self._appended_at,
+                self._writer.appended_at,
                 help="When records were last added",
             ),
+            *self.witnesses.gauges(),
             MetricSample(
                 "kobe_ready", float(not self.health.reasons), help="1 when ready to serve"
             ),
@@ -270,3 +224,15 @@ class Recorder:
                 help="Grows with every holder of the lease",
             ),
         ]
+
+
+def _is_urgent(found: Iterable[StreamEntry]) -> bool:
+    return any(
+        each.stream == KILL_LOG or each.fields.get("type") in SEALED_AT_ONCE for each in found
+    )
+
+
+def _signed(checkpoint: Checkpoint, head: str) -> m.Message:
+    return m.CheckpointSigned(
+        size=checkpoint.size, root=checkpoint.root.hex(), head=head, note=checkpoint.text
+    )

@@ -89,7 +89,7 @@ STREAM_OF: dict[type[m.Message], Stream] = {
             m.DriftAcknowledged,
             m.KillCleared,
         ),
-        Stream.AUDIT: (m.BlockAppended, m.CheckpointSigned),
+        Stream.AUDIT: (m.BlockAppended, m.CheckpointSigned, m.CheckpointCosigned),
     }.items()
     for message in group
 }

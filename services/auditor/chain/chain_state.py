@@ -14,7 +14,12 @@ from services.auditor.chain.merkle import Frontier, leaf_hash
 from services.auditor.chain.record import NotCanonical
 from services.auditor.chain.sequence_gaps import Gap, WriterSequences
 
+# The auditor's own records; all others hold a message as it stood on a stream.
 GENESIS = "Genesis"
+SEALED = "Sealed"
+STOPPED = "Stopped"
+RECOVERED = "Recovered"
+MISSING = "EvidenceMissing"
 
 
 @dataclass(slots=True)

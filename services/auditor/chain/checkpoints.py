@@ -1,7 +1,7 @@
-"""Signed notes over the chain: so many records have this Merkle root. Kept in one file, published.
+"""Checkpoints: signed notes (C2SP tlog-checkpoint) over the chain's size and RFC 6962 root.
 
-A note is three lines and a signature line; what is signed is the three lines. Notes are parted by
-an empty line. Used by the recorder, the witness and by verify.
+A file of them holds note after note, each followed by an empty line; every byte of it belongs to a
+note. Used by the recorder, the witnesses and whoever verifies.
 """
 
 from __future__ import annotations
@@ -9,85 +9,86 @@ from __future__ import annotations
 import base64
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-from shared.domain.errors import TransientError, UserError
-from shared.runtime.signing import Keyring, Signer
+from services.auditor.chain import signed_note
+from services.auditor.chain.signed_note import DASH, SignedNote
+from services.auditor.chain.trust import ORIGIN, origin_of
+from shared.domain.errors import TransientError
+from shared.runtime.atomic_file import write_file
+from shared.runtime.signing import Signer
 
 FILE = "checkpoints.notes"
-ORIGIN = "kobe81/audit"
-_END = b"\n\n"
-# A note is below 300 bytes; a longer block is none and is not read into memory.
-_LONGEST = 4096
+# The newest checkpoint again with a later time: a quiet chain is seen to be alive.
+FRESH = "fresh.note"
+_ROOT_BYTES = 32
+# A note with 32 signatures is below 8 KiB; a longer block is none and is not read into memory.
+_LONGEST = 8192
+_DASH = DASH.encode()
 
 
-class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """A checkpoint as read: `root` is hex, `signed` the bytes that `signature` covers."""
+class NoteFileError(ValueError):
+    """A file with bytes that belong to no checkpoint; the sentence says what they are."""
 
-    chain_id: str
+
+class TornNote(NoteFileError):
+    """The file ends in the middle of a note, as after a power loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """`root` is the tree's over the first `size` records of the log `origin`."""
+
+    origin: str
     size: int
-    root: str
-    key_id: str
-    signature: bytes
-    signed: bytes
-    text: str
+    root: bytes
+    note: SignedNote
+
+    @property
+    def text(self) -> str:
+        return self.note.text()
+
+    @property
+    def chain_id(self) -> str:
+        return self.origin.removeprefix(f"{ORIGIN}/")
 
 
-def write_note(signer: Signer, *, chain_id: str, size: int, root: bytes) -> str:
-    """The note as one text of four lines."""
-    text = f"{ORIGIN}/{chain_id}\n{size}\n{root.hex()}\n"
-    signature = base64.b64encode(signer.sign_bytes(text.encode())).decode()
-    return f"{text}{signer.key_id} {signature}\n"
+def body_of(chain_id: str, size: int, root: bytes) -> str:
+    """The three lines that are signed."""
+    return f"{origin_of(chain_id)}\n{size}\n{base64.b64encode(root).decode()}\n"
 
 
-def read_note(text: str) -> Note:
-    """Raises ValueError for anything that is not such a note."""
-    lines = text.split("\n")
-    if len(lines) != 5 or lines[4] or not lines[0].startswith(f"{ORIGIN}/"):
-        raise ValueError("not a checkpoint of this system")
-    origin, size, root, signed_by, _ = lines
-    key_id, _, signature = signed_by.partition(" ")
-    return Note(
-        chain_id=origin.removeprefix(f"{ORIGIN}/"),
-        size=int(size),
-        root=root,
-        key_id=key_id,
-        signature=base64.b64decode(signature, validate=True),
-        signed=f"{origin}\n{size}\n{root}\n".encode(),
-        text=text,
+def sign_checkpoint(
+    signer: Signer, *, chain_id: str, size: int, root: bytes, at: int
+) -> Checkpoint:
+    """As the auditor signs: plainly as a log does, and with the time (POSIX seconds)."""
+    body, origin = body_of(chain_id, size, root), origin_of(chain_id)
+    signatures = (
+        signed_note.sign(signer, origin, body),
+        signed_note.cosign(signer, origin, body, at),
     )
+    return Checkpoint(origin, size, root, SignedNote(body, signatures))
 
 
-def is_signed(note: Note, keys: Mapping[str, bytes]) -> bool:
-    """Whether one of `keys` (key id -> raw public key) signed exactly this note."""
-    key = keys.get(note.key_id)
-    if key is None:
-        return False
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(note.signature, note.signed)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+def read_checkpoint(text: str) -> Checkpoint:
+    """Raises ValueError for anything that is not a checkpoint of this system."""
+    note = signed_note.read_note(text)
+    lines = note.body.split("\n")
+    if len(lines) != 4 or not lines[0].startswith(f"{ORIGIN}/"):
+        raise ValueError("not a checkpoint of this system")
+    origin, size, root, _ = lines
+    digest = base64.b64decode(root, validate=True)
+    if len(digest) != _ROOT_BYTES or not size.isascii() or not size.isdigit():
+        raise ValueError("a checkpoint without a size and a root")
+    checkpoint = Checkpoint(origin, int(size), digest, note)
+    if body_of(checkpoint.chain_id, checkpoint.size, digest) != note.body:
+        raise ValueError("a checkpoint that is not written as one is")
+    return checkpoint
 
 
-def load_public_keys(file: Path) -> dict[str, bytes]:
-    """Owner -> raw public key, as pinned in a `public_keys.json`. Raises UserError."""
-    keyring = Keyring.load(file)
-    return {
-        owner: keyring.keys[key_id].public_bytes_raw() for key_id, owner in keyring.owners.items()
-    }
-
-
-def load_public_key(file: Path, owner: str) -> bytes:
-    """Raises UserError if the file names none for it."""
-    if key := load_public_keys(file).get(owner):
-        return key
-    raise UserError(f"{file} names no key of the {owner}.")
+# --- files ----------------------------------------------------------------------------------------
 
 
 def append_note(file: Path, note: str) -> None:
@@ -103,52 +104,89 @@ def append_note(file: Path, note: str) -> None:
             os.fsync(handle.fileno())
         except OSError as error:
             handle.truncate(before)
-            raise TransientError(
-                f"the audit disk does not take more: {error.strerror}", retry_after=1.0
-            ) from error
+            raise disk_full(error) from error
 
 
-def read_notes(file: Path) -> Iterator[Note]:
-    """The whole notes of a file as it is at the call; a last one torn by power loss is skipped.
+def replace_note(file: Path, note: str) -> None:
+    """Put one note in the place of another, whole or not at all. Raises TransientError."""
+    try:
+        write_file(file, note)
+    except OSError as error:
+        raise disk_full(error) from error
 
-    Raises ValueError for what is no note.
+
+def disk_full(error: OSError) -> TransientError:
+    """What a disk that takes no more is to the caller: a reason to wait."""
+    return TransientError(f"the audit disk does not take more: {error.strerror}", retry_after=1.0)
+
+
+def read_notes(file: Path, size: int | None = None, *, start: int = 0) -> Iterator[Checkpoint]:
+    """The checkpoints of a file from byte `start` up to `size`, one by one; none if it is absent.
+
+    Raises NoteFileError at bytes that belong to no note, TornNote if the last one breaks off.
     """
-    return _notes(file, file.stat().st_size) if file.exists() else iter(())
+    try:
+        limit = file.stat().st_size if size is None else size
+    except FileNotFoundError:
+        return
+    for block, whole in _blocks(file, start, limit):
+        try:
+            yield read_checkpoint(block.decode())
+        except ValueError as error:
+            kind = NoteFileError if whole else TornNote
+            raise kind(f"{file} holds what is no checkpoint: {error}") from error
 
 
-def _notes(file: Path, size: int) -> Iterator[Note]:
-    block = b""
+def _blocks(file: Path, start: int, limit: int) -> Iterator[tuple[bytes, bool]]:
+    """(note, whether the empty line after it is there). A lost last newline costs nothing."""
+    block, signatures = b"", False
     with file.open("rb") as handle:
-        while handle.tell() < size and (line := handle.readline(_LONGEST)):
-            if line != b"\n":
-                block += line
-                if len(block) > _LONGEST:
-                    raise ValueError("not a checkpoint of this system")
+        handle.seek(start)
+        while handle.tell() < limit and (line := handle.readline(_LONGEST)):
+            if b"\r" in line:
+                advice = "convert it, for example with `dos2unix`"
+                raise NoteFileError(f"{file} has Windows line ends (CRLF); {advice}")
+            if line == b"\n" and signatures:
+                yield block, True
+                block, signatures = b"", False
                 continue
-            yield read_note(block.decode())
-            block = b""
+            block += line
+            signatures = line.startswith(_DASH)
+            if len(block) > _LONGEST:
+                raise NoteFileError(f"{file} holds what is no checkpoint: a note of endless length")
+    if block:
+        yield block if block.endswith(b"\n") else block + b"\n", False
 
 
-def last_note(file: Path) -> Note | None:
-    """Raises ValueError if it is none."""
-    end = _tail(file)
-    return read_note(end.removesuffix(b"\n").rpartition(_END)[2].decode()) if end else None
+def mend_notes(file: Path) -> None:
+    """Complete a last note that lacks its empty line; cut one torn by power loss.
 
-
-def cut_torn_note(file: Path) -> None:
-    """Cut a last note torn by power loss, so that the next one stands by itself."""
+    The next note then stands by itself.
+    """
     if not file.exists():
         return
-    whole, start = len(_tail(file)), max(0, file.stat().st_size - _LONGEST)
-    if whole or start == 0:
-        os.truncate(file, start + whole)
-
-
-def _tail(file: Path) -> bytes:
-    """The last bytes of the file, up to the end of its last whole note; empty if there is none."""
-    if not file.exists():
-        return b""
     with file.open("rb") as handle:
-        handle.seek(max(0, handle.seek(0, os.SEEK_END) - _LONGEST))
+        start = max(0, handle.seek(0, os.SEEK_END) - _LONGEST)
+        handle.seek(start)
         tail = handle.read()
-    return tail[: tail.rfind(_END) + len(_END)] if _END in tail else b""
+    whole = _end_of_last(tail)
+    if whole == len(tail) or (whole == 0 and start):
+        return
+    rest = tail[whole:] if tail.endswith(b"\n") else tail[whole:] + b"\n"
+    try:
+        read_checkpoint(rest.decode())
+    except ValueError:
+        os.truncate(file, start + whole)
+    else:
+        with file.open("r+b") as handle:
+            handle.seek(start + whole)
+            handle.write(rest + b"\n")
+
+
+def _end_of_last(tail: bytes) -> int:
+    """Where the last whole note ends; 0 if there is none."""
+    end = len(tail)
+    while (end := tail.rfind(b"\n\n", 0, end)) > 0:
+        if tail[tail.rfind(b"\n", 0, end) + 1 :].startswith(_DASH):
+            return end + 2
+    return 0

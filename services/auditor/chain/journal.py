@@ -1,46 +1,72 @@
 """The chain on disk: day files that only grow, synced before anything is said of them.
 
-Written by the auditor alone (file lock). It never changes a byte that was synced; what a crash left
-is recovery's. The position file only saves the next start from counting everything again; each
-checkpoint renews it.
+Written by the auditor alone (file lock). It never changes a byte that was synced. What it remembers
+of itself, renewed with each checkpoint, lies on another volume than the chain.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-import msgspec
-
-from services.auditor.chain.record import seal
-from services.auditor.chain.recovery import POSITION, ChainPosition, read_genesis, recover
+from services.auditor.chain.checkpoints import (
+    FILE,
+    FRESH,
+    Checkpoint,
+    append_note,
+    disk_full,
+    mend_notes,
+    replace_note,
+    sign_checkpoint,
+)
+from services.auditor.chain.day_files import whole_lines
+from services.auditor.chain.memory import (
+    ChainMemory,
+    ChainPosition,
+    Remembered,
+    load_memory,
+    save_memory,
+)
+from services.auditor.chain.record import chain_id, hash_of_line, seal
+from services.auditor.chain.recovery import recover
 from services.auditor.chain.sequence_gaps import Gap
+from services.auditor.chain.torn_tail import TornTail, set_aside
 from shared.domain.errors import InvariantBroken, TransientError, UserError
-from shared.runtime.atomic_file import sync, write_file
+from shared.runtime.atomic_file import sync
 from shared.runtime.locking import try_lock
+from shared.runtime.signing import Signer
 
 LOCK = "lock"
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 class ChainJournal:
-    """Append whole batches; `close` when done. Raises UserError if another process writes here."""
+    """Append whole batches, seal them; `close` when done.
 
-    def __init__(self, folder: Path) -> None:
+    Raises UserError if another process writes here, InvariantBroken if the files are not what is
+    remembered of them. Nothing is changed before `mend` or `append`.
+    """
+
+    def __init__(
+        self, folder: Path, signer: Signer, *, memory: Path, remembered: Sequence[Remembered] = ()
+    ) -> None:
         self.folder = folder
+        self._signer, self._memory_file = signer, memory
         self._lock = _lock_folder(folder)
         self._descriptor = -1
         self._open_name = ""
         try:
-            found = recover(folder)
-            self.genesis = read_genesis(folder)
+            self.memory = load_memory(memory)
+            found = recover(folder, self.memory, public_key=signer.public, remembered=remembered)
         except BaseException:
             self.close()
             raise
-        self.state, self.torn_tail = found.state, found.torn_tail
+        self.state, self.genesis, self._torn = found.state, found.genesis, found.torn
+        self.sealed_size = found.sealed.size if found.sealed else 0
         self._name, self._offset = found.file, found.offset
 
     @property
@@ -53,6 +79,8 @@ class ChainJournal:
         Nothing counts before all of it is on disk. Raises TransientError when the disk will not
         take it (nothing was written then), InvariantBroken when it is unknown what the disk holds.
         """
+        if self._torn:
+            raise InvariantBroken(f"{self._name} has a torn end; it must be mended first")
         head, sealed = self.state.head, []
         for payload in payloads:
             line, head = seal(payload, head)
@@ -86,9 +114,7 @@ class ChainJournal:
             raise InvariantBroken(
                 f"{self._open_name} is half written ({error.strerror})"
             ) from error
-        raise TransientError(
-            f"the audit disk does not take more: {error.strerror}", retry_after=1.0
-        ) from error
+        raise disk_full(error) from error
 
     def _open(self, name: str) -> None:
         """Open the day's file; a new one is synced into its folder before anything is written."""
@@ -106,24 +132,58 @@ class ChainJournal:
         if name != self._name:
             self._name, self._offset = name, 0
 
-    def keep_position(self) -> None:
-        """Save the position, unsynced: what a power loss takes is counted again from the files."""
-        state = self.state
-        position = ChainPosition(
-            height=state.height,
-            head=state.head,
-            file=self._name,
-            offset=self._offset,
-            peaks=tuple(peak.hex() for peak in state.tree.peaks),
-            streams=state.streams,
-            writers=state.numbers.to_lists(),
+    # --- sealing ----------------------------------------------------------------------------------
+
+    @property
+    def chain_id(self) -> str:
+        return chain_id(self.genesis or {})
+
+    @property
+    def unsealed(self) -> int:
+        """Records under no checkpoint yet."""
+        return self.height - self.sealed_size
+
+    def seal(self, *, at: dt.datetime, cosigned: int = 0) -> Checkpoint:
+        """Sign what is there, durably, and remember it. Raises TransientError if the disk is full."""
+        checkpoint = self._checkpoint(at)
+        append_note(self.folder / FILE, checkpoint.text)
+        self.sealed_size = checkpoint.size
+        self.remember(cosigned)
+        return checkpoint
+
+    def refresh(self, *, at: dt.datetime) -> None:
+        """Sign the newest checkpoint again with the time, where nothing has come since."""
+        replace_note(self.folder / FRESH, self._checkpoint(at).text)
+
+    def _checkpoint(self, at: dt.datetime) -> Checkpoint:
+        return sign_checkpoint(
+            self._signer,
+            chain_id=self.chain_id,
+            size=self.height,
+            root=self.state.tree.root(),
+            at=int(at.timestamp()),
         )
-        try:
-            write_file(self.folder / POSITION, msgspec.json.encode(position), durable=False)
-        except OSError as error:
-            raise TransientError(
-                f"the audit disk does not take more: {error.strerror}", retry_after=1.0
-            ) from error
+
+    def remember(self, cosigned: int = 0) -> None:
+        """Keep where the chain stands, on the auditor's own volume; of an empty one, that it begins."""
+        position = ChainPosition.of(self.state, self._name, self._offset)
+        self.memory = ChainMemory(position=position, cosigned=cosigned)
+        save_memory(self._memory_file, self.memory)
+
+    def hash_at(self, height: int) -> str | None:
+        """The hash of the last of the first `height` records; None if there are fewer."""
+        if height == self.height:
+            return self.state.head
+        line = next(islice(whole_lines(self.folder), height - 1, None), None)
+        return hash_of_line(line) if line else None
+
+    def mend(self) -> TornTail | None:
+        """Set a torn end aside, mend torn notes; None if the records end whole."""
+        mend_notes(self.folder / FILE)
+        if not self._torn:
+            return None
+        self._torn = False
+        return set_aside(self.folder / self._name, self._offset)
 
     def _close_file(self) -> None:
         if self._descriptor >= 0:

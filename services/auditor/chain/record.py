@@ -59,6 +59,11 @@ def open_line(line: bytes, prev_hash: str | None) -> tuple[dict[str, Any], str]:
     return _payload(body[len(_HEAD) : -len(link)]), this_hash
 
 
+def hash_of_line(line: bytes) -> str:
+    """What a line gives as its own hash, unchecked."""
+    return line[-_HASH_TEXT - len(_END) : -len(_END)].decode("ascii", "replace")
+
+
 def _payload(text: bytes) -> dict[str, Any]:
     """Decode; encoding again must give the same bytes, so no space, order or second key hides."""
     try:

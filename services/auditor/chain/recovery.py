@@ -1,78 +1,51 @@
-"""Counts what is on disk when the auditor starts; a torn end is cut and kept aside.
+"""Counts what is on disk when the auditor starts, and holds it against what is remembered.
 
-Called by the journal, before the first write. A chain that lacks what its own position or a
-checkpoint covers was tampered with: it refuses, changes nothing, and says so.
+Called by the journal, before the first write; changes nothing. A chain that lacks what a memory or
+a checkpoint covers was tampered with: the auditor refuses to go on with it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from services.auditor.chain.chain_state import ChainState
-from services.auditor.chain.checkpoints import FILE, Note, read_notes
+from services.auditor.chain import signed_note
+from services.auditor.chain.chain_state import GENESIS, ChainState
+from services.auditor.chain.checkpoints import FILE, Checkpoint, NoteFileError, TornNote, read_notes
 from services.auditor.chain.day_files import day_files
-from services.auditor.chain.merkle import Frontier
-from services.auditor.chain.record import BrokenLink, NotCanonical, open_line
-from services.auditor.chain.sequence_gaps import WriterSequences
-from shared.domain.errors import InvariantBroken
+from services.auditor.chain.memory import REPAIR, ChainMemory, ChainPosition, Remembered
+from services.auditor.chain.record import (
+    BrokenLink,
+    NotCanonical,
+    chain_id,
+    hash_of_line,
+    open_line,
+)
+from services.auditor.chain.trust import auditor_keys
+from shared.domain.errors import InvariantBroken, UserError
 
-POSITION = "position.json"
-REPAIR = "Restore the folder from a backup; `kobe audit verify` says what is wrong with it."
 # An envelope is at most 256 KiB; escaped once more it stays below this.
 _LONGEST_LINE = 1 << 20
-_PIECE = 1 << 16
-
-
-class ChainPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """What is surely on disk: `offset` bytes of `file`. May lag; the files are the truth."""
-
-    height: int = 0
-    head: str | None = None
-    file: str = ""
-    offset: int = 0
-    peaks: tuple[str, ...] = ()
-    streams: dict[str, str] = {}
-    writers: dict[str, list[int]] = {}
-
-    def chain_state(self) -> ChainState:
-        tree = Frontier(self.height, [bytes.fromhex(peak) for peak in self.peaks])
-        return ChainState(tree, self.head, dict(self.streams), WriterSequences(self.writers))
-
-
-@dataclass(frozen=True, slots=True)
-class TornTail:
-    """A torn end: where it was, what it was, and where it is kept."""
-
-    file: str
-    offset: int
-    size: int
-    sha256: str
-    kept_as: str
-
-    def payload(self, at: str) -> dict[str, Any]:
-        facts = {
-            "file": self.file,
-            "offset": self.offset,
-            "torn_bytes": self.size,
-            "sha256": self.sha256,
-        }
-        return {"type": "Recovered", "at": at, "kept_as": self.kept_as, **facts}
+# Counted whole at each start in about two seconds; beyond it, from the remembered position on.
+FULL_COUNT_BYTES = 256 << 20
+# Every older checkpoint stands under these: their roots are counted, their signatures not checked.
+_SIGNATURES_CHECKED = 256
 
 
 @dataclass(slots=True)
 class Recovery:
+    """The chain as counted: it ends at `offset` of `file`; what is torn lies behind that."""
+
     state: ChainState
     file: str
     offset: int
+    genesis: Mapping[str, Any] | None = None
     torn: bool = False
-    torn_tail: TornTail | None = None
+    sealed: Checkpoint | None = None
+    torn_note: bool = False
 
 
 def read_genesis(folder: Path) -> Mapping[str, Any] | None:
@@ -85,42 +58,55 @@ def read_genesis(folder: Path) -> Mapping[str, Any] | None:
             line = handle.readline(_LONGEST_LINE)
         if line.endswith(b"\n"):
             try:
-                return open_line(line[:-1], None)[0]
+                payload, _ = open_line(line[:-1], None)
+                if payload.get("type") == GENESIS:
+                    return payload
+                problem = "its type is another"
             except (NotCanonical, BrokenLink) as error:
-                raise InvariantBroken(
-                    f"{file} does not begin with a genesis record: {error}. {REPAIR}"
-                ) from error
+                problem = str(error)
+            raise InvariantBroken(f"{file} does not begin with a genesis: {problem}. {REPAIR}")
     return None
 
 
-def recover(folder: Path) -> Recovery:
-    """Count what the files hold; cut a torn end.
+def recover(
+    folder: Path,
+    memory: ChainMemory | None,
+    *,
+    public_key: bytes,
+    remembered: Sequence[Remembered] = (),
+    full_count_bytes: int = FULL_COUNT_BYTES,
+) -> Recovery:
+    """Count what the files hold.
 
-    Raises InvariantBroken if anything that a checkpoint or the position covers is not there.
+    Raises InvariantBroken if anything that a checkpoint covers, or anybody remembers, is not there.
     """
-    position = _read_position(folder)
-    found = Recovery(position.chain_state(), position.file, position.offset)
-    _refuse_cut_file(folder, position)
-    notes = _Notes(folder / FILE, found.state)
-    notes.check()
-    for file in day_files(folder):
+    files = day_files(folder)
+    own = [memory.remembered()] if memory and memory.position.height else []
+    whole = memory is None or sum(file.stat().st_size for file in files) <= full_count_bytes
+    position = ChainPosition() if whole or memory is None else memory.position
+    found = Recovery(position.chain_state(), position.file, position.offset, read_genesis(folder))
+    _require_own_key(folder, found.genesis, public_key)
+    checks = _Checks(folder / FILE, found, [*own, *remembered])
+    _require_counted_part(folder, position)
+    checks.run()
+    for file in files:
         if file.name >= position.file:
-            _count(file, position.offset if file.name == position.file else 0, found, notes)
-    notes.require_all()
-    if found.torn:
-        found.torn_tail = _set_tail_aside(folder / found.file, found.offset)
+            _count(file, position.offset if file.name == position.file else 0, found, checks)
+    checks.finish(public_key)
     return found
 
 
-def _read_position(folder: Path) -> ChainPosition:
-    """The saved position; without a readable one the files are counted from the beginning."""
-    try:
-        return msgspec.json.decode((folder / POSITION).read_bytes(), type=ChainPosition)
-    except (FileNotFoundError, msgspec.MsgspecError):
-        return ChainPosition()
+def _require_own_key(folder: Path, genesis: Mapping[str, Any] | None, public_key: bytes) -> None:
+    begun_with = (genesis or {}).get("auditor_key", {}).get("public", "")
+    if genesis is not None and begun_with != public_key.hex():
+        raise UserError(
+            f"The chain in {folder} was begun with another auditor_key than this auditor's; give "
+            "it a folder of its own, or the key the chain was begun with.",
+            exit_code=2,
+        )
 
 
-def _refuse_cut_file(folder: Path, position: ChainPosition) -> None:
+def _require_counted_part(folder: Path, position: ChainPosition) -> None:
     """The file is as long as it was, and its last counted record is the one that was counted."""
     if not position.file:
         return
@@ -129,10 +115,7 @@ def _refuse_cut_file(folder: Path, position: ChainPosition) -> None:
     if size < position.offset:
         lost = f"has {size} bytes where {position.offset} were written: the chain was cut"
         raise InvariantBroken(f"{file} {lost}. {REPAIR}")
-    if (
-        position.height
-        and _line_before(file, position.offset)[-66:-2].decode("ascii", "replace") != position.head
-    ):
+    if hash_of_line(_line_before(file, position.offset)) != position.head:
         raise InvariantBroken(
             f"the last record of {file} is not the one that was written. {REPAIR}"
         )
@@ -144,7 +127,7 @@ def _line_before(file: Path, offset: int) -> bytes:
         return handle.read(offset - handle.tell()).rstrip(b"\n").rpartition(b"\n")[2]
 
 
-def _count(file: Path, start: int, found: Recovery, notes: _Notes) -> None:
+def _count(file: Path, start: int, found: Recovery, checks: _Checks) -> None:
     if found.torn:
         raise InvariantBroken(f"{found.file} breaks off before {file.name} begins. {REPAIR}")
     found.file, found.offset = file.name, start
@@ -160,53 +143,84 @@ def _count(file: Path, start: int, found: Recovery, notes: _Notes) -> None:
                 return
             found.state.add(payload, line[:-1], this_hash)
             found.offset += len(line)
-            notes.check()
+            checks.run()
 
 
-def _set_tail_aside(file: Path, offset: int) -> TornTail:
-    aside = file.with_name(f"{file.stem}.torn-{offset}")
-    digest = hashlib.sha256()
-    with file.open("r+b") as handle, aside.open("wb") as kept:
-        handle.seek(offset)
-        while piece := handle.read(_PIECE):
-            kept.write(piece)
-            digest.update(piece)
-        kept.flush()
-        os.fsync(kept.fileno())
-        size = kept.tell()
-        handle.truncate(offset)
-        os.fsync(handle.fileno())
-    return TornTail(file.name, offset, size, digest.hexdigest(), aside.name)
+@dataclass
+class _Checks:
+    """The folder's own checkpoints and what is remembered, held against the count as it grows."""
 
+    file: Path
+    found: Recovery
+    remembered: list[Remembered]
+    _recent: deque[Checkpoint] = field(default_factory=lambda: deque(maxlen=_SIGNATURES_CHECKED))
 
-class _Notes:
-    """The folder's own checkpoints, held against the count as it grows."""
+    def __post_init__(self) -> None:
+        self.remembered.sort(key=lambda each: each.height, reverse=True)
+        self._notes = read_notes(self.file)
+        self._next = self._next_note()
+        while self._next and self._next.size < self.found.state.height:
+            self._require_noted(self._next)
+            self._next = self._next_note()
 
-    def __init__(self, file: Path, state: ChainState) -> None:
-        self._file, self._state = file, state
-        self._left = read_notes(file)
-        self._next = self._following()
-        while self._next and self._next.size < state.height:
-            self._next = self._following()
-
-    def _following(self) -> Note | None:
+    def _next_note(self) -> Checkpoint | None:
         try:
-            return next(self._left, None)
-        except ValueError as error:
-            raise InvariantBroken(f"{self._file} cannot be read: {error}. {REPAIR}") from error
+            note = next(self._notes, None)
+        except TornNote:
+            self.found.torn_note = True
+            return None
+        except NoteFileError as error:
+            raise InvariantBroken(f"{error}. {REPAIR}") from error
+        if note:
+            if self.found.sealed and note.size <= self.found.sealed.size:
+                raise InvariantBroken(f"{self.file} has checkpoints out of order. {REPAIR}")
+            self._recent.append(note)
+            self.found.sealed = note
+        return note
 
-    def check(self) -> None:
-        while self._next and self._next.size == self._state.height:
-            if self._next.root != self._state.tree.root().hex():
+    def _require_noted(self, note: Checkpoint) -> None:
+        """What lies before the position is not counted again: the checkpoints stand for it."""
+        while self.remembered and self.remembered[-1].height < note.size:
+            self._refuse(self.remembered[-1], "no checkpoint says what it was")
+        while self.remembered and self.remembered[-1].height == note.size:
+            known = self.remembered.pop()
+            if known.root not in (None, note.root):
+                self._refuse(known, "the checkpoint has another root")
+
+    def _refuse(self, known: Remembered, why: str) -> None:
+        sentence = f"{known.by} remembers {known.height} records, but {why}"
+        raise InvariantBroken(f"{sentence}: the chain was rewritten. {REPAIR}")
+
+    def run(self) -> None:
+        """Check whatever is about the chain as it has been counted so far."""
+        state = self.found.state
+        while self._next and self._next.size == state.height:
+            if self._next.root != state.tree.root():
                 raise InvariantBroken(
                     f"the first {self._next.size} records are not those sealed. {REPAIR}"
                 )
-            self._next = self._following()
+            self._next = self._next_note()
+        while self.remembered and self.remembered[-1].height == state.height:
+            self.remembered.pop().require(state)
 
-    def require_all(self) -> None:
-        if self._next:
-            lost = (
-                f"a checkpoint covers {self._next.size} records, "
-                f"but only {self._state.height} are there"
-            )
+    def finish(self, public_key: bytes) -> None:
+        height = self.found.state.height
+        covered = [("a checkpoint covers", self._next.size)] if self._next else []
+        covered += [(f"{each.by} remembers", each.height) for each in self.remembered]
+        for who, size in covered:
+            lost = f"{who} {size} records, but only {height} are there"
             raise InvariantBroken(f"{lost}: the chain was cut. {REPAIR}")
+        self._require_signatures(public_key)
+
+    def _require_signatures(self, public_key: bytes) -> None:
+        keys = auditor_keys(public_key, chain_id(self.found.genesis or {}))
+        for note in self._recent:
+            try:
+                held = len(signed_note.verify(note.note, keys))
+            except ValueError:
+                held = 0
+            if held < len(keys):
+                raise InvariantBroken(
+                    f"the checkpoint over {note.size} records is not signed by this auditor. "
+                    f"{REPAIR}"
+                )

@@ -1,130 +1,86 @@
-"""Checks a chain from its files alone: links, form, numbers, signed checkpoints.
+"""Checks a chain from its files alone: links, form, numbers, checkpoints, the gate's signatures.
 
 Called by `kobe audit verify` and the demo. Streams through any length in the memory of one record;
-changes nothing.
+changes nothing. What it trusts is pinned outside the folder; what is absent counts against it.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Mapping, Sequence
-from enum import IntEnum
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from services.auditor.chain.chain_state import GENESIS, ChainState
-from services.auditor.chain.checkpoints import FILE, Note, is_signed, read_notes
-from services.auditor.chain.day_files import require_chain
-from services.auditor.chain.record import (
-    BrokenLink,
-    NotCanonical,
-    chain_id,
-    first_broken_legacy,
-    open_line,
-)
+from services.auditor.chain.chain_state import GENESIS, STOPPED, ChainState
+from services.auditor.chain.record import BrokenLink, NotCanonical, chain_id, open_line
 from services.auditor.chain.sequence_gaps import GAP, Gap, read_gap
+from services.auditor.chain.trust import Trust
+from services.auditor.evidence.checkpoint_checks import CheckpointChecks
+from services.auditor.evidence.findings import (
+    GRAVITY,
+    HARMLESS,
+    ChainFault,
+    ChainFinding,
+    Verdict,
+)
+from services.auditor.evidence.message_checks import MessageChecks
+from services.auditor.evidence.snapshot import Snapshot
 from shared.domain.errors import UserError
-from shared.runtime.signing import key_id_of
 
-
-class ChainFinding(IntEnum):
-    """The exit codes of `kobe audit verify`."""
-
-    OK = 0
-    BROKEN_LINK = 3
-    TRUNCATED = 4
-    REWRITTEN = 5
-    BAD_SIGNATURE = 6
-    NOT_CANONICAL = 7
-    WRITER_GAP = 8
-    TORN_TAIL = 9
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`index` is the record (from 0) at which the finding lies, where it has one.
-
-    `sealed`: so many of the `height` records stand under a signed checkpoint that was checked.
-    """
-
-    exit_code: int
-    sentence: str
-    height: int
-    head: str | None
-    checkpoints: int
-    index: int | None = None
-    sealed: int = 0
-
-    @property
-    def valid(self) -> bool:
-        return self.exit_code == ChainFinding.OK
-
-
-class ChainFault(Exception):
-    def __init__(self, finding: ChainFinding, sentence: str, index: int | None = None) -> None:
-        super().__init__(sentence)
-        self.finding, self.index = finding, index
+# Three times the cadence, at least five minutes: a restart or a slow disk is no alarm.
+FRESH_CADENCES, FRESH_SECONDS = 3, 300
 
 
 def verify_folder(
     folder: Path,
     *,
-    public_key: bytes | None = None,
+    trust: Trust | None = None,
     anchors: Sequence[Path] = (),
-    witness_key: bytes | None = None,
+    witnesses: Sequence[Path] = (),
+    as_of: dt.datetime | None = None,
 ) -> Verdict:
-    """Check the chain in `folder` against its own checkpoints and those in `anchors`.
+    """Judge the chain in `folder` by its own checkpoints, by `anchors` and by witnesses' folders.
 
-    Without a pinned public key the genesis record's own is taken, which proves less. `witness_key`
-    is what anchors may be signed with instead. Raises UserError if there is nothing to check.
+    `as_of` demands that the chain reaches up to then, or says that it was stopped before. Without a
+    pinned key in `trust` the chain's own word is taken, and the verdict says so. Raises UserError
+    if there is nothing to judge.
     """
-    examination = _Examination(folder, public_key, anchors, witness_key)
+    examination = _Examination(trust or Trust(), as_of)
     try:
-        examination.run()
-    except ChainFault as bad:
-        return examination.verdict(bad.finding, str(bad), bad.index)
+        examination.run(Snapshot(folder, anchors, witnesses))
+    except ChainFault as fault:
+        return examination.verdict(fault.finding, str(fault), fault.index)
     return examination.conclusion()
 
 
 class _Examination:
-    def __init__(
-        self,
-        folder: Path,
-        public_key: bytes | None,
-        anchors: Sequence[Path],
-        witness_key: bytes | None,
-    ) -> None:
-        self._files = require_chain(folder)
-        for anchor in anchors:
-            if not anchor.is_file():
-                raise UserError(
-                    f"There is no anchor {anchor}; name a file of exported checkpoints."
-                )
-        # What is sealed while we read is left to the next time: the notes' sizes are taken before
-        # the records.
-        notes = (read_notes(file) for file in (folder / FILE, *anchors))
-        self._notes = heapq.merge(*notes, key=lambda note: note.size)
-        self._keys = {key_id_of(key): key for key in (public_key, witness_key) if key}
-        self._pinned = public_key is not None
-        self._next: Note | None = None
-        self._chain_id = ""
+    def __init__(self, trust: Trust, as_of: dt.datetime | None) -> None:
+        self._trust, self._as_of = trust, as_of
         self._state = ChainState()
-        self._checked = self._sealed = 0
+        self._checks: CheckpointChecks | None = None
+        self._messages = MessageChecks(trust.keyring)
         self._torn = False
-        self._gap: ChainFault | None = None
+        self._gap: tuple[int | None, str] | None = None
+        self._cadence: Mapping[str, int] = {}
+        self._last: object = None
+        self._refusals: list[str] = []
 
-    def run(self) -> None:
-        state, add = self._state, self._state.add
-        for index, line in enumerate(self._lines()):
+    def run(self, snapshot: Snapshot) -> None:
+        state, add, check_message = self._state, self._state.add, self._messages.check
+        checks = self._checks = CheckpointChecks(snapshot, state, self._trust)
+        self._refusals = snapshot.refusals
+        for index, line in enumerate(snapshot.lines()):
             try:
                 payload, this_hash = open_line(line, state.head)
                 if index == 0:
-                    self._begin(payload)
-                elif payload.get("type") == GAP:
+                    self._begin(payload, checks)
+                checks.name(payload, index)
+                check_message(payload, index)
+                if payload.get("type") == GAP:
                     self._note_gap(read_gap(payload), index)
                 if repeated := add(payload, line, this_hash):
                     self._note_gap(repeated, index)
+                self._last = payload.get("type")
             except BrokenLink as error:
                 raise ChainFault(
                     ChainFinding.BROKEN_LINK, f"record {index}: {error}", index
@@ -133,168 +89,140 @@ class _Examination:
                 raise ChainFault(
                     ChainFinding.NOT_CANONICAL, f"record {index}: {error}", index
                 ) from error
-            if self._next and self._next.size <= state.tree.size:
-                self._check_notes()
-        self._end()
+            if checks.due():
+                checks.check()
+        self._end(snapshot, checks)
 
-    def _lines(self) -> Iterator[bytes]:
-        for file in self._files:
-            with file.open("rb") as handle:
-                for line in handle:
-                    if line.endswith(b"\n"):
-                        yield line[:-1]
-                    elif file == self._files[-1]:
-                        self._torn = True
-                    else:
-                        index = self._state.height
-                        raise ChainFault(
-                            ChainFinding.BROKEN_LINK,
-                            f"{file.name} ends in the middle of record {index}",
-                            index,
-                        )
-
-    # --- the beginning and the end ----------------------------------------------------------------
-
-    def _begin(self, payload: Mapping[str, Any]) -> None:
+    def _begin(self, payload: Mapping[str, Any], checks: CheckpointChecks) -> None:
         if payload.get("type") != GENESIS:
-            raise ChainFault(
-                ChainFinding.TRUNCATED,
-                "the first record is not the genesis: the chain's beginning is missing",
-                0,
-            )
-        key = _genesis_key(payload)
-        if self._pinned and key_id_of(key) not in self._keys:
-            raise ChainFault(
-                ChainFinding.BAD_SIGNATURE,
-                "the chain was begun with another key than the one it is checked by",
-                0,
-            )
-        self._keys.setdefault(key_id_of(key), key)
-        self._chain_id = chain_id(payload)
-        self._advance()
+            sentence = "the first record is not the genesis: the chain's beginning is missing"
+            raise ChainFault(ChainFinding.TRUNCATED, sentence, 0)
+        key, self._cadence = _promises(payload)
+        if self._trust.auditor not in (None, key):
+            sentence = "the chain was begun with another key than the one it is checked by"
+            raise ChainFault(ChainFinding.BAD_SIGNATURE, sentence, 0)
+        checks.begin(chain_id(payload), key, self._cadence)
 
-    def _end(self) -> None:
-        height = self._state.height
-        if self._next:
-            self._check_signature(self._next)
-            sentence = f"a checkpoint covers {self._next.size} records, but only {height} are here"
-            raise ChainFault(ChainFinding.TRUNCATED, f"{sentence}: the end is missing", height)
+    def _end(self, snapshot: Snapshot, checks: CheckpointChecks) -> None:
+        self._torn = snapshot.torn or checks.torn
+        if self._state.height == 0:
+            sentence = "there is no record: not even the genesis is left"
+            raise ChainFault(ChainFinding.TRUNCATED, sentence, 0)
+        checks.end()
+        if self._refusals:
+            sentence = f"a witness refuses to countersign: {self._refusals[0]}"
+            raise ChainFault(ChainFinding.REWRITTEN, sentence)
         for gap in self._state.numbers.missing_gaps():
             self._note_gap(gap, None)
-        if self._gap:
-            raise self._gap
-        if height == 0 and not self._torn:
-            raise ChainFault(
-                ChainFinding.TRUNCATED, "there is no record: not even the genesis is left", 0
-            )
-
-    # --- checkpoints ------------------------------------------------------------------------------
-
-    def _advance(self) -> None:
-        try:
-            self._next = next(self._notes, None)
-        except ValueError as error:
-            raise ChainFault(
-                ChainFinding.BAD_SIGNATURE, f"a checkpoint cannot be read: {error}"
-            ) from error
-
-    def _check_notes(self) -> None:
-        while self._next and self._next.size <= self._state.height:
-            self._check(self._next)
-            self._checked += 1
-            self._sealed = max(self._sealed, self._next.size)
-            self._advance()
-
-    def _check(self, note: Note) -> None:
-        self._check_signature(note)
-        if note.size < self._state.height:
-            raise ChainFault(
-                ChainFinding.REWRITTEN,
-                f"the checkpoint over {note.size} records is out of order",
-                note.size - 1,
-            )
-        if note.root != self._state.tree.root().hex():
-            sentence = (
-                f"the first {note.size} records are not those that were signed: "
-                "the chain was rewritten"
-            )
-            raise ChainFault(ChainFinding.REWRITTEN, sentence, note.size - 1)
-
-    def _check_signature(self, note: Note) -> None:
-        if not is_signed(note, self._keys):
-            sentence = f"the checkpoint over {note.size} records is not signed by the auditor's key"
-            raise ChainFault(ChainFinding.BAD_SIGNATURE, sentence, note.size - 1)
-        if note.chain_id != self._chain_id:
-            sentence = f"the checkpoint over {note.size} records is of another chain"
-            raise ChainFault(ChainFinding.REWRITTEN, sentence, note.size - 1)
-
-    # --- numbers ----------------------------------------------------------------------------------
 
     def _note_gap(self, gap: Gap, index: int | None) -> None:
-        """The first one is told, unless something worse is found."""
+        """The first one is told, unless something graver is found."""
         numbers = f"{gap.first}" if gap.first == gap.last else f"{gap.first} to {gap.last}"
         fate = "are not in the chain" if gap.kind == "missing" else "came twice"
-        self._gap = self._gap or ChainFault(
-            ChainFinding.WRITER_GAP, f"of {gap.writer}'s numbers, {numbers} {fate}", index
-        )
+        self._gap = self._gap or (index, f"of {gap.writer}'s numbers, {numbers} {fate}")
 
     # --- the verdict ------------------------------------------------------------------------------
 
     def conclusion(self) -> Verdict:
-        if self._torn:
-            return self.verdict(
-                ChainFinding.TORN_TAIL, "the last line is torn; every whole record verifies", None
-            )
-        rest = self._state.height - self._sealed
+        found = self._soft_findings()
+        is_proof = found.keys() <= HARMLESS
+        gravest = next((each for each in GRAVITY if each in found), None)
+        if gravest is not None:
+            index, sentence = found[gravest]
+            return self.verdict(gravest, sentence, index, is_proof=is_proof)
+        rest = self._state.height - (self._checks.sealed if self._checks else 0)
         tail = f"; the last {rest} are under no checkpoint yet" if rest else ""
-        return self.verdict(
-            ChainFinding.OK, f"every record and every checkpoint verifies{tail}", None
+        sentence = f"every record and every checkpoint verifies{tail}"
+        return self.verdict(ChainFinding.OK, sentence, None, is_proof=True)
+
+    def _soft_findings(self) -> dict[ChainFinding, tuple[int | None, str]]:
+        """What is found while the records themselves hold together."""
+        checks = self._checks
+        if checks is None:
+            return {}
+        told: dict[ChainFinding, tuple[int | None, str]] = {}
+        if self._messages.forged:
+            told[ChainFinding.BAD_SIGNATURE] = self._messages.forged
+        if self._gap:
+            told[ChainFinding.WRITER_GAP] = self._gap
+        if self._torn:
+            told[ChainFinding.TORN_TAIL] = (None, "the end is torn; every whole record verifies")
+        sentences = {
+            ChainFinding.UNSEALED: checks.unsealed_sentence(),
+            ChainFinding.NOT_COSIGNED: checks.unwitnessed_sentence(self._as_of),
+            ChainFinding.STALE: self._stale_sentence(checks),
+            ChainFinding.KEY_NOT_PINNED: self._unpinned_sentence(),
+        }
+        return told | {each: (None, text) for each, text in sentences.items() if text}
+
+    def _stale_sentence(self, checks: CheckpointChecks) -> str:
+        if self._as_of is None:
+            return ""
+        age = self._as_of.timestamp() - checks.sealed_at
+        bound = max(FRESH_CADENCES * self._cadence["seconds"], FRESH_SECONDS)
+        if age < -bound:
+            return f"the newest checkpoint is {-age:.0f} s in the future: the clock was turned back"
+        has_stopped = self._last == STOPPED and checks.sealed == self._state.height
+        if age <= bound or has_stopped:
+            return ""
+        return (
+            f"the newest checkpoint is {_duration(age)} old and no stop is recorded: the auditor "
+            "has not run since, or the end was cut; for an archived copy say --as-of"
         )
 
-    def verdict(self, finding: ChainFinding, sentence: str, index: int | None) -> Verdict:
+    def _unpinned_sentence(self) -> str:
+        if self._trust.auditor is not None:
+            return ""
+        return (
+            "key NOT pinned: all holds together by the key that the chain itself names, which a "
+            "forger would have replaced too; give --keys"
+        )
+
+    def verdict(
+        self, finding: ChainFinding, sentence: str, index: int | None, *, is_proof: bool = False
+    ) -> Verdict:
+        checks = self._checks
         return Verdict(
             exit_code=int(finding),
             sentence=sentence,
             height=self._state.height,
             head=self._state.head,
-            checkpoints=self._checked,
+            checkpoints=checks.checked if checks else 0,
             index=index,
-            sealed=self._sealed,
+            sealed=checks.sealed if checks else 0,
+            sealed_at=_instant(checks.sealed_at) if checks and checks.sealed_at else None,
+            cosigned=checks.cosigned if checks else 0,
+            signatures=self._messages.checked,
+            is_proof=is_proof,
         )
 
 
-def _genesis_key(payload: Mapping[str, Any]) -> bytes:
+def _promises(genesis: Mapping[str, Any]) -> tuple[bytes, Mapping[str, int]]:
+    """The auditor's key and the cadence that the genesis names."""
     try:
-        return bytes.fromhex(payload["auditor_key"]["public"])
+        cadence = genesis["cadence"]
+        if not all(type(cadence[name]) is int for name in ("records", "seconds")):
+            raise TypeError("no number")
+        return bytes.fromhex(genesis["auditor_key"]["public"]), cadence
     except (KeyError, TypeError, ValueError) as error:
-        raise ChainFault(
-            ChainFinding.NOT_CANONICAL, "the genesis names no key of the auditor", 0
-        ) from error
+        sentence = "the genesis does not name the auditor's key and the cadence of its checkpoints"
+        raise ChainFault(ChainFinding.NOT_CANONICAL, sentence, 0) from error
 
 
-def verify_legacy(file: Path) -> Verdict:
-    """A file of this system's predecessor: one JSON record a line."""
-    count = 0
+def _instant(seconds: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
-    def count_lines(lines: Iterator[bytes]) -> Iterator[bytes]:
-        nonlocal count
-        for line in lines:
-            yield line
-            count += 1
 
-    try:
-        with file.open("rb") as handle:
-            broken = first_broken_legacy(count_lines(handle))
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror}.") from error
-    ok = broken is None
-    return Verdict(
-        exit_code=int(ChainFinding.OK if ok else ChainFinding.BROKEN_LINK),
-        sentence="every record follows from the one before"
-        if ok
-        else f"record {broken} does not follow",
-        height=count if broken is None else broken,
-        head=None,
-        checkpoints=0,
-        index=broken,
-    )
+def _duration(seconds: float) -> str:
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def require_proof(verdict: Verdict) -> Verdict:
+    """Raises UserError, with the finding's exit code, unless the records are those signed."""
+    if not verdict.is_proof:
+        raise UserError(
+            f"The chain does not prove anything as it stands: {verdict.sentence}.",
+            exit_code=verdict.exit_code,
+        )
+    return verdict

@@ -24,6 +24,8 @@ class StackAddress(msgspec.Struct, frozen=True, kw_only=True):
     kill_file: str
     log_dir: str
     audit_dir: str
+    public_keys_file: str = ""
+    witness_dir: str = ""
 
 
 def find_stack(environ: Mapping[str, str], demo_file: Path = DEMO_FILE) -> StackAddress:
@@ -38,6 +40,10 @@ def find_stack(environ: Mapping[str, str], demo_file: Path = DEMO_FILE) -> Stack
         kill_file=environ.get("KOBE_KILL_FILE", "state/KILL_SWITCH"),
         log_dir=environ.get("KOBE_LOG_DIR", "logs"),
         audit_dir=environ.get("KOBE_AUDIT_DIR", "state/audit"),
+        public_keys_file=environ.get(
+            "KOBE_PUBLIC_KEYS_FILE", "state/secrets/console/public_keys.json"
+        ),
+        witness_dir=environ.get("KOBE_WITNESS_DIR", ""),
     )
 
 

@@ -194,6 +194,7 @@ class EmbeddedStack:
             kill_file=str(self.kill_file.absolute()),
             log_dir=str(self.folder / "logs"),
             audit_dir=str(self.folder / "audit"),
+            public_keys_file=str(self.folder / "secrets/console/public_keys.json"),
         )
 
     def announce(self, file: Path) -> None:

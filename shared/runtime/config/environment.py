@@ -52,6 +52,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: Path
     archive_dir: Path
     audit_dir: Path
+    witness_dirs: tuple[Path, ...]
     log_dir: Path
     kill_file: Path
     signing_key_file: Path
@@ -85,6 +86,7 @@ VARIABLES: dict[str, tuple[str, str | None]] = {
     "KOBE_STATE_DIR": ("state_dir", "state"),
     "KOBE_ARCHIVE_DIR": ("archive_dir", "state/archive"),
     "KOBE_AUDIT_DIR": ("audit_dir", "state/audit"),
+    "KOBE_WITNESS_DIR": ("witness_dirs", ""),
     "KOBE_LOG_DIR": ("log_dir", "logs"),
     "KOBE_KILL_FILE": ("kill_file", "state/KILL_SWITCH"),
     "KOBE_SIGNING_KEY_FILE": ("signing_key_file", "state/secrets/signing.key"),
@@ -145,6 +147,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         broker_data_url=texts["broker_data_url"].rstrip("/"),
         broker_stream_url=texts["broker_stream_url"],
         test=texts["test"] == "1",
+        witness_dirs=tuple(Path(each) for each in texts["witness_dirs"].split(":") if each),
         **files,
         **secrets,
     )

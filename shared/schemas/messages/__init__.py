@@ -7,6 +7,7 @@ structs.
 
 from shared.schemas.messages.audit import (
     BlockAppended as BlockAppended,
+    CheckpointCosigned as CheckpointCosigned,
     CheckpointSigned as CheckpointSigned,
 )
 from shared.schemas.messages.bars import (

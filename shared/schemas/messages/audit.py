@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import datetime as dt
 
-from msgspec import Meta
-
-from shared.schemas import fields as f
 from shared.schemas.values import Message
 
 
 class BlockAppended(Message, frozen=True, kw_only=True):
     """Records up to `height` are on disk and synced; `head` is the last record's hash."""
 
-    height: f.Sequence
-    head: f.Digest
-    records: f.Count
+    height: int
+    head: str
+    records: int
 
 
 class CheckpointSigned(Message, frozen=True, kw_only=True):
-    """`note` is the signed note over the RFC 6962 root of the first `size` records."""
+    """`note` is the signed note over the RFC 6962 root (`root`, hex) of the first `size` records.
 
-    size: f.Sequence
-    root: f.Digest
-    head: f.Digest
-    note: Annotated[str, Meta(max_length=16_384)]
+    `head` is the hash of the chain's last record when it was published.
+    """
+
+    size: int
+    root: str
+    head: str
+    note: str
+
+
+class CheckpointCosigned(Message, frozen=True, kw_only=True):
+    """A quorum of witnesses vouches that the chain had only grown, up to `size` records, at `at`.
+
+    `notes` are the cosigned checkpoints, one of each witness, as C2SP signed notes.
+    """
+
+    size: int
+    at: dt.datetime
+    witnesses: tuple[str, ...]
+    notes: tuple[str, ...]

@@ -1,0 +1,223 @@
+"""A second pair of eyes: countersigns a checkpoint only if the chain merely grew.
+
+It keeps the tree it has seen and recounts every record since; who holds the auditor's key alone can
+no longer show two histories. Run by __main__ with the chain mounted read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from services.auditor.chain import signed_note
+from services.auditor.chain.chain_state import SEALED, ChainState
+from services.auditor.chain.checkpoints import (
+    FILE,
+    Checkpoint,
+    TornNote,
+    append_note,
+    mend_notes,
+    read_notes,
+    replace_note,
+)
+from services.auditor.chain.day_files import day_files
+from services.auditor.chain.memory import ChainPosition
+from services.auditor.chain.merkle import leaf_hash
+from services.auditor.chain.record import BrokenLink, NotCanonical, open_line
+from services.auditor.chain.signed_note import Algorithm
+from services.auditor.chain.trust import WITNESS_NAME, auditor_keys
+from services.auditor.chain.witness_files import LATEST, WITNESSED
+from shared.domain.errors import InvariantBroken
+from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.signing import Signer
+
+POSITION = "position.json"
+# As often as the auditor itself speaks when nothing happens: the time is signed anew.
+RENEW_SECONDS = 60
+
+
+@dataclass
+class Witness:
+    """`chain` is the auditor's folder, `folder` its own; `auditor_key` is the pinned key.
+
+    `memory_lost` says that its own files hold less than it, or the chain, knows it has signed: it
+    then recounts the chain from the beginning.
+    """
+
+    chain: Path
+    folder: Path
+    signer: Signer
+    auditor_key: bytes
+    clock: Clock | None = None
+    memory_lost: bool = False
+
+    def __post_init__(self) -> None:
+        self._clock = self.clock or SystemClock()
+        mend_notes(self.folder / WITNESSED)
+        self._witnessed: dict[int, bytes] = {}
+        self._newest: Checkpoint | None = None
+        for note in read_notes(self.folder / WITNESSED):
+            self._witnessed[note.size], self._newest = note.root, note
+        self._last = self._newest.size if self._newest else 0
+        self._position = self._read_position()
+        self._read_to = 0
+        self.cosigned_at = 0
+
+    @property
+    def height(self) -> int:
+        """So many records were seen, and their order vouched for."""
+        return self._position.height
+
+    def look(self) -> int:
+        """Countersign what is new, or the time anew; the number of new checkpoints.
+
+        Raises InvariantBroken on a fork, a cut or a note that is none, and signs nothing then.
+        """
+        signed = 0
+        for note in self._notes():
+            if note.size > self._position.height:
+                signed += self._follow(note)
+            elif self._witnessed.get(note.size, note.root) != note.root:
+                raise InvariantBroken(
+                    f"the checkpoint over {note.size} records is not the one witnessed: a fork"
+                )
+        self._witnessed.clear()
+        if self._newest and self._now() - self.cosigned_at >= RENEW_SECONDS:
+            self._show(self._cosign(self._newest))
+        return signed
+
+    # --- the chain's side -------------------------------------------------------------------------
+
+    def _notes(self) -> Iterator[Checkpoint]:
+        """What was added to the auditor's checkpoints since the last look."""
+        file = self.chain / FILE
+        size = file.stat().st_size if file.exists() else 0
+        if size < self._read_to:
+            raise InvariantBroken(f"the auditor's checkpoints were cut: {file} has {size} bytes")
+        newest = 0
+        try:
+            for note in read_notes(file, size, start=self._read_to):
+                newest = note.size
+                yield note
+        except TornNote:
+            # Read in the middle of a write; the next look sees it whole.
+            return
+        except ValueError as error:
+            raise InvariantBroken(f"a checkpoint cannot be read: {error}") from error
+        if newest < self._position.height and self._read_to == 0 and self._position.height:
+            raise InvariantBroken(
+                f"{self._position.height} records were witnessed, "
+                f"but the auditor's checkpoints end at {newest}: they were cut"
+            )
+        self._read_to = size
+
+    def _follow(self, note: Checkpoint) -> int:
+        keys = auditor_keys(self.auditor_key, note.chain_id)
+        try:
+            held = signed_note.verify(note.note, keys)
+        except ValueError:
+            held = []
+        if {each.key.algorithm for each in held} != set(Algorithm):
+            raise InvariantBroken(
+                f"the checkpoint over {note.size} records is not signed by the auditor"
+            )
+        grown = self._extend_to(note.size)
+        if grown.chain_state().tree.root() != note.root:
+            raise InvariantBroken(
+                f"the first {note.size} records are not the ones seen before and since: a fork"
+            )
+        if note.size <= self._last:
+            self._keep(grown)
+            return 0
+        cosigned = self._cosign(note)
+        append_note(self.folder / WITNESSED, cosigned.text)
+        self._last = note.size
+        self._keep(grown)
+        self._show(cosigned)
+        return 1
+
+    def _extend_to(self, size: int) -> ChainPosition:
+        state = self._position.chain_state()
+        for file, offset, line in self._lines_since():
+            try:
+                payload, this_hash = open_line(line, state.head)
+            except (NotCanonical, BrokenLink) as error:
+                raise InvariantBroken(
+                    f"record {state.height} does not follow what was seen: {error}"
+                ) from error
+            if payload.get("type") == SEALED and payload.get("cosigned", 0) > self._last:
+                self.memory_lost = True
+            state.tree.append(leaf_hash(line))
+            state.head = this_hash
+            self._require_witnessed(state)
+            if state.height == size:
+                return ChainPosition.of(state, file, offset)
+        raise InvariantBroken(
+            f"a checkpoint covers {size} records, but only {state.height} are there"
+        )
+
+    def _require_witnessed(self, state: ChainState) -> None:
+        """After a lost position the chain is recounted: it must be the one that was signed."""
+        if self._witnessed.get(state.height, state.tree.root()) != state.tree.root():
+            raise InvariantBroken(
+                f"the first {state.height} records are not those that were witnessed: a fork"
+            )
+
+    def _lines_since(self) -> Iterator[tuple[str, int, bytes]]:
+        """(file, offset behind the line, line) of what was appended since the last look."""
+        seen = self._position
+        for file in day_files(self.chain):
+            if file.name < seen.file:
+                continue
+            start = seen.offset if file.name == seen.file else 0
+            if file.stat().st_size < start:
+                raise InvariantBroken(f"{file.name} is shorter than it was: the chain was cut")
+            with file.open("rb") as handle:
+                handle.seek(start)
+                for line in handle:
+                    start += len(line)
+                    yield file.name, start, line.removesuffix(b"\n")
+
+    # --- its own side -----------------------------------------------------------------------------
+
+    def _cosign(self, note: Checkpoint) -> Checkpoint:
+        """The checkpoint under the witness's own signature and time."""
+        body = note.note.body
+        line = signed_note.cosign(self.signer, WITNESS_NAME, body, self._now())
+        others = [each for each in note.note.signatures if each.name != WITNESS_NAME]
+        signed = signed_note.SignedNote(body, (*others, line))
+        return Checkpoint(note.origin, note.size, note.root, signed)
+
+    def _show(self, cosigned: Checkpoint) -> None:
+        """For the auditor, the console and whoever asks how old the newest word is."""
+        replace_note(self.folder / LATEST, cosigned.text)
+        self._newest, self.cosigned_at = cosigned, self._now()
+
+    def _keep(self, grown: ChainPosition) -> None:
+        aside = self.folder / f".{POSITION}"
+        aside.write_bytes(msgspec.json.encode(grown))
+        aside.replace(self.folder / POSITION)
+        self._position = grown
+
+    def _read_position(self) -> ChainPosition:
+        """Only one that agrees with the notes is gone on from; else all is counted again."""
+        try:
+            position = msgspec.json.decode(
+                (self.folder / POSITION).read_bytes(), type=ChainPosition
+            )
+        except (FileNotFoundError, msgspec.MsgspecError, ValueError):
+            position = None
+        if position and self._witnessed.get(position.height) == _root(position):
+            return position
+        self.memory_lost = position is not None or bool(self._witnessed)
+        return ChainPosition()
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp())
+
+
+def _root(position: ChainPosition) -> bytes:
+    return position.chain_state().tree.root()
