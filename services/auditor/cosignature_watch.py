@@ -43,18 +43,18 @@ class CosignatureWatch:
     def __post_init__(self) -> None:
         self.latest: list[Cosignature] = []
         self._quorum: Quorum | None = None
+        self._published: Quorum | None = None
         self._trouble: list[str] = []
         self._read()
 
     def look(self) -> CheckpointCosigned | None:
-        """The quorum's word, if it has moved since the last look."""
-        if not self.folders or self.clock.monotonic() - self._looked < LOOK_SECONDS:
-            return None
-        before = self._quorum
-        self._read()
+        """The quorum's word, if it has moved since it was last given."""
+        if self.folders and self.clock.monotonic() - self._looked >= LOOK_SECONDS:
+            self._read()
         quorum = self._quorum
-        if quorum is None or quorum == before:
+        if quorum is None or quorum == self._published:
             return None
+        self._published = quorum
         return CheckpointCosigned(
             size=quorum.size,
             at=_instant(quorum.at),
@@ -75,6 +75,11 @@ class CosignatureWatch:
             structlog.get_logger().error("witness_trouble", sentence=sentence)
         self._quorum = quorum_of(self.latest, self.needed) or self._quorum
 
+    @property
+    def size(self) -> int:
+        """Records that a quorum has vouched for; 0: none."""
+        return self._quorum.size if self._quorum else 0
+
     def facts(self) -> dict[str, object]:
         """For `kobe:state:auditor`: the size vouched for, and when it was."""
         quorum = self._quorum
@@ -84,7 +89,6 @@ class CosignatureWatch:
         if not self.folders:
             return []
         at = float(self._quorum.at) if self._quorum else 0.0
-        size = float(self._quorum.size) if self._quorum else 0.0
         return [
             MetricSample(
                 "kobe_audit_cosigned_timestamp_seconds",
@@ -92,7 +96,9 @@ class CosignatureWatch:
                 help="When a quorum of witnesses last vouched for the chain; 0: never",
             ),
             MetricSample(
-                "kobe_audit_cosigned_size", size, help="Records that a quorum has vouched for"
+                "kobe_audit_cosigned_size",
+                float(self.size),
+                help="Records that a quorum has vouched for",
             ),
             MetricSample(
                 "kobe_audit_witness_trouble",

@@ -123,7 +123,8 @@ class Recorder:
         begun = self.journal.genesis or {}
         self._require_own(begun)
         self._writer.cadence = self.cadence.within(begun["cadence"])
-        self._writer.cosigned = self.journal.memory.cosigned if self.journal.memory else 0
+        remembered = self.journal.memory.cosigned if self.journal.memory else 0
+        self._writer.cosigned = max(remembered, self._writer.cosigned, self.witnesses.size)
         missing = adoption.missing_memories(self.journal, published, self.witnesses.latest)
         torn = self.journal.mend()
         if torn:

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from services.auditor.chain.trust import load_trust
 from services.auditor.evidence.verify import verify_folder
 from services.console.stack.address import DEMO_FILE, find_stack
 from services.console.stack.client import StackClient
@@ -25,6 +26,7 @@ from services.console.stack.sim_broker_client import SimBrokerClient, count_dupl
 from services.console.views.run_summary import RunSummary, add_message
 from services.console.views.status import quantities
 from shared.domain.errors import TransientError, UserError
+from shared.runtime.clock import SystemClock
 from shared.schemas.messages import OrderSubmitted, ProtectionPlaced
 from shared.schemas.streams import ServiceName, Stream
 
@@ -134,7 +136,8 @@ def run_demo(
             broker = SimBrokerClient(stack.address.broker_url)
             reconciled = _positions_match(operations, broker)
             orders, equity = broker.orders(), broker.equity()
-        verdict = verify_folder(folder / "audit")
+        trust = load_trust(folder / "secrets/console/public_keys.json")
+        verdict = verify_folder(folder / "audit", trust=trust, as_of=SystemClock().now())
         tally = watch.tally
         return DemoResult(
             sessions=tally.sessions,

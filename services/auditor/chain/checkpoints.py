@@ -125,10 +125,9 @@ def read_notes(file: Path, size: int | None = None, *, start: int = 0) -> Iterat
 
     Raises NoteFileError at bytes that belong to no note, TornNote if the last one breaks off.
     """
-    try:
-        limit = file.stat().st_size if size is None else size
-    except FileNotFoundError:
+    if not file.exists():
         return
+    limit = file.stat().st_size if size is None else size
     for block, whole in _blocks(file, start, limit):
         try:
             yield read_checkpoint(block.decode())

@@ -74,7 +74,6 @@ def recover(
     *,
     public_key: bytes,
     remembered: Sequence[Remembered] = (),
-    full_count_bytes: int = FULL_COUNT_BYTES,
 ) -> Recovery:
     """Count what the files hold.
 
@@ -82,7 +81,7 @@ def recover(
     """
     files = day_files(folder)
     own = [memory.remembered()] if memory and memory.position.height else []
-    whole = memory is None or sum(file.stat().st_size for file in files) <= full_count_bytes
+    whole = memory is None or sum(file.stat().st_size for file in files) <= FULL_COUNT_BYTES
     position = ChainPosition() if whole or memory is None else memory.position
     found = Recovery(position.chain_state(), position.file, position.offset, read_genesis(folder))
     _require_own_key(folder, found.genesis, public_key)

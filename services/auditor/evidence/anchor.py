@@ -6,6 +6,7 @@ Only a checkpoint that the pinned key signed, over records that are there, is wo
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,10 +32,8 @@ def newest_checkpoint(folder: Path, witnesses: Sequence[Path] = ()) -> Checkpoin
 
 
 def _last(file: Path) -> Checkpoint | None:
-    last = None
-    for last in read_notes(file):
-        pass
-    return last
+    last = deque(read_notes(file), maxlen=1)
+    return last[0] if last else None
 
 
 def anchor(note: Checkpoint, file: Path) -> None:

@@ -6,9 +6,10 @@ no longer show two histories. Run by __main__ with the chain mounted read-only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -62,6 +63,7 @@ class Witness:
         for note in read_notes(self.folder / WITNESSED):
             self._witnessed[note.size], self._newest = note.root, note
         self._last = self._newest.size if self._newest else 0
+        self._known_at_start: int | None = self._last
         self._position = self._read_position()
         self._read_to = 0
         self.cosigned_at = 0
@@ -85,6 +87,7 @@ class Witness:
                     f"the checkpoint over {note.size} records is not the one witnessed: a fork"
                 )
         self._witnessed.clear()
+        self._known_at_start = None
         if self._newest and self._now() - self.cosigned_at >= RENEW_SECONDS:
             self._show(self._cosign(self._newest))
         return signed
@@ -148,8 +151,7 @@ class Witness:
                 raise InvariantBroken(
                     f"record {state.height} does not follow what was seen: {error}"
                 ) from error
-            if payload.get("type") == SEALED and payload.get("cosigned", 0) > self._last:
-                self.memory_lost = True
+            self._compare_claim(payload)
             state.tree.append(leaf_hash(line))
             state.head = this_hash
             self._require_witnessed(state)
@@ -158,6 +160,12 @@ class Witness:
         raise InvariantBroken(
             f"a checkpoint covers {size} records, but only {state.height} are there"
         )
+
+    def _compare_claim(self, payload: Mapping[str, Any]) -> None:
+        """The chain says what was countersigned before this process began."""
+        known = self._known_at_start
+        if known is not None and payload.get("type") == SEALED:
+            self.memory_lost = self.memory_lost or payload.get("cosigned", 0) > known
 
     def _require_witnessed(self, state: ChainState) -> None:
         """After a lost position the chain is recounted: it must be the one that was signed."""

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from services.auditor.chain.checkpoints import load_public_key, load_public_keys
-from services.auditor.evidence import inclusion_proof as proof
+from services.auditor.chain.trust import auditor_keys
+from services.auditor.evidence import anchor as anchoring, inclusion_proof
 from services.auditor.evidence.explain import Explanation, explain as explain_decision
-from services.auditor.evidence.verify import Verdict, verify_folder, verify_legacy
+from services.auditor.evidence.findings import Verdict
+from services.auditor.evidence.legacy import verify_legacy
+from services.console.cli.audit_options import (
+    Anchors,
+    AsOf,
+    ChainPlace,
+    Folder,
+    Keys,
+    Witnesses,
+    read_instant,
+)
 from services.console.cli.output import AsJson, print_json, terminal
-from services.console.stack.address import find_stack
 from shared.domain.errors import UserError
 from shared.schemas.envelope import canonical
 
 app = typer.Typer(help="The audit chain.", no_args_is_help=True)
-Folder = Annotated[
-    Path | None, typer.Option("--folder", help="The chain's folder; default: the running stack's.")
-]
-Keys = Annotated[
-    Path | None, typer.Option("--keys", help="public_keys.json to pin the auditor's key by.")
-]
-Anchors = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--anchor",
-        help="Checkpoints kept elsewhere (`kobe audit anchor`, the witness's); repeatable.",
-    ),
-]
 
 
 @app.callback()
@@ -48,16 +43,19 @@ def verify(
     ] = None,
     keys: Keys = None,
     anchor: Anchors = None,
+    witness: Witnesses = None,
+    as_of: AsOf = None,
     as_json: AsJson = False,
 ) -> int:
-    """Check every link, number and signed checkpoint.
+    """Check every link, number, checkpoint and order signature, up to now.
 
     Exit 0 ok, 3 broken link, 4 truncated, 5 rewritten, 6 bad signature, 7 not canonical, 8 writer
-    gap, 9 torn tail.
+    gap, 9 torn tail, 10 key NOT pinned, 11 stale, 12 a checkpoint is missing, 13 not countersigned.
     """
-    verdict = (
-        verify_legacy(legacy) if legacy else _verify_folder(_folder(folder), keys, anchor or [])
-    )
+    if legacy:
+        return _report(verify_legacy(legacy), as_json)
+    place = ChainPlace.find(folder, keys, witness)
+    verdict = place.verify(anchors=tuple(anchor or ()), as_of=read_instant(as_of))
     return _report(verdict, as_json)
 
 
@@ -68,14 +66,24 @@ def prove(
         Path | None, typer.Option(help="Write the proof here; default: print it.")
     ] = None,
     folder: Folder = None,
+    keys: Keys = None,
+    tlog: Annotated[
+        bool, typer.Option("--tlog", help="As a C2SP tlog-proof, which other tools read.")
+    ] = False,
 ) -> int:
-    """Write a proof that one record is in the chain, for `kobe audit check`."""
-    text = canonical(proof.prove(_folder(folder), index)).decode()
+    """Write a proof that one record is in the chain, for `kobe audit check`.
+
+    The chain is verified first; exit codes as `verify`.
+    """
+    place = ChainPlace.find(folder, keys)
+    place.require_proof()
+    bundle = inclusion_proof.prove(place.folder, index)
+    text = bundle.tlog_proof() if tlog else f"{canonical(bundle).decode()}\n"
     if out is None:
-        typer.echo(text)
+        typer.echo(text, nl=False)
         return 0
     try:
-        out.write_text(f"{text}\n")
+        out.write_text(text)
     except OSError as error:
         raise UserError(f"{out} cannot be written: {error.strerror}.") from error
     return 0
@@ -87,24 +95,25 @@ def check(
     keys: Keys = None,
     as_json: AsJson = False,
 ) -> int:
-    """Check a proof, offline. Exit codes as `verify`."""
+    """Check a proof, offline, by pinned keys. Exit codes as `verify`."""
     try:
         data = bundle.read_bytes()
     except OSError as error:
         raise UserError(f"{bundle} cannot be read: {error.strerror}.") from error
-    return _report(
-        proof.check(data, public_key=load_public_key(keys, "auditor") if keys else None), as_json
-    )
+    return _report(inclusion_proof.check(data, ChainPlace.find(None, keys).trust), as_json)
 
 
 @app.command()
 def explain(
     decision_id: Annotated[str, typer.Argument(help="DEC_…, as the gate gave it.")],
     folder: Folder = None,
+    keys: Keys = None,
     as_json: AsJson = False,
 ) -> int:
-    """Everything the chain holds about one decision, in order."""
-    explanation = explain_decision(_folder(folder), decision_id)
+    """Tell everything the chain holds about one decision, in order, after verifying it."""
+    place = ChainPlace.find(folder, keys)
+    place.require_proof()
+    explanation = explain_decision(place.folder, decision_id)
     if as_json:
         print_json(explanation)
     else:
@@ -116,24 +125,32 @@ def explain(
 def anchor(
     file: Annotated[Path, typer.Argument(help="A file that the stack cannot rewrite; added to.")],
     folder: Folder = None,
+    keys: Keys = None,
+    witness: Witnesses = None,
 ) -> int:
-    """Copy the newest checkpoint to a file that the stack cannot rewrite."""
-    note = proof.anchor(_folder(folder), file)
+    """Copy the newest checkpoint to a file that the stack cannot rewrite, after verifying it."""
+    place = ChainPlace.find(folder, keys, witness)
+    place.require_proof()
+    note = anchoring.newest_checkpoint(place.folder, place.witnesses)
+    anchoring.anchor(note, file)
     terminal.print(f"✓ {note.size} records of chain {note.chain_id} are anchored in {file}.")
     return 0
 
 
-def _folder(folder: Path | None) -> Path:
-    return folder or Path(find_stack(os.environ).audit_dir)
-
-
-def _verify_folder(folder: Path, keys: Path | None, anchors: list[Path]) -> Verdict:
-    if keys is None:
-        return verify_folder(folder, anchors=anchors)
-    witness = load_public_keys(keys).get("witness")
-    return verify_folder(
-        folder, public_key=load_public_key(keys, "auditor"), anchors=anchors, witness_key=witness
-    )
+@app.command()
+def keys(
+    folder: Folder = None,
+    keys: Keys = None,
+) -> int:
+    """Print the verifier keys (C2SP vkeys) that other tools check this chain's notes by."""
+    place = ChainPlace.find(folder, keys)
+    if place.trust.auditor is None:
+        raise UserError("No keys are pinned; name them with --keys.", exit_code=2)
+    newest = anchoring.newest_checkpoint(place.folder)
+    own = auditor_keys(place.trust.auditor, newest.chain_id)
+    for key in (*own, *place.trust.witnesses):
+        typer.echo(key.vkey())
+    return 0
 
 
 def _report(verdict: Verdict, as_json: bool) -> int:
@@ -146,6 +163,10 @@ def _report(verdict: Verdict, as_json: bool) -> int:
     )
     if verdict.head:
         terminal.print(f"  head {verdict.head}")
+    if verdict.sealed_at:
+        terminal.print(f"  signed last at {verdict.sealed_at.isoformat()}")
+    if verdict.cosigned:
+        terminal.print(f"  {verdict.cosigned} records vouched for by a witness")
     return verdict.exit_code
 
 

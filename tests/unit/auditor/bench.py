@@ -10,9 +10,12 @@ from pathlib import Path
 
 import structlog
 
+from services.auditor.adoption import remembered_by_witnesses
 from services.auditor.chain.day_files import whole_lines
 from services.auditor.chain.journal import ChainJournal
 from services.auditor.chain.record import open_line
+from services.auditor.chain.trust import Trust, witness_keys
+from services.auditor.cosignature_watch import CosignatureWatch
 from services.auditor.recorder import Recorder
 from shared.runtime.bus.memory_bus import MemoryBus
 from shared.runtime.bus.memory_server import MemoryServer
@@ -26,6 +29,7 @@ from shared.schemas.messages import Message
 from shared.schemas.streams import ServiceName, Stream
 from shared.schemas.values import Mode
 from tests.builders import NOON, approval, envelope
+from tests.unit.auditor.chains import memory_of
 
 
 class Bench:
@@ -33,17 +37,26 @@ class Bench:
         self.folder = folder
         self.clock = ManualClock(NOON)
         self.server = MemoryServer(self.clock)
-        self.signer = Signer.generate()
+        self.signer, self.witness = Signer.generate(), Signer.generate()
+        self.witnesses: list[Path] = []
+        self.witness_keys = witness_keys({"witness": self.witness.public})
         self.metrics = MetricRegistry("auditor")
         self.recorder = self.make()
 
     def make(
         self, *, instance: str = "one", folder: Path | None = None, signer: Signer | None = None
     ) -> Recorder:
+        witnesses = CosignatureWatch(self.witnesses, self.witness_keys, clock=self.clock)
         return Recorder(
             bus=MemoryBus(self.server, ServiceName.AUDITOR, instance),
-            journal=ChainJournal(folder or self.folder),
+            journal=ChainJournal(
+                folder or self.folder,
+                signer or self.signer,
+                memory=memory_of(folder or self.folder),
+                remembered=remembered_by_witnesses(witnesses.latest),
+            ),
             signer=signer or self.signer,
+            witnesses=witnesses,
             seal=Sealer(ServiceName.AUDITOR, Identity(Mode.SIM, "sim", "pin", "code"), self.clock),
             clock=self.clock,
             metrics=self.metrics,
@@ -84,6 +97,10 @@ class Bench:
         for line in whole_lines(self.folder):
             payload, head = open_line(line, head)
             yield payload
+
+    @property
+    def trust(self) -> Trust:
+        return Trust(self.signer.public, self.witness_keys)
 
     def recorded(self, stream: str) -> list[str]:
         """The entry ids of a stream as they stand in the chain."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from services.auditor.chain import checkpoints
+from services.auditor.chain import checkpoints, memory
 from services.auditor.evidence.verify import verify_folder
 from shared.runtime.bus.memory_bus import MemoryBus
 from tests.unit.auditor.bench import Bench
@@ -30,8 +30,11 @@ class Mortality:
         patch.setattr(os, "write", self._torn(os.write))
         patch.setattr(os, "fsync", self._around(os.fsync))
         patch.setattr(MemoryBus, "commit", self._around(MemoryBus.commit))
+        for name in ("append_note", "replace_note"):
+            around = self._around(getattr(checkpoints, name))
+            patch.setattr(f"services.auditor.chain.journal.{name}", around)
         patch.setattr(
-            "services.auditor.recorder.append_note", self._around(checkpoints.append_note)
+            "services.auditor.chain.journal.save_memory", self._around(memory.save_memory)
         )
 
     def _strikes(self) -> bool:
@@ -89,5 +92,5 @@ def test_nothing_is_lost_or_doubled_wherever_it_dies(
     bench.stop()
     expected = [entry_id for entry_id, _ in bench.server.stream("kobe:orders").entries]
     assert bench.recorded("kobe:orders") == expected
-    verdict = verify_folder(bench.folder, public_key=bench.signer.public)
+    verdict = verify_folder(bench.folder, trust=bench.trust, as_of=bench.clock.now())
     assert (verdict.exit_code, verdict.sealed) == (0, verdict.height)

@@ -1,17 +1,37 @@
 import datetime as dt
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from services.auditor.chain.checkpoints import FILE
+from services.auditor.chain import recovery
+from services.auditor.chain.checkpoints import FILE, read_notes
 from services.auditor.chain.day_files import day_files
 from services.auditor.chain.journal import ChainJournal
+from services.auditor.chain.memory import Remembered
+from services.auditor.chain.trust import Trust
+from services.auditor.evidence.findings import Verdict
 from services.auditor.evidence.verify import verify_folder
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 from shared.runtime.signing import Signer
-from tests.unit.auditor.chains import DAY, FIRST, begun, chain, entry, genesis, sealed
+from tests.unit.auditor.chains import (
+    DAY,
+    FIRST,
+    begun,
+    chain,
+    entry,
+    forged,
+    genesis,
+    grown,
+    memory_of,
+    opened,
+    payloads,
+    relinked,
+    resealed,
+    sealed,
+)
 
 
 @pytest.fixture
@@ -20,47 +40,57 @@ def signer() -> Signer:
 
 
 def filled(folder: Path, signer: Signer, count: int = 5) -> ChainJournal:
+    """Genesis and so many records, none sealed yet but the genesis."""
     journal = begun(folder, signer)
+    sealed(journal)
     for number in range(1, count + 1):
-        journal.append([entry(number)], day=DAY)
+        grown(journal, entry(number))
     return journal
+
+
+def verdict_on(folder: Path, signer: Signer) -> Verdict:
+    return verify_folder(folder, trust=Trust(signer.public))
+
+
+HEIGHT = 7  # genesis, the record that names its checkpoint, five entries
 
 
 def test_what_was_appended_verifies_and_a_restart_goes_on(tmp_path: Path, signer: Signer) -> None:
     filled(tmp_path, signer).close()
-    again = ChainJournal(tmp_path)
-    assert again.height == 6
+    again = opened(tmp_path, signer)
+    assert again.height == HEIGHT
     assert again.genesis == genesis(signer)
     assert again.state.streams == {"kobe:orders": "5-0"}
     again.append([entry(6)], day=DAY + dt.timedelta(days=1))
     again.close()
     assert len(day_files(tmp_path)) == 2
-    verdict = verify_folder(tmp_path)
-    assert (verdict.exit_code, verdict.height) == (0, 7)
+    verdict = verdict_on(tmp_path, signer)
+    assert (verdict.exit_code, verdict.height) == (0, HEIGHT + 1)
 
 
 def test_a_clock_that_jumps_back_does_not_reorder_the_files(tmp_path: Path, signer: Signer) -> None:
     journal = filled(tmp_path, signer)
     journal.append([entry(6)], day=DAY - dt.timedelta(days=3))
     journal.close()
-    assert verify_folder(tmp_path).exit_code == 0
+    assert verdict_on(tmp_path, signer).exit_code == 0
 
 
-@pytest.mark.parametrize("position", ["as it was", "lost", "torn"])
-def test_the_files_are_the_truth_whatever_became_of_the_position(
-    tmp_path: Path, signer: Signer, position: str
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("memory", ["at the end", "behind", "lost"])
+def test_the_chain_is_counted_the_same_from_the_beginning_or_from_what_is_remembered(
+    tmp_path: Path, signer: Signer, memory: str, whole: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = filled(tmp_path, signer)
-    journal.keep_position()
-    if position == "as it was":
-        journal.append([entry(6), entry(7)], day=DAY)
+    sealed(journal)
+    if memory == "behind":
+        grown(journal, entry(6), entry(7))
     state = journal.state
     journal.close()
-    if position == "lost":
-        (tmp_path / "position.json").unlink()
-    elif position == "torn":
-        (tmp_path / "position.json").write_bytes((tmp_path / "position.json").read_bytes()[:40])
-    again = ChainJournal(tmp_path)
+    if memory == "lost":
+        memory_of(tmp_path).unlink()
+    if not whole:
+        monkeypatch.setattr(recovery, "FULL_COUNT_BYTES", 0)
+    again = opened(tmp_path, signer)
     assert (again.height, again.state.head) == (state.height, state.head)
     assert again.state.tree.root() == state.tree.root()
     assert again.state.streams == state.streams
@@ -68,28 +98,37 @@ def test_the_files_are_the_truth_whatever_became_of_the_position(
     again.close()
 
 
+@pytest.mark.parametrize("damage", [b"", b'{"position":{"height":', b"{}x"])
+def test_a_memory_that_is_not_whole_stops_the_auditor(
+    tmp_path: Path, signer: Signer, damage: bytes
+) -> None:
+    filled(tmp_path, signer).close()
+    memory_of(tmp_path).write_bytes(damage)
+    with pytest.raises(InvariantBroken, match="is not what the auditor wrote"):
+        opened(tmp_path, signer)
+
+
 def test_a_last_line_torn_at_any_byte_is_cut_and_kept_aside(tmp_path: Path, signer: Signer) -> None:
     journal = filled(tmp_path / "whole", signer, count=2)
-    journal.keep_position()
-    before = (tmp_path / "whole/position.json").read_bytes()
     start = (tmp_path / "whole" / FIRST).stat().st_size
-    journal.append([entry(3)], day=DAY)
+    grown(journal, entry(3))
     journal.close()
     data = (tmp_path / "whole" / FIRST).read_bytes()
     for cut in range(start + 1, len(data)):
         folder = tmp_path / str(cut)
-        folder.mkdir()
+        shutil.copytree(tmp_path / "whole", folder)
+        shutil.copytree(memory_of(tmp_path / "whole").parent, memory_of(folder).parent)
         (folder / FIRST).write_bytes(data[:cut])
-        (folder / "position.json").write_bytes(before)
-        assert verify_folder(folder).exit_code == 9
-        again = ChainJournal(folder)
-        assert again.height == 3
-        assert again.torn_tail is not None
-        assert again.torn_tail.size == cut - start
-        assert (folder / again.torn_tail.kept_as).read_bytes() == data[start:cut]
-        again.append([again.torn_tail.payload("now"), entry(3)], day=DAY)
+        assert verdict_on(folder, signer).exit_code == 9
+        again = ChainJournal(folder, signer, memory=memory_of(folder))
+        torn = again.mend()
+        assert torn is not None
+        assert (again.height, torn.size) == (4, cut - start)
+        assert (folder / torn.kept_as).read_bytes() == data[start:cut]
+        again.append([torn.payload("now"), entry(3)], day=DAY)
         again.close()
-        assert (verify_folder(folder).exit_code, verify_folder(folder).height) == (0, 5)
+        verdict = verdict_on(folder, signer)
+        assert (verdict.exit_code, verdict.height) == (0, 6)
 
 
 @pytest.mark.parametrize(
@@ -101,48 +140,115 @@ def test_what_a_power_loss_left_after_the_last_sync_is_cut_too(
     filled(tmp_path, signer).close()
     with (tmp_path / FIRST).open("ab") as file:
         file.write(tail)
-    again = ChainJournal(tmp_path)
-    assert again.torn_tail is not None
-    assert (again.height, again.torn_tail.size) == (6, len(tail))
+    again = ChainJournal(tmp_path, signer, memory=memory_of(tmp_path))
+    torn = again.mend()
+    assert torn is not None
+    assert (again.height, torn.size) == (HEIGHT, len(tail))
     again.close()
 
 
+def test_a_torn_end_is_not_written_after_before_it_is_mended(
+    tmp_path: Path, signer: Signer
+) -> None:
+    filled(tmp_path, signer).close()
+    with (tmp_path / FIRST).open("ab") as file:
+        file.write(b"{")
+    journal = ChainJournal(tmp_path, signer, memory=memory_of(tmp_path))
+    with pytest.raises(InvariantBroken, match="must be mended first"):
+        journal.append([entry(6)], day=DAY)
+    assert (tmp_path / FIRST).read_bytes().endswith(b"{")
+    journal.close()
+
+
+@pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("lost", [1, 3, 5])
-def test_a_file_shorter_than_its_position_stops_the_auditor(
-    tmp_path: Path, signer: Signer, lost: int
+def test_a_file_shorter_than_is_remembered_stops_the_auditor(
+    tmp_path: Path, signer: Signer, lost: int, whole: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = filled(tmp_path, signer)
-    journal.keep_position()
+    sealed(journal)
     journal.close()
-    whole = (tmp_path / FIRST).read_bytes()
-    (tmp_path / FIRST).write_bytes(b"".join(whole.splitlines(keepends=True)[:-lost]))
-    shortened = (tmp_path / FIRST).read_bytes()
+    (tmp_path / FILE).write_bytes(b"")
+    lines = (tmp_path / FIRST).read_bytes().splitlines(keepends=True)
+    (tmp_path / FIRST).write_bytes(shortened := b"".join(lines[:-lost]))
+    if not whole:
+        monkeypatch.setattr(recovery, "FULL_COUNT_BYTES", 0)
     with pytest.raises(InvariantBroken, match="the chain was cut"):
-        ChainJournal(tmp_path)
+        opened(tmp_path, signer)
     assert (tmp_path / FIRST).read_bytes() == shortened
 
 
-@pytest.mark.parametrize("position", [True, False])
+@pytest.mark.parametrize("remembers", [True, False])
 @pytest.mark.parametrize("kept", [0, 1, 7, 9])
 def test_a_cut_of_what_a_checkpoint_covered_stops_the_auditor(
-    tmp_path: Path, signer: Signer, kept: int, position: bool
+    tmp_path: Path, signer: Signer, kept: int, remembers: bool
 ) -> None:
     chain(tmp_path, signer, records=10, every=10)
-    (tmp_path / FIRST).write_bytes(
-        b"".join((tmp_path / FIRST).read_bytes().splitlines(keepends=True)[:kept])
-    )
-    if not position:
-        (tmp_path / "position.json").unlink()
+    lines = (tmp_path / FIRST).read_bytes().splitlines(keepends=True)
+    (tmp_path / FIRST).write_bytes(b"".join(lines[:kept]))
+    if not remembers:
+        memory_of(tmp_path).unlink()
     with pytest.raises(InvariantBroken, match="the chain was cut"):
-        ChainJournal(tmp_path)
+        opened(tmp_path, signer)
 
 
-def test_a_changed_last_record_stops_the_auditor(tmp_path: Path, signer: Signer) -> None:
+@pytest.mark.parametrize("notes", ["gone", "emptied", "cut"])
+def test_checkpoints_that_are_gone_stop_the_auditor_on_a_rewritten_chain(
+    tmp_path: Path, signer: Signer, notes: str
+) -> None:
+    file = chain(tmp_path, signer)
+    records = payloads(file)
+    records[7]["type"] = "NeverHappened"
+    file.write_bytes(relinked(forged([*records, entry(99)])))
+    text = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(text[: text.index(b"\n\n", 300) + 2] if notes == "cut" else b"")
+    if notes == "gone":
+        (tmp_path / FILE).unlink()
+    with pytest.raises(InvariantBroken, match="the chain was rewritten"):
+        opened(tmp_path, signer)
+
+
+def test_a_changed_record_stops_the_auditor_wherever_it_is(tmp_path: Path, signer: Signer) -> None:
+    chain(tmp_path, signer, records=10, every=10)
+    data = (tmp_path / FIRST).read_bytes()
+    for place in (200, 900, len(data) - 10):
+        (tmp_path / FIRST).write_bytes(data[:place] + b"0000000" + data[place + 7 :])
+        with pytest.raises(InvariantBroken):
+            opened(tmp_path, signer)
+
+
+def test_a_long_chain_is_counted_from_what_is_remembered_and_its_last_record_looked_at(
+    tmp_path: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chain(tmp_path, signer, records=10, every=10)
     data = (tmp_path / FIRST).read_bytes()
     (tmp_path / FIRST).write_bytes(data[:-10] + b"0000000" + data[-3:])
+    monkeypatch.setattr(recovery, "FULL_COUNT_BYTES", 0)
     with pytest.raises(InvariantBroken, match="not the one that was written"):
-        ChainJournal(tmp_path)
+        opened(tmp_path, signer)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_a_witness_remembers_must_be_on_disk(
+    tmp_path: Path, signer: Signer, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain(tmp_path, signer)
+    if not whole:
+        monkeypatch.setattr(recovery, "FULL_COUNT_BYTES", 0)
+    roots = {note.size: note.root for note in read_notes(tmp_path / FILE)}
+    for size, root in roots.items():
+        opened(tmp_path, signer, remembered=[Remembered("it", size, root=root)]).close()
+        with pytest.raises(InvariantBroken, match="the chain was rewritten"):
+            opened(tmp_path, signer, remembered=[Remembered("it", size, root=b"\0" * 32)])
+    with pytest.raises(InvariantBroken, match="the chain was cut"):
+        opened(tmp_path, signer, remembered=[Remembered("it", 21, root=b"\0" * 32)])
+
+
+def test_checkpoints_of_another_key_stop_the_auditor(tmp_path: Path, signer: Signer) -> None:
+    file = chain(tmp_path, signer)
+    resealed(tmp_path, Signer.generate(), file.read_bytes())
+    with pytest.raises(InvariantBroken, match="is not signed by this auditor"):
+        opened(tmp_path, signer)
 
 
 def test_a_break_before_the_last_file_is_no_torn_end(tmp_path: Path, signer: Signer) -> None:
@@ -151,13 +257,13 @@ def test_a_break_before_the_last_file_is_no_torn_end(tmp_path: Path, signer: Sig
     journal.close()
     (tmp_path / FIRST).write_bytes((tmp_path / FIRST).read_bytes()[:-5])
     with pytest.raises(InvariantBroken, match="breaks off"):
-        ChainJournal(tmp_path)
+        opened(tmp_path, signer)
 
 
 def test_a_second_auditor_is_refused(tmp_path: Path, signer: Signer) -> None:
     journal = filled(tmp_path, signer)
     with pytest.raises(UserError, match="only one"):
-        ChainJournal(tmp_path)
+        opened(tmp_path, signer)
     journal.close()
 
 
@@ -176,11 +282,14 @@ def test_a_full_disk_leaves_the_chain_whole_and_takes_the_batch_later(
     monkeypatch.setattr(os, "write", almost_full)
     with pytest.raises(TransientError, match="No space left"):
         journal.append([entry(6), entry(7)], day=DAY)
-    assert verify_folder(tmp_path).height == 6
+    assert verdict_on(tmp_path, signer).height == HEIGHT
     monkeypatch.setattr(os, "write", write)
     journal.append([entry(6), entry(7)], day=DAY)
     journal.close()
-    assert (verify_folder(tmp_path).exit_code, verify_folder(tmp_path).height) == (0, 8)
+    assert (verdict_on(tmp_path, signer).exit_code, verdict_on(tmp_path, signer).height) == (
+        0,
+        HEIGHT + 2,
+    )
 
 
 def test_a_sync_that_fails_stops_the_auditor_for_nobody_knows_what_the_disk_holds(
@@ -194,11 +303,11 @@ def test_a_sync_that_fails_stops_the_auditor_for_nobody_knows_what_the_disk_hold
     monkeypatch.setattr(os, "fsync", failing)
     with pytest.raises(InvariantBroken, match="could not be synced"):
         journal.append([entry(6)], day=DAY)
-    assert journal.height == 6
+    assert journal.height == HEIGHT
     monkeypatch.undo()
     journal.close()
-    ChainJournal(tmp_path).close()
-    assert verify_folder(tmp_path).exit_code == 0
+    opened(tmp_path, signer).close()
+    assert verdict_on(tmp_path, signer).exit_code == 0
 
 
 def test_numbers_ahead_of_their_turn_are_remembered_over_a_restart(
@@ -206,11 +315,11 @@ def test_numbers_ahead_of_their_turn_are_remembered_over_a_restart(
 ) -> None:
     journal = filled(tmp_path, signer)
     journal.append([entry(7)], day=DAY)
-    sealed(journal, signer)
+    sealed(journal)
     journal.close()
-    again = ChainJournal(tmp_path)
-    again.append([entry(6)], day=DAY)
+    again = opened(tmp_path, signer)
+    grown(again, entry(6))
     assert again.state.numbers.missing_gaps() == []
     again.close()
-    assert verify_folder(tmp_path).exit_code == 0
+    assert verdict_on(tmp_path, signer).exit_code == 0
     assert (tmp_path / FILE).exists()

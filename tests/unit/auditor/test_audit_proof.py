@@ -1,10 +1,14 @@
+import base64
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from services.auditor.chain.checkpoints import read_notes
-from services.auditor.evidence.inclusion_proof import Bundle, anchor, check, prove
+from services.auditor.chain.checkpoints import FILE, read_notes
+from services.auditor.chain.trust import Trust
+from services.auditor.evidence.anchor import anchor, newest_checkpoint
+from services.auditor.evidence.findings import Verdict
+from services.auditor.evidence.inclusion_proof import Bundle, check as check_bundle, prove
 from services.auditor.evidence.verify import verify_folder
 from shared.domain.errors import UserError
 from shared.runtime.signing import Signer
@@ -24,7 +28,7 @@ def test_every_sealed_record_is_proved_without_the_chain(
     file = chain(tmp_path, signer, records=22)
     bundle = prove(tmp_path, index)
     assert bundle.record.encode() == file.read_bytes().splitlines()[index]
-    verdict = check(canonical(bundle), public_key=signer.public)
+    verdict = check_bundle(canonical(bundle), Trust(signer.public))
     assert verdict.valid
     assert verdict.height == (index // 5 + 1) * 5
 
@@ -45,6 +49,11 @@ def changed(bundle: Bundle, **changes: object) -> bytes:
 def test_a_bundle_that_was_touched_proves_nothing(tmp_path: Path, signer: Signer) -> None:
     chain(tmp_path, signer)
     bundle, other = prove(tmp_path, 7), prove(tmp_path, 8)
+
+    def check(data: bytes) -> Verdict:
+        return check_bundle(data, Trust(signer.public))
+
+    assert check(canonical(bundle)).exit_code == 0
     assert check(changed(bundle, record=bundle.record.replace("AAPL", "MSFT"))).exit_code == 3
     assert check(changed(bundle, record=other.record)).exit_code == 5
     assert check(changed(bundle, index=8)).exit_code == 5
@@ -54,31 +63,64 @@ def test_a_bundle_that_was_touched_proves_nothing(tmp_path: Path, signer: Signer
     assert check(changed(bundle, note=bundle.note.replace("\n10\n", "\n11\n"))).exit_code == 6
     assert check(changed(bundle, record="{}")).exit_code == 7
     assert check(changed(bundle, record="[]")).exit_code == 7
+    assert check(changed(bundle, public="00" * 32)).exit_code == 0
 
 
 def test_a_bundle_signed_by_another_key_is_refused(tmp_path: Path, signer: Signer) -> None:
     chain(tmp_path, signer)
-    assert check(canonical(prove(tmp_path, 7)), public_key=Signer.generate().public).exit_code == 6
+    other = Trust(Signer.generate().public)
+    assert check_bundle(canonical(prove(tmp_path, 7)), other).exit_code == 6
+
+
+def test_the_key_that_a_bundle_brings_along_is_not_believed(tmp_path: Path, signer: Signer) -> None:
+    chain(tmp_path, signer)
+    verdict = check_bundle(canonical(prove(tmp_path, 7)), Trust())
+    assert verdict.exit_code == 10
+    assert verdict.sentence.startswith("key NOT pinned")
 
 
 def test_what_is_no_bundle_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a proof"):
-        check(b"{}")
+        check_bundle(b"{}", Trust())
     with pytest.raises(UserError, match="no audit chain"):
         prove(tmp_path, 1)
+
+
+def test_the_proof_is_had_in_the_form_of_other_tools_too(tmp_path: Path, signer: Signer) -> None:
+    file = chain(tmp_path, signer)
+    bundle = prove(tmp_path, 7)
+    head, extra, index, *path = bundle.tlog_proof().partition("\n\n")[0].split("\n")
+    assert (head, index) == ("c2sp.org/tlog-proof@v1", "index 7")
+    assert base64.b64decode(extra.removeprefix("extra ")) == file.read_bytes().splitlines()[7]
+    assert [base64.b64decode(node).hex() for node in path] == list(bundle.proof)
+    assert bundle.tlog_proof().partition("\n\n")[2] == bundle.note
 
 
 def test_the_newest_checkpoint_is_added_to_the_anchor_once(tmp_path: Path, signer: Signer) -> None:
     folder, file = tmp_path / "chain", tmp_path / "anchor.notes"
     chain(folder, signer)
-    assert anchor(folder, file).size == 20
-    anchor(folder, file)
+    note = newest_checkpoint(folder)
+    anchor(note, file)
+    anchor(note, file)
     assert [note.size for note in read_notes(file)] == [20]
-    assert verify_folder(folder, anchors=[file]).checkpoints == 5
+    verdict = verify_folder(folder, trust=Trust(signer.public), anchors=[file])
+    assert (verdict.exit_code, verdict.checkpoints) == (0, 5)
+
+
+def test_an_anchor_copied_without_its_end_is_added_to_as_it_should_be(
+    tmp_path: Path, signer: Signer
+) -> None:
+    folder, file = tmp_path / "chain", tmp_path / "anchor.notes"
+    chain(folder, signer)
+    first, *_, last = read_notes(folder / FILE)
+    file.write_text(first.text.rstrip("\n"))
+    anchor(last, file)
+    assert [note.size for note in read_notes(file)] == [5, 20]
 
 
 def test_an_anchor_is_never_added_to_another_file(tmp_path: Path, signer: Signer) -> None:
     chain(tmp_path / "chain", signer)
     (tmp_path / "diary").write_text("dear diary\n\n")
-    with pytest.raises(UserError, match="does not hold checkpoints"):
-        anchor(tmp_path / "chain", tmp_path / "diary")
+    with pytest.raises(UserError, match="is not added to"):
+        anchor(newest_checkpoint(tmp_path / "chain"), tmp_path / "diary")
+    assert (tmp_path / "diary").read_text() == "dear diary\n\n"

@@ -1,17 +1,44 @@
+import datetime as dt
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from services.auditor.chain.checkpoints import FILE, append_note, read_notes, write_note
-from services.auditor.chain.journal import ChainJournal
-from services.auditor.chain.merkle import leaf_hash, root_of
+from services.auditor.chain.checkpoints import FILE, FRESH, append_note, read_notes, sign_checkpoint
 from services.auditor.chain.record import chain_id
 from services.auditor.chain.sequence_gaps import Gap
-from services.auditor.evidence.verify import verify_folder, verify_legacy
+from services.auditor.chain.trust import Trust
+from services.auditor.evidence.findings import Verdict
+from services.auditor.evidence.legacy import verify_legacy
+from services.auditor.evidence.snapshot import Snapshot
+from services.auditor.evidence.verify import verify_folder
 from shared.domain.errors import UserError
-from shared.runtime.signing import Signer
-from tests.unit.auditor.chains import DAY, begun, chain, entry, genesis, payloads, relinked
+from shared.runtime.signing import Keyring, Signer
+from shared.schemas.envelope import to_fields
+from shared.schemas.streams import ServiceName
+from tests.builders import NOON, approval, envelope
+from tests.unit.auditor.chains import (
+    AT,
+    DAY,
+    begun,
+    chain,
+    entry,
+    forged,
+    genesis,
+    grown,
+    opened,
+    payloads,
+    relinked,
+    resealed,
+    sealed,
+)
+
+ROOT = b"\0" * 32
+
+
+def judge(folder: Path, signer: Signer, **options: Any) -> Verdict:
+    return verify_folder(folder, trust=Trust(signer.public), **options)
 
 
 @pytest.fixture
@@ -21,19 +48,15 @@ def signer() -> Signer:
 
 def test_a_whole_chain_verifies(tmp_path: Path, signer: Signer) -> None:
     chain(tmp_path, signer)
-    verdict = verify_folder(tmp_path, public_key=signer.public)
-    assert (verdict.exit_code, verdict.height, verdict.checkpoints, verdict.sealed) == (
-        0,
-        20,
-        4,
-        20,
-    )
+    verdict = judge(tmp_path, signer)
+    facts = (verdict.exit_code, verdict.height, verdict.checkpoints, verdict.sealed)
+    assert facts == (0, 20, 4, 20)
     assert verdict.valid
 
 
 def test_what_no_checkpoint_covers_yet_is_said(tmp_path: Path, signer: Signer) -> None:
     chain(tmp_path, signer, records=13)
-    verdict = verify_folder(tmp_path)
+    verdict = judge(tmp_path, signer)
     assert (verdict.exit_code, verdict.sealed) == (0, 10)
     assert "the last 3 are under no checkpoint" in verdict.sentence
 
@@ -44,13 +67,13 @@ def test_a_cut_end_that_a_checkpoint_covered_is_found(
 ) -> None:
     file = chain(tmp_path, signer)
     file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:kept]))
-    verdict = verify_folder(tmp_path)
+    verdict = judge(tmp_path, signer)
     assert (verdict.exit_code, verdict.index) == (4, kept)
 
 
 def test_an_emptied_file_is_found(tmp_path: Path, signer: Signer) -> None:
     chain(tmp_path, signer).write_bytes(b"")
-    assert verify_folder(tmp_path).exit_code == 4
+    assert judge(tmp_path, signer).exit_code == 4
 
 
 def test_a_missing_day_is_found(tmp_path: Path, signer: Signer) -> None:
@@ -59,15 +82,15 @@ def test_a_missing_day_is_found(tmp_path: Path, signer: Signer) -> None:
     (tmp_path / "20240108.jsonl").write_bytes(b"".join(lines[10:15]))
     (tmp_path / "20240109.jsonl").write_bytes(b"".join(lines[15:]))
     file.write_bytes(b"".join(lines[:10]))
-    assert verify_folder(tmp_path).exit_code == 0
+    assert judge(tmp_path, signer).exit_code == 0
     (tmp_path / "20240108.jsonl").unlink()
-    assert (verify_folder(tmp_path).exit_code, verify_folder(tmp_path).index) == (3, 10)
+    assert (judge(tmp_path, signer).exit_code, judge(tmp_path, signer).index) == (3, 10)
 
 
 def test_a_torn_last_line_alone_has_a_code_of_its_own(tmp_path: Path, signer: Signer) -> None:
     file = chain(tmp_path, signer, records=13)
     file.write_bytes(file.read_bytes()[:-30])
-    verdict = verify_folder(tmp_path)
+    verdict = judge(tmp_path, signer)
     assert (verdict.exit_code, verdict.height) == (9, 12)
 
 
@@ -78,73 +101,67 @@ def test_a_rewrite_with_right_hashes_is_found_by_the_checkpoint(
     records = payloads(file)
     records[7]["type"] = "NeverHappened"
     file.write_bytes(relinked(records))
-    verdict = verify_folder(tmp_path)
+    verdict = judge(tmp_path, signer)
     assert (verdict.exit_code, verdict.index) == (5, 9)
+
+
+def rewritten(folder: Path, signer: Signer, *more: dict[str, Any]) -> None:
+    """By one who holds the auditor's key: right hashes, roots and signatures, and longer."""
+    (file,) = folder.glob("*.jsonl")
+    records = payloads(file)
+    records[7]["type"] = "NeverHappened"
+    data = relinked(forged([*records, *more]))
+    file.write_bytes(data)
+    resealed(folder, signer, data)
 
 
 def test_a_rewrite_by_one_who_holds_the_key_is_found_by_an_anchor_kept_elsewhere(
     tmp_path: Path, signer: Signer
 ) -> None:
-    file = chain(tmp_path / "chain", signer)
-    (tmp_path / "anchor.notes").write_bytes((tmp_path / "chain" / FILE).read_bytes())
-    records = payloads(file)
-    records[7]["type"] = "NeverHappened"
-    data = relinked(records)
-    file.write_bytes(data)
-    root = root_of([leaf_hash(line) for line in data.splitlines()])
-    (tmp_path / "chain" / FILE).unlink()
-    append_note(
-        tmp_path / "chain" / FILE,
-        write_note(signer, chain_id=chain_id(records[0]), size=20, root=root),
-    )
-    assert verify_folder(tmp_path / "chain", public_key=signer.public).exit_code == 0
-    verdict = verify_folder(
-        tmp_path / "chain", public_key=signer.public, anchors=[tmp_path / "anchor.notes"]
-    )
-    assert verdict.exit_code == 5
+    chain(tmp_path / "chain", signer)
+    anchor = tmp_path / "anchor.notes"
+    anchor.write_bytes((tmp_path / "chain" / FILE).read_bytes())
+    rewritten(tmp_path / "chain", signer)
+    assert judge(tmp_path / "chain", signer).exit_code == 0
+    assert judge(tmp_path / "chain", signer, anchors=[anchor]).exit_code == 5
 
 
 def test_an_older_copy_put_back_whole_is_found_by_an_anchor(tmp_path: Path, signer: Signer) -> None:
-    chain(tmp_path / "newer", signer)
+    newer = chain(tmp_path / "newer", signer)
+    older = chain(tmp_path / "older", signer, records=12)
+    older.write_bytes(b"".join(newer.read_bytes().splitlines(keepends=True)[:12]))
     anchor = tmp_path / "newer" / FILE
-    file = chain(tmp_path / "older", signer, records=12)
-    file.write_bytes(
-        b"".join((tmp_path / "newer" / file.name).read_bytes().splitlines(keepends=True)[:12])
-    )
     (tmp_path / "older" / FILE).write_text(
         "".join(f"{note.text}\n" for note in read_notes(anchor) if note.size < 12)
     )
-    assert verify_folder(tmp_path / "older").exit_code == 0
-    assert verify_folder(tmp_path / "older", anchors=[anchor]).exit_code == 4
+    assert judge(tmp_path / "older", signer).exit_code == 0
+    assert judge(tmp_path / "older", signer, anchors=[anchor]).exit_code == 4
 
 
 def test_another_chain_of_the_same_key_does_not_pass_for_this_one(
     tmp_path: Path, signer: Signer
 ) -> None:
-    chain(tmp_path, signer)
-    append_note(
-        tmp_path / FILE, write_note(signer, chain_id="0123456789abcdef", size=20, root=b"\0" * 32)
-    )
-    verdict = verify_folder(tmp_path)
+    chain(tmp_path, signer, records=19)
+    note = sign_checkpoint(signer, chain_id="0123456789abcdef", size=19, root=ROOT, at=AT)
+    append_note(tmp_path / FILE, note.text)
+    verdict = judge(tmp_path, signer)
     assert verdict.exit_code == 5
     assert "another chain" in verdict.sentence
 
 
-def test_checkpoints_of_another_key_are_refused(tmp_path: Path, signer: Signer) -> None:
+def test_a_chain_begun_with_another_key_is_refused(tmp_path: Path, signer: Signer) -> None:
     chain(tmp_path, signer)
-    assert verify_folder(tmp_path, public_key=Signer.generate().public).exit_code == 6
+    assert judge(tmp_path, Signer.generate()).exit_code == 6
 
 
 @pytest.mark.parametrize("size", [20, 25])
 def test_a_forged_checkpoint_is_a_bad_signature_whatever_it_claims(
     tmp_path: Path, signer: Signer, size: int
 ) -> None:
-    file = chain(tmp_path, signer)
-    forged = write_note(
-        Signer.generate(), chain_id=chain_id(payloads(file)[0]), size=size, root=b"\0" * 32
-    )
-    append_note(tmp_path / FILE, forged)
-    assert verify_folder(tmp_path).exit_code == 6
+    name = chain_id(payloads(chain(tmp_path, signer, records=19))[0])
+    note = sign_checkpoint(Signer.generate(), chain_id=name, size=size, root=ROOT, at=AT)
+    append_note(tmp_path / FILE, note.text)
+    assert judge(tmp_path, signer).exit_code == 6
 
 
 def test_a_checkpoint_with_another_size_under_an_old_signature_is_refused(
@@ -153,20 +170,240 @@ def test_a_checkpoint_with_another_size_under_an_old_signature_is_refused(
     chain(tmp_path, signer)
     text = (tmp_path / FILE).read_text().replace("\n20\n", "\n19\n")
     (tmp_path / FILE).write_text(text)
-    assert verify_folder(tmp_path).exit_code == 6
+    assert judge(tmp_path, signer).exit_code == 6
 
 
-def test_checkpoints_that_are_none_are_refused(tmp_path: Path, signer: Signer) -> None:
+@pytest.mark.parametrize("signature", [0, 1])
+def test_a_checkpoint_that_lacks_one_of_its_two_signatures_is_refused(
+    tmp_path: Path, signer: Signer, signature: int
+) -> None:
     chain(tmp_path, signer)
-    (tmp_path / FILE).write_text("hello\n\n")
-    assert verify_folder(tmp_path).exit_code == 6
+    (*_, last) = read_notes(tmp_path / FILE)
+    line = last.note.signatures[signature].line()
+    (tmp_path / FILE).write_text((tmp_path / FILE).read_text().replace(line, ""))
+    assert judge(tmp_path, signer).exit_code == 6
+
+
+# --- what is absent ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["gone", "emptied"])
+def test_without_checkpoints_nothing_is_proved(tmp_path: Path, signer: Signer, damage: str) -> None:
+    chain(tmp_path, signer)
+    (tmp_path / FILE).write_bytes(b"")
+    if damage == "gone":
+        (tmp_path / FILE).unlink()
+    verdict = judge(tmp_path, signer)
+    assert verdict.exit_code == 12
+    assert not verdict.is_proof
+
+
+@pytest.mark.parametrize("dropped", [0, 1, 2])
+def test_a_checkpoint_taken_away_is_missed(tmp_path: Path, signer: Signer, dropped: int) -> None:
+    chain(tmp_path, signer, records=18)
+    notes = [f"{note.text}\n" for note in read_notes(tmp_path / FILE)]
+    del notes[dropped]
+    (tmp_path / FILE).write_text("".join(notes))
+    verdict = judge(tmp_path, signer)
+    assert verdict.exit_code == 12
+    assert f"between {dropped * 5} and " in verdict.sentence
+
+
+def test_a_chain_that_goes_on_without_naming_its_checkpoint_was_rewritten(
+    tmp_path: Path, signer: Signer
+) -> None:
+    journal = begun(tmp_path, signer)
+    sealed(journal)
+    journal.append([entry(1)], day=DAY)
+    journal.close()
+    assert (judge(tmp_path, signer).exit_code, judge(tmp_path, signer).index) == (5, 1)
+
+
+def test_a_record_that_names_a_checkpoint_which_never_was_is_found(
+    tmp_path: Path, signer: Signer
+) -> None:
+    journal = begun(tmp_path, signer)
+    sealed(journal)
+    wrong = {"type": "Sealed", "at": "now", "size": 1, "root": ROOT.hex()}
+    journal.append([wrong], day=DAY)
+    journal.close()
+    assert judge(tmp_path, signer).exit_code == 5
+
+
+def test_more_records_than_the_genesis_promises_without_a_checkpoint_are_told(
+    tmp_path: Path, signer: Signer
+) -> None:
+    journal = begun(tmp_path, signer, records=5)
+    sealed(journal)
+    grown(journal, *(entry(number) for number in range(1, 5)))
+    assert judge(tmp_path, signer).exit_code == 0
+    journal.append([entry(5)], day=DAY)
+    journal.close()
+    assert judge(tmp_path, signer).exit_code == 12
+
+
+def test_a_genesis_that_promises_no_cadence_is_none(tmp_path: Path, signer: Signer) -> None:
+    journal = opened(tmp_path, signer)
+    bare = {name: each for name, each in genesis(signer).items() if name != "cadence"}
+    journal.append([bare], day=DAY)
+    sealed(journal)
+    journal.close()
+    assert judge(tmp_path, signer).exit_code == 7
+
+
+def test_without_a_pinned_key_the_verdict_says_so_with_a_code_of_its_own(
+    tmp_path: Path, signer: Signer
+) -> None:
+    chain(tmp_path, signer)
+    verdict = verify_folder(tmp_path)
+    assert verdict.exit_code == 10
+    assert verdict.sentence.startswith("key NOT pinned")
+    assert not verdict.is_proof
+
+
+# --- time -------------------------------------------------------------------------------------------
+
+
+def test_an_old_chain_is_stale_unless_it_says_that_it_stopped(
+    tmp_path: Path, signer: Signer
+) -> None:
+    journal = begun(tmp_path, signer)
+    sealed(journal)
+    later = NOON + dt.timedelta(minutes=6)
+    assert judge(tmp_path, signer, as_of=NOON).exit_code == 0
+    assert judge(tmp_path, signer, as_of=later).exit_code == 11
+    journal.refresh(at=later - dt.timedelta(minutes=1))
+    assert judge(tmp_path, signer, as_of=later).exit_code == 0
+    (tmp_path / FRESH).unlink()
+    grown(journal, {"type": "Stopped", "at": "now"})
+    assert judge(tmp_path, signer, as_of=later).exit_code == 11
+    sealed(journal)
+    journal.close()
+    assert judge(tmp_path, signer, as_of=later).exit_code == 0
+
+
+def test_a_checkpoint_from_the_future_is_told(tmp_path: Path, signer: Signer) -> None:
+    chain(tmp_path, signer)
+    verdict = judge(tmp_path, signer, as_of=NOON - dt.timedelta(hours=1))
+    assert verdict.exit_code == 11
+    assert "in the future" in verdict.sentence
+
+
+def test_a_fresh_signature_over_more_than_is_there_is_a_cut_end(
+    tmp_path: Path, signer: Signer
+) -> None:
+    file = chain(tmp_path, signer, records=18)
+    journal = opened(tmp_path, signer)
+    journal.refresh(at=NOON)
+    journal.close()
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:16]))
+    assert judge(tmp_path, signer).exit_code == 4
+
+
+# --- files of checkpoints ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"hello\n\n",
+        b"hello\n\n\xe2\x80\x94 a b\n\n",
+        b"\n",
+        b"\x00\xff",
+        b"x" * 10_000,
+    ],
+)
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_every_byte_of_the_checkpoints_belongs_to_one(
+    tmp_path: Path, signer: Signer, damage: bytes, where: str
+) -> None:
+    chain(tmp_path, signer)
+    notes = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(damage + notes if where == "before" else notes + damage)
+    assert judge(tmp_path, signer).exit_code in (6, 9)
+
+
+def anchor_of(folder: Path, signer: Signer) -> bytes:
+    chain(folder, signer)
+    return (folder / FILE).read_bytes()
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
+def test_an_anchor_may_lack_its_last_newlines(tmp_path: Path, signer: Signer, end: bytes) -> None:
+    notes = anchor_of(tmp_path / "chain", signer)
+    (tmp_path / "anchor").write_bytes(notes.rstrip(b"\n") + end)
+    verdict = judge(tmp_path / "chain", signer, anchors=[tmp_path / "anchor"])
+    assert (verdict.exit_code, verdict.checkpoints) == (0, 8)
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda notes: b"", "holds no checkpoint"),
+        (lambda notes: notes.replace(b"\n", b"\r\n"), "Windows line ends"),
+        (lambda notes: notes[:-31], "holds what is no checkpoint"),
+        (lambda notes: notes + b"and so on", "holds what is no checkpoint"),
+        (lambda notes: b"\xef\xbb\xbf" + notes, "holds what is no checkpoint"),
+    ],
+)
+def test_an_anchor_that_proves_nothing_is_told(
+    tmp_path: Path, signer: Signer, damage: Any, sentence: str
+) -> None:
+    notes = anchor_of(tmp_path / "chain", signer)
+    (tmp_path / "anchor").write_bytes(damage(notes))
+    verdict = judge(tmp_path / "chain", signer, anchors=[tmp_path / "anchor"])
+    assert verdict.exit_code == 6
+    assert sentence in verdict.sentence
+
+
+def test_an_anchor_whose_notes_were_gathered_in_any_order_is_read(
+    tmp_path: Path, signer: Signer
+) -> None:
+    notes = anchor_of(tmp_path / "chain", signer)
+    first, second, *rest = (f"{note.text}\n" for note in read_notes(tmp_path / "chain" / FILE))
+    assert len(rest) == 2
+    (tmp_path / "anchor").write_bytes(notes + f"{second}{first}".encode())
+    assert judge(tmp_path / "chain", signer, anchors=[tmp_path / "anchor"]).exit_code == 0
+
+
+# --- orders ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["signed", "unsigned", "of another key", "changed"])
+def test_an_order_in_the_chain_must_be_signed_by_the_gate(
+    tmp_path: Path, signer: Signer, kind: str
+) -> None:
+    gate, other = Signer.generate(), Signer.generate()
+    keyring = Keyring.of([gate.public_key(ServiceName.RISK_GATE.value)])
+    made = envelope(approval())
+    if kind != "unsigned":
+        made = (other if kind == "of another key" else gate).sign(made)
+    fields = to_fields(made)
+    if kind == "changed":
+        fields["data"] = fields["data"].replace('"qty":3', '"qty":4')
+    journal = begun(tmp_path, signer)
+    sealed(journal)
+    grown(journal, entry(1, type="OrderApproved", message=fields))
+    sealed(journal)
+    journal.close()
+    verdict = verify_folder(tmp_path, trust=Trust(signer.public, keyring=keyring))
+    if kind == "signed":
+        assert (verdict.exit_code, verdict.signatures) == (0, 1)
+    else:
+        assert (verdict.exit_code, verdict.index) == (6, 2)
+        assert "OrderApproved at record 2 is forged" in verdict.sentence
+        assert verdict.is_proof
+
+
+# --- numbers -----------------------------------------------------------------------------------------
 
 
 def test_a_missing_number_of_a_writer_is_found(tmp_path: Path, signer: Signer) -> None:
     journal = begun(tmp_path, signer)
-    journal.append([entry(1), entry(3)], day=DAY)
+    sealed(journal)
+    grown(journal, entry(1), entry(3))
     journal.close()
-    verdict = verify_folder(tmp_path)
+    verdict = judge(tmp_path, signer)
     assert verdict.exit_code == 8
     assert "of risk-gate's numbers, 2 are not in the chain" in verdict.sentence
 
@@ -175,27 +412,29 @@ def test_a_gap_the_auditor_noted_is_told_at_its_place_unless_something_is_worse(
     tmp_path: Path, signer: Signer
 ) -> None:
     journal = begun(tmp_path, signer)
+    sealed(journal)
     noted = Gap("risk-gate", "missing", 2, 4).payload("now")
-    journal.append([entry(1), entry(5), noted, entry(6)], day=DAY)
+    grown(journal, entry(1), entry(5), noted, entry(6))
     journal.close()
-    verdict = verify_folder(tmp_path)
-    assert (verdict.exit_code, verdict.index, verdict.height) == (8, 3, 5)
+    verdict = judge(tmp_path, signer)
+    assert (verdict.exit_code, verdict.index, verdict.height) == (8, 4, 6)
     file = tmp_path / "20240105.jsonl"
     file.write_bytes(file.read_bytes()[:-20] + b"0" * 19 + b"\n")
-    assert verify_folder(tmp_path).exit_code == 7
+    assert judge(tmp_path, signer).exit_code == 7
 
 
 def test_a_record_told_twice_is_found(tmp_path: Path, signer: Signer) -> None:
     journal = begun(tmp_path, signer)
-    journal.append([entry(1), entry(2), entry(2)], day=DAY)
+    sealed(journal)
+    grown(journal, entry(1), entry(2), entry(2))
     journal.close()
-    verdict = verify_folder(tmp_path)
-    assert (verdict.exit_code, verdict.index) == (8, 3)
+    verdict = judge(tmp_path, signer)
+    assert (verdict.exit_code, verdict.index) == (8, 4)
 
 
 def test_a_chain_without_its_genesis_is_found(tmp_path: Path, signer: Signer) -> None:
     (tmp_path / "20240105.jsonl").write_bytes(relinked([entry(1), entry(2)]))
-    assert verify_folder(tmp_path).exit_code == 4
+    assert judge(tmp_path, signer).exit_code == 4
 
 
 @pytest.mark.parametrize(
@@ -212,26 +451,29 @@ def test_a_record_without_its_parts_is_not_canonical(
     tmp_path: Path, signer: Signer, record: dict[str, object]
 ) -> None:
     (tmp_path / "20240105.jsonl").write_bytes(relinked([genesis(signer), record]))
-    assert verify_folder(tmp_path).exit_code == 7
+    assert judge(tmp_path, signer).exit_code == 7
 
 
 def test_a_folder_without_a_chain_is_one_sentence(tmp_path: Path, signer: Signer) -> None:
     with pytest.raises(UserError, match="no audit chain"):
-        verify_folder(tmp_path)
+        judge(tmp_path, signer)
     chain(tmp_path, signer)
     with pytest.raises(UserError, match="no anchor"):
-        verify_folder(tmp_path, anchors=[tmp_path / "nowhere"])
+        judge(tmp_path, signer, anchors=[tmp_path / "nowhere"])
 
 
 def test_a_chain_that_is_being_written_verifies_all_the_while(
     tmp_path: Path, signer: Signer
 ) -> None:
     chain(tmp_path, signer)
-    journal = ChainJournal(tmp_path)
-    notes = read_notes(tmp_path / FILE)
-    append_note(tmp_path / FILE, write_note(signer, chain_id="later", size=99, root=b""))
-    assert [note.size for note in notes] == [5, 10, 15, 20]
+    snapshot = Snapshot(tmp_path)
+    journal = opened(tmp_path, signer)
+    grown(journal, entry(99))
+    sealed(journal)
     journal.close()
+    assert [note.size for note in snapshot.own_notes()] == [5, 10, 15, 20]
+    assert len(list(snapshot.lines())) == 20
+    assert not snapshot.torn
 
 
 def test_the_predecessors_format_is_checked_too(tmp_path: Path) -> None:
