@@ -20,7 +20,6 @@ from shared.runtime.observability.metrics import MetricRegistry
 from shared.runtime.observability.samples import CounterSpec, label_sets
 from shared.schemas.streams import ServiceName
 
-
 COUNTERS = (
     CounterSpec("kobe_audit_records", "Records written to the chain"),
     CounterSpec(

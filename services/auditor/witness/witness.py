@@ -27,7 +27,7 @@ from services.auditor.chain.checkpoints import (
 from services.auditor.chain.day_files import day_files
 from services.auditor.chain.memory import ChainPosition
 from services.auditor.chain.merkle import leaf_hash
-from services.auditor.chain.record import BrokenLink, NotCanonical, open_line
+from services.auditor.chain.record import BrokenLink, NotCanonical, hash_of_line, open_line
 from services.auditor.chain.signed_note import Algorithm
 from services.auditor.chain.trust import WITNESS_NAME, auditor_keys
 from services.auditor.chain.witness_files import LATEST, WITNESSED
@@ -38,6 +38,8 @@ from shared.runtime.signing import Signer
 POSITION = "position.json"
 # As often as the auditor itself speaks when nothing happens: the time is signed anew.
 RENEW_SECONDS = 60
+# Bytes: the end of a note holds its signatures, that of a record its hash.
+_LOOKED_AT = 512
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Witness:
         self._last = self._newest.size if self._newest else 0
         self._known_at_start: int | None = self._last
         self._position = self._read_position()
-        self._read_to = 0
+        self._read_to, self._tail = 0, b""
         self.cosigned_at = 0
 
     @property
@@ -98,8 +100,9 @@ class Witness:
         """What was added to the auditor's checkpoints since the last look."""
         file = self.chain / FILE
         size = file.stat().st_size if file.exists() else 0
-        if size < self._read_to:
-            raise InvariantBroken(f"the auditor's checkpoints were cut: {file} has {size} bytes")
+        if size < self._read_to or _bytes_before(file, self._read_to) != self._tail:
+            raise InvariantBroken(f"the checkpoints in {file} are not those read before: a fork")
+        self._require_last_record()
         newest = 0
         try:
             for note in read_notes(file, size, start=self._read_to):
@@ -115,7 +118,18 @@ class Witness:
                 f"{self._position.height} records were witnessed, "
                 f"but the auditor's checkpoints end at {newest}: they were cut"
             )
-        self._read_to = size
+        self._read_to, self._tail = size, _bytes_before(file, size)
+
+    def _require_last_record(self) -> None:
+        """The last record that was seen stands where it stood."""
+        seen = self._position
+        if not seen.height:
+            return
+        end = _bytes_before(self.chain / seen.file, seen.offset)
+        if hash_of_line(end.rstrip(b"\n")) != seen.head:
+            raise InvariantBroken(
+                f"the last of the {seen.height} records seen is not what it was: a fork, or a cut"
+            )
 
     def _follow(self, note: Checkpoint) -> int:
         keys = auditor_keys(self.auditor_key, note.chain_id)
@@ -225,6 +239,15 @@ class Witness:
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
+
+
+def _bytes_before(file: Path, offset: int) -> bytes:
+    """Enough of them to tell one note, or one record, from another."""
+    if not file.exists():
+        return b""
+    with file.open("rb") as handle:
+        handle.seek(max(0, offset - _LOOKED_AT))
+        return handle.read(offset - handle.tell())
 
 
 def _root(position: ChainPosition) -> bytes:

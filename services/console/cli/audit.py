@@ -159,7 +159,8 @@ def _report(verdict: Verdict, as_json: bool) -> int:
         return verdict.exit_code
     mark = "✓" if verdict.valid else "✗"
     terminal.print(
-        f"{mark} {verdict.height} records, {verdict.checkpoints} checkpoints: {verdict.sentence}."
+        f"{mark} {verdict.height} records, {verdict.checkpoints} checkpoints: {verdict.sentence}.",
+        soft_wrap=True,
     )
     if verdict.head:
         terminal.print(f"  head {verdict.head}")

@@ -1,18 +1,25 @@
-"""What the auditor publishes: records that are on disk, checkpoints that are signed."""
+"""What the auditor publishes: records on disk, checkpoints that it and witnesses have signed."""
 
 from __future__ import annotations
 
 import datetime as dt
+from typing import Annotated
 
+from msgspec import Meta
+
+from shared.schemas import fields as f
 from shared.schemas.values import Message
+
+# A C2SP signed note: three lines and at most 32 signatures.
+Note = Annotated[str, Meta(max_length=16_384)]
 
 
 class BlockAppended(Message, frozen=True, kw_only=True):
     """Records up to `height` are on disk and synced; `head` is the last record's hash."""
 
-    height: int
-    head: str
-    records: int
+    height: f.Sequence
+    head: f.Digest
+    records: f.Count
 
 
 class CheckpointSigned(Message, frozen=True, kw_only=True):
@@ -21,19 +28,19 @@ class CheckpointSigned(Message, frozen=True, kw_only=True):
     `head` is the hash of the chain's last record when it was published.
     """
 
-    size: int
-    root: str
-    head: str
-    note: str
+    size: f.Sequence
+    root: f.Digest
+    head: f.Digest
+    note: Note
 
 
 class CheckpointCosigned(Message, frozen=True, kw_only=True):
     """A quorum of witnesses vouches that the chain had only grown, up to `size` records, at `at`.
 
-    `notes` are the cosigned checkpoints, one of each witness, as C2SP signed notes.
+    `notes` are the cosigned checkpoints, one of each of the `witnesses`, as C2SP signed notes.
     """
 
-    size: int
+    size: f.Sequence
     at: dt.datetime
-    witnesses: tuple[str, ...]
-    notes: tuple[str, ...]
+    witnesses: Annotated[tuple[Annotated[str, Meta(max_length=128)], ...], Meta(max_length=16)]
+    notes: Annotated[tuple[Note, ...], Meta(max_length=16)]
