@@ -17,6 +17,9 @@ from services.auditor.chain.journal import ChainJournal
 from services.auditor.chain.memory import MEMORY
 from services.auditor.chain.merkle import Frontier, leaf_hash
 from services.auditor.chain.record import chain_id, seal
+from services.auditor.chain.trust import Trust
+from services.auditor.evidence.findings import Verdict
+from services.auditor.evidence.verify import verify_folder
 from shared.runtime.signing import Signer
 from tests.builders import NOON
 
@@ -139,3 +142,8 @@ def relinked(records: Sequence[Mapping[str, Any]]) -> bytes:
             yield line + b"\n"
 
     return b"".join(lines())
+
+
+def judge(folder: Path, signer: Signer, **options: Any) -> Verdict:
+    """By the pinned key of the auditor."""
+    return verify_folder(folder, trust=Trust(signer.public), **options)
