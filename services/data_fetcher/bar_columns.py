@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,16 @@ class WireRow(Protocol):
     o: float
     h: float
     l: float  # noqa: E741 (the wire's name)
+    c: float
+    v: float
+
+
+class PlainRow(msgspec.Struct):
+    """A row of a vendor whose own fields have other names."""
+
+    o: float
+    h: float
+    l: float  # noqa: E741 (as WireRow has it)
     c: float
     v: float
 
@@ -79,6 +89,21 @@ def read_rows(
         except msgspec.ValidationError:
             found.append(salvage(msgspec.json.decode(text)))
     return [row for row in found if row is not None]
+
+
+def dated(
+    rows: Iterable[RowT], session_of: Callable[[RowT], dt.date]
+) -> Iterator[tuple[dt.date, RowT]]:
+    """The rows with their sessions; one whose time is none is left out."""
+    for row in rows:
+        try:
+            yield session_of(row), row
+        except (ValueError, OverflowError, OSError):
+            continue
+
+
+def lose(_row: Any) -> None:
+    """A row of which nothing can be made."""
 
 
 def number(value: Any) -> float:

@@ -58,8 +58,9 @@ class VendorPlace:
     trading_url: str = ""
     key_id: Secret = UNSET
     secret_key: Secret = UNSET
-    massive_url: str = ""
     massive_key: Secret = UNSET
+    urls: Mapping[str, str] = field(default_factory=dict)
+    """Where other vendors than the broker answer, by their names, if not at their usual address."""
     quotes_feed: str = ""
     order: tuple[str, ...] = ()
     """Which vendors `multi` tries, first to last."""

@@ -29,7 +29,7 @@ def raw(document: Any) -> Any:
 def test_massive_s_whole_market_of_a_day(shared_folder: Path) -> None:
     app = replayed(shared_folder / "fixtures/polygon", ("r_grouped_daily_bars",))
     with serving(app) as url:
-        place = VendorPlace(massive_url=url, massive_key=Secret("k"), clock=ManualClock(NOW))
+        place = VendorPlace(urls={"massive": url}, massive_key=Secret("k"), clock=ManualClock(NOW))
         vendor = massive.bars(place)
         with pytest.raises(UserError, match="two bases must never mix"):
             vendor.daily_bars(("AAPL", "TSLA"), GROUPED_DAY, GROUPED_DAY)
@@ -45,7 +45,7 @@ def test_massive_s_aggregates_of_a_symbol(shared_folder: Path) -> None:
         shared_folder / "fixtures/polygon", ("aggs_AAPL_1day_2023-01-01_2023-01-10_asc",)
     )
     with serving(app) as url:
-        place = VendorPlace(massive_url=url, massive_key=Secret("k"), clock=ManualClock(NOW))
+        place = VendorPlace(urls={"massive": url}, massive_key=Secret("k"), clock=ManualClock(NOW))
         app.add(Fault(Kind.EDIT, path="/v2/aggs", edit=raw))
         bars = massive.bars(place).daily_bars(("AAPL",), dt.date(2023, 1, 1), dt.date(2023, 1, 10))
     assert bars.session.tolist() == [dt.date(2023, 1, day) for day in (3, 4, 5, 6, 9, 10)]

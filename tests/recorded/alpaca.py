@@ -384,6 +384,16 @@ def place_at(url: str, clock: ManualClock) -> VendorPlace:
     )
 
 
+def spoil(document: Any, place: int) -> Any:
+    next(iter(document["bars"].values()))[place]["o"] = None
+    return document
+
+
+def undate(document: Any, place: int) -> Any:
+    next(iter(document["bars"].values()))[place]["t"] = "yesterday"
+    return document
+
+
 def recorded(
     market: RecordedMarket, stack: ExitStack, _folder: Path, clock: ManualClock
 ) -> RecordedVendor:
@@ -393,6 +403,7 @@ def recorded(
         place,
         server,
         bars_path="/v2/stocks/bars",
-        rows=lambda document: next(iter(document["bars"].values())),
+        spoil=spoil,
+        undate=undate,
         secrets=(KEY_ID, SECRET),
     )

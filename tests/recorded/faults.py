@@ -106,13 +106,22 @@ class Recorder:
         elif fault.kind is Kind.CUT_JSON:
             body = body[: len(body) // 2]
         elif fault.kind is Kind.EDIT:
-            body = msgspec.json.encode(fault.edit(msgspec.json.decode(body)))
+            body = _edited(body, fault.edit)
         if fault.kind is Kind.TRICKLE:
             await _trickle(send, status, body, fault.seconds)
         elif fault.kind is Kind.CUT:
             await _cut(receive, send, status, body)
         else:
             await _answer(send, status, {}, body)
+
+
+def _edited(body: bytes, edit: Callable[[Any], Any]) -> bytes:
+    """A JSON document changed, or the text of another."""
+    try:
+        return msgspec.json.encode(edit(msgspec.json.decode(body)))
+    except msgspec.DecodeError:
+        changed = edit(body.decode())
+        return changed.encode() if isinstance(changed, str) else msgspec.json.encode(changed)
 
 
 async def _caught(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[int, bytes]:

@@ -320,10 +320,22 @@ def _contract(symbol: str, expiry: dt.date) -> Json:
     }
 
 
+def spoil(document: Any, place: int) -> Any:
+    document["results"][place]["o"] = "12.5"
+    return document
+
+
+def undate(document: Any, place: int) -> Any:
+    del document["results"][place]["t"]
+    return document
+
+
 def recorded(
     market: RecordedMarket, stack: ExitStack, _folder: Path, clock: ManualClock
 ) -> RecordedVendor:
     server = Massive(market).app()
     url = stack.enter_context(serving(server))
-    place = VendorPlace(massive_url=url, massive_key=Secret(KEY), clock=clock)
-    return RecordedVendor(place, server, bars_path="/v2/aggs/ticker", secrets=(KEY,))
+    place = VendorPlace(urls={"massive": url}, massive_key=Secret(KEY), clock=clock)
+    return RecordedVendor(
+        place, server, bars_path="/v2/aggs/ticker", spoil=spoil, undate=undate, secrets=(KEY,)
+    )

@@ -35,8 +35,10 @@ class RecordedVendor:
     server: Recorder | None = None
     bars_path: str = "/"
     """The beginning of the paths at which bars are asked for."""
-    rows: Callable[[Any], list[Any]] = lambda document: document["results"]
-    """The rows of bars in an answer, to be spoilt in place."""
+    spoil: Callable[[Any, int], Any] = lambda document, place: document
+    """Makes the open of the bar at a place in an answer no number."""
+    undate: Callable[[Any, int], Any] = lambda document, place: document
+    """Takes the time away from the bar at a place in an answer."""
     secrets: tuple[str, ...] = ()
     """What must never stand in a URL."""
 

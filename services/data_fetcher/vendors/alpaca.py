@@ -12,11 +12,12 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TypeVar
 
-from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_of, join_bars
+from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_of, dated, join_bars
 from services.data_fetcher.vendor_http.client import QUOTES, VendorClient
 from services.data_fetcher.vendor_http.refusals import VENDOR_REFUSES, RequestRefused, Vendor
 from services.data_fetcher.vendor_registry import Listing, NameChanges, VendorPlace
 from services.data_fetcher.wire_formats import alpaca as wire, alpaca_actions as read
+from services.data_fetcher.wire_formats.actions import by_date
 from shared.domain.errors import TransientError, UserError
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars
@@ -111,7 +112,8 @@ class Alpaca:
                         f"Alpaca answers with bars of {symbol}, which it was not asked for.",
                         exit_code=VENDOR_REFUSES,
                     )
-                rows[symbol] += [(_session(row.t), row) for row in wire.rows_of(raw)]
+                own = dated(wire.rows_of(raw), _session)
+                rows[symbol] += own
         return bars_of(rows)
 
     # --- corporate actions ------------------------------------------------------------------------
@@ -129,8 +131,8 @@ class Alpaca:
         splits = {split for page in found for split in read.splits_of(page) if is_asked(split)}
         dividends = {cash for page in found for cash in read.dividends_of(page) if is_asked(cash)}
         return ca.CorporateActions(
-            splits=tuple(sorted(splits, key=_by_date)),
-            dividends=tuple(sorted(dividends, key=_by_date)),
+            splits=tuple(sorted(splits, key=by_date)),
+            dividends=tuple(sorted(dividends, key=by_date)),
         )
 
     def name_changes(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> NameChanges:
@@ -168,7 +170,7 @@ class Alpaca:
             }
             what = _named("corporate actions", asked)
             for page in self._pages("/v1/corporate-actions", query, wire.ActionsPage, what):
-                yield page.corporate_actions
+                yield wire.Actions.of(page.corporate_actions)
 
     # --- quotes -----------------------------------------------------------------------------------
 
@@ -203,7 +205,7 @@ class Alpaca:
 
     def listings(self, as_of: dt.date) -> list[Listing]:
         """The delisted too: whether they were still listed on a day long ago, their bars must show."""
-        decode = partial(wire.read_reply, kind=list[wire.AssetRow])
+        decode = wire.read_assets
         states = ["active"] if as_of >= self._today() else ["active", "inactive"]
         found = [
             row
@@ -294,15 +296,19 @@ def _midnight(day: dt.date) -> str:
     return f"{at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def _session(row: wire.Row) -> dt.date:
+    return _new_york_date(row.t)
+
+
 @lru_cache(maxsize=1 << 15)
-def _session(text: str) -> dt.date:
+def _new_york_date(text: str) -> dt.date:
     at = dt.datetime.fromisoformat(text)
     return at.astimezone(NEW_YORK).date()
 
 
 def _two_sided(reply: wire.QuotesReply) -> Iterator[Quote]:
     """A price of 0 is Alpaca's word for no active quote."""
-    for symbol, quote in reply.quotes.items():
+    for symbol, quote in wire.quotes_of(reply).items():
         seen = _quote(symbol, quote)
         if seen and seen.bid > 0 and seen.ask > 0:
             yield seen
@@ -340,7 +346,3 @@ def _listing(row: wire.AssetRow) -> Listing:
         delisted=row.status != "active",
         options="has_options" in row.attributes,
     )
-
-
-def _by_date(action: ca.Split | ca.CashDividend) -> tuple[dt.date, str]:
-    return action.ex_date, action.symbol

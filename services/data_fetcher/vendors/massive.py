@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from functools import lru_cache, partial
 from itertools import pairwise
 from typing import TypeVar
 
 import msgspec
 
-from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_of, join_bars
+from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_of, dated, join_bars
 from services.data_fetcher.ticker_history import Span, owner_spans
 from services.data_fetcher.vendor_http.client import Read, VendorClient
 from services.data_fetcher.vendor_http.refusals import VENDOR_REFUSES, NotFound, Vendor
 from services.data_fetcher.vendor_registry import Listing, NameChanges, VendorPlace
 from services.data_fetcher.wire_formats import massive as wire
+from services.data_fetcher.wire_formats.actions import action, actions_of, by_date
 from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars
@@ -29,6 +29,7 @@ from shared.runtime.config.environment import MISSING_KEYS
 from shared.schemas import corporate_actions as ca
 
 NAME = "massive"
+URL = "https://api.massive.com"
 VENDOR = Vendor("Massive", keys="MASSIVE_API_KEY")
 EARLIEST = dt.date(2003, 9, 10)
 """Massive has no daily bars before."""
@@ -75,9 +76,9 @@ class Massive:
             path, {"adjusted": "false"}, partial(wire.read_bars, kind=wire.GroupedRow), what
         ):
             _refuse_adjusted(page, what)
-            for row in page.rows:
-                if row.T in symbols:
-                    rows.setdefault(row.T, []).append((_session(row.t), row))
+            own = (row for row in page.rows if row.T in symbols)
+            for session_of_row, row in dated(own, _session):
+                rows.setdefault(row.T, []).append((session_of_row, row))
         return bars_of(rows)
 
     def _symbol_bars(self, symbol: str, start: dt.date, end: dt.date) -> Bars:
@@ -98,7 +99,7 @@ class Massive:
                     f"Massive was asked for {what} and answers with those of {page.ticker}.",
                     exit_code=VENDOR_REFUSES,
                 )
-            yield from ((_session(row.t), row) for row in page.rows)
+            yield from dated(page.rows, _session)
 
     def _spans(self, symbol: str, start: dt.date, end: dt.date) -> list[Span]:
         """Which tickers to ask for, each with its dates: the company's own, oldest first."""
@@ -142,9 +143,10 @@ class Massive:
             )
         except NotFound:
             return []
+        changes = [event for event in found.events if event.ticker_change]
         return sorted(
-            (dt.date.fromisoformat(event.date), event.ticker_change.ticker)
-            for event in found.events
+            (date, event.ticker_change.ticker)
+            for date, event in dated(changes, lambda event: dt.date.fromisoformat(event.date))
             if event.ticker_change
         )
 
@@ -158,10 +160,8 @@ class Massive:
             "dividends", "ex_dividend_date", wire.DividendRow, symbols, start, end
         )
         return ca.CorporateActions(
-            splits=tuple(sorted(map(_split, splits), key=_by_date)),
-            dividends=tuple(
-                sorted((_dividend(row) for row in dividends if row.currency == "USD"), key=_by_date)
-            ),
+            splits=tuple(sorted(actions_of(splits, _split), key=by_date)),
+            dividends=tuple(sorted(actions_of(dividends, _dividend), key=by_date)),
         )
 
     def _announced(
@@ -195,11 +195,12 @@ class Massive:
         removals: list[ca.Removal] = []
         for symbol in symbols:
             names = self._names(symbol)
-            renames += [
-                ca.Rename(old=old, new=new, date=date)
+            changes = [
+                (old, new, date)
                 for (_, old), (date, new) in pairwise(names)
                 if start <= date <= end and old != new
             ]
+            renames += actions_of(changes, _rename)
             delisted = self._delisted(symbol)
             if delisted and start <= delisted <= end:
                 removals.append(ca.Removal(symbol=symbol, date=delisted, why=ca.Ended.DELISTED))
@@ -302,13 +303,19 @@ def _massive(place: VendorPlace) -> Massive:
     headers = {"Authorization": f"Bearer {key}"}
     budget = place.budget_of(NAME, key)
     return Massive(
-        VendorClient(VENDOR, place.massive_url, place.clock, headers, budget, place.patience)
+        VendorClient(
+            VENDOR, place.urls.get(NAME, URL), place.clock, headers, budget, place.patience
+        )
     )
 
 
-@lru_cache(maxsize=1 << 15)
-def _session(milliseconds: int) -> dt.date:
+def _session(row: wire.Row) -> dt.date:
     """The date in New York: bars of a symbol stand at its midnight, those of a session at its close."""
+    return _new_york_date(row.t)
+
+
+@lru_cache(maxsize=1 << 15)
+def _new_york_date(milliseconds: int) -> dt.date:
     return dt.datetime.fromtimestamp(milliseconds / 1000, NEW_YORK).date()
 
 
@@ -322,26 +329,23 @@ def _refuse_adjusted(page: wire.Page[RowT], what: str) -> None:
         )
 
 
-def _split(row: wire.SplitRow) -> ca.Split:
-    return ca.Split(
+def _split(row: wire.SplitRow) -> ca.Split | None:
+    return action(
+        ca.Split,
         symbol=row.ticker,
-        ex_date=dt.date.fromisoformat(row.execution_date),
-        new=_decimal(row.split_to),
-        old=_decimal(row.split_from),
+        ex_date=row.execution_date,
+        new=row.split_to,
+        old=row.split_from,
     )
 
 
-def _dividend(row: wire.DividendRow) -> ca.CashDividend:
-    return ca.CashDividend(
-        symbol=row.ticker,
-        ex_date=dt.date.fromisoformat(row.ex_dividend_date),
-        amount=_decimal(row.cash_amount),
+def _rename(change: tuple[str, str, dt.date]) -> ca.Rename | None:
+    return action(ca.Rename, old=change[0], new=change[1], date=change[2])
+
+
+def _dividend(row: wire.DividendRow) -> ca.CashDividend | None:
+    if row.currency != "USD":
+        return None
+    return action(
+        ca.CashDividend, symbol=row.ticker, ex_date=row.ex_dividend_date, amount=row.cash_amount
     )
-
-
-def _by_date(action: ca.Split | ca.CashDividend) -> tuple[dt.date, str]:
-    return action.ex_date, action.symbol
-
-
-def _decimal(value: float) -> Decimal:
-    return Decimal(repr(value))

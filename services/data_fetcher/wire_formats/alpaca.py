@@ -6,13 +6,17 @@ Read by vendors/alpaca.py.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
 
-from services.data_fetcher.bar_columns import number, read_rows
+from services.data_fetcher.bar_columns import lose, number, read_rows
 from services.data_fetcher.vendor_http.client import Unreadable
+
+KindT = TypeVar("KindT")
 
 
 class Row(msgspec.Struct):
@@ -73,24 +77,46 @@ class RemovalRow(msgspec.Struct):
     process_date: str
 
 
-class Actions(msgspec.Struct):
-    """Every kind is left out where there is none of it."""
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """One page, by kind."""
 
-    forward_splits: list[SplitRow] = []
-    reverse_splits: list[SplitRow] = []
-    unit_splits: list[UnitSplitRow] = []
-    stock_dividends: list[RateRow] = []
-    cash_dividends: list[RateRow] = []
-    name_changes: list[RenameRow] = []
-    cash_mergers: list[MergerRow] = []
-    stock_mergers: list[MergerRow] = []
-    stock_and_cash_mergers: list[MergerRow] = []
-    redemptions: list[RemovalRow] = []
-    worthless_removals: list[RemovalRow] = []
+    forward_splits: list[SplitRow]
+    reverse_splits: list[SplitRow]
+    unit_splits: list[UnitSplitRow]
+    stock_dividends: list[RateRow]
+    cash_dividends: list[RateRow]
+    name_changes: list[RenameRow]
+    cash_mergers: list[MergerRow]
+    stock_mergers: list[MergerRow]
+    stock_and_cash_mergers: list[MergerRow]
+    redemptions: list[RemovalRow]
+    worthless_removals: list[RemovalRow]
+
+    @classmethod
+    def of(cls, kinds: Mapping[str, list[msgspec.Raw]]) -> Actions:
+        """Every kind is left out where there is none of it; a bad row costs only itself."""
+
+        def rows(name: str, kind: type[KindT]) -> list[KindT]:
+            return read_rows(kinds.get(name, []), kind, lose)
+
+        return cls(
+            forward_splits=rows("forward_splits", SplitRow),
+            reverse_splits=rows("reverse_splits", SplitRow),
+            unit_splits=rows("unit_splits", UnitSplitRow),
+            stock_dividends=rows("stock_dividends", RateRow),
+            cash_dividends=rows("cash_dividends", RateRow),
+            name_changes=rows("name_changes", RenameRow),
+            cash_mergers=rows("cash_mergers", MergerRow),
+            stock_mergers=rows("stock_mergers", MergerRow),
+            stock_and_cash_mergers=rows("stock_and_cash_mergers", MergerRow),
+            redemptions=rows("redemptions", RemovalRow),
+            worthless_removals=rows("worthless_removals", RemovalRow),
+        )
 
 
 class ActionsPage(msgspec.Struct):
-    corporate_actions: Actions
+    corporate_actions: dict[str, list[msgspec.Raw]]
     next_page_token: str | None
 
 
@@ -101,7 +127,7 @@ class QuoteRow(msgspec.Struct, frozen=True):
 
 
 class QuotesReply(msgspec.Struct, frozen=True):
-    quotes: dict[str, QuoteRow]
+    quotes: dict[str, msgspec.Raw]
 
 
 class AssetRow(msgspec.Struct):
@@ -114,15 +140,22 @@ class AssetRow(msgspec.Struct):
     attributes: list[str] = []
 
 
-KindT = TypeVar("KindT")
-
-
 def read_reply(body: bytes, kind: type[KindT]) -> KindT:
     """Raises Unreadable if the answer is cut, or lacks what must be in it."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError as error:
         raise Unreadable(f"it is unreadable, {error}") from error
+
+
+def read_assets(body: bytes) -> list[AssetRow]:
+    return read_rows(read_reply(body, list[msgspec.Raw]), AssetRow, lose)
+
+
+def quotes_of(reply: QuotesReply) -> dict[str, QuoteRow]:
+    """The readable ones."""
+    rows = {symbol: read_rows([raw], QuoteRow, lose) for symbol, raw in reply.quotes.items()}
+    return {symbol: row[0] for symbol, row in rows.items() if row}
 
 
 def rows_of(raw: list[msgspec.Raw]) -> list[Row]:

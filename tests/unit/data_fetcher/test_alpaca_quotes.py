@@ -64,6 +64,15 @@ def test_a_quote_with_one_side_or_no_time_is_none(one_sided: dict[str, Any]) -> 
         assert set(vendor(server.url).latest_quotes(["AAPL", "IBM"])) == {"IBM"}
 
 
+def test_a_quote_that_is_none_costs_only_its_own_symbol() -> None:
+    strange = (b"7", b"null", b"{}", b'{"ap":"x","bp":1,"t":"2024-01-05T14:35:00Z"}')
+    for number, text in enumerate(strange):
+        body = quotes(IBM=quote()).replace(b'{"quotes": {', b'{"quotes": {"AAPL": ' + text + b", ")
+        with answering([(200, body)]) as server:
+            found = vendor(server.url).latest_quotes(["AAPL", "IBM"])
+        assert set(found) == {"IBM"}, number
+
+
 def test_symbols_that_were_not_asked_for_are_left_out() -> None:
     with answering([(200, quotes(AAPL=quote(), TSLA=quote()))]) as server:
         assert set(vendor(server.url).latest_quotes(["AAPL"])) == {"AAPL"}
@@ -84,9 +93,7 @@ def test_one_symbol_the_vendor_refuses_does_not_cost_the_others_their_quotes() -
     assert len(server.requests) == 5
 
 
-@pytest.mark.parametrize(
-    "body", [b"<html>", b"{}", b'{"quotes":{"A":{"ap":"x"}}}', b'{"quotes":{"A":{"ap":NaN}}}']
-)
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"quotes":{"A":{"ap":NaN}}}'])
 def test_an_unreadable_answer_is_tried_again(body: bytes) -> None:
     with answering([(200, body)]) as server, pytest.raises(TransientError, match="unreadable"):
         vendor(server.url).latest_quotes(["A"])

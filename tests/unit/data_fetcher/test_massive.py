@@ -56,7 +56,7 @@ def subject() -> Iterator[Subject]:
         clock = ManualClock(dt.datetime(2021, 1, 4, 15, tzinfo=dt.UTC))
         found = recorded(MARKET, stack, Path(), clock)
         assert found.server is not None
-        yield Subject(massive.bars(found.place), found.server, found.place.massive_url)
+        yield Subject(massive.bars(found.place), found.server, found.place.urls["massive"])
 
 
 def closes(symbol: str, start: dt.date, end: dt.date) -> list[float]:
@@ -126,6 +126,28 @@ def test_pages_that_go_round_in_circles_are_said(subject: Subject) -> None:
     subject.edits("/v2/aggs", next_url=again)
     with pytest.raises(UserError, match="do not come to an end"):
         subject.vendor.daily_bars(("AAPL",), FIRST, LAST)
+
+
+@pytest.mark.parametrize("value", [None, "12.5", "NaN", [], {}, True])
+def test_a_price_that_is_no_number_costs_its_bar_alone(subject: Subject, value: Any) -> None:
+    def spoil(document: Any) -> Any:
+        document["results"][3]["c"] = value
+        return document
+
+    subject.server.add(Fault(Kind.EDIT, path="/v2/aggs", edit=spoil))
+    bars = subject.vendor.daily_bars(("AAPL",), FIRST, LAST)
+    assert np.flatnonzero(np.isnan(bars.close)).tolist() == [3]
+    assert bars.row.size == 253
+
+
+@pytest.mark.parametrize("row", [None, 7, {}, {"o": 1.0}, [], {"t": 1 << 62, "o": 1.0}])
+def test_a_row_without_a_session_costs_itself(subject: Subject, row: Any) -> None:
+    def spoil(document: Any) -> Any:
+        document["results"][3] = row
+        return document
+
+    subject.server.add(Fault(Kind.EDIT, path="/v2/aggs", edit=spoil))
+    assert subject.vendor.daily_bars(("AAPL",), FIRST, LAST).row.size == 252
 
 
 # --- whose bars -----------------------------------------------------------------------------------
@@ -218,3 +240,24 @@ def test_a_reference_without_results_is_no_proof_of_anything(subject: Subject) -
     listing = Listing(symbol="AAPL", name="", exchange="XNYS")
     assert subject.vendor.has_options(listing, LAST) != ""
     assert len(subject.server.asked(path)) == 2
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"split_to": 0},
+        {"split_from": -1},
+        {"split_to": "four"},
+        {"execution_date": "31.8.2020"},
+        {"ticker": ""},
+        {"ticker": None},
+        {"execution_date": None},
+    ],
+)
+def test_an_announcement_that_is_none_costs_only_itself(subject: Subject, row: Any) -> None:
+    def spoil(document: Any) -> Any:
+        good = document["results"][0]
+        return {**document, "results": [{**good, **row}, good, None]}
+
+    subject.server.add(Fault(Kind.EDIT, path="/v3/reference/splits", edit=spoil))
+    assert subject.vendor.corporate_actions(("AAPL",), FIRST, LAST).splits == (SPLIT,)
