@@ -18,7 +18,7 @@ from starlette.routing import Route
 from services.data_fetcher.vendor_registry import VendorPlace
 from shared.runtime.clock import ManualClock
 from shared.runtime.config.environment import Secret
-from shared.schemas.corporate_actions import Ended
+from tests.recorded.alpaca_actions import uuid_of, written_actions
 from tests.recorded.faults import Recorder
 from tests.recorded.market import NEW_YORK, Listed, RecordedMarket, midnight
 from tests.recorded.replies import Json, answer, cursor, day, query
@@ -179,7 +179,7 @@ class Alpaca:
         types = {each for each in values.get("types", "").split(",") if each}
         found = [
             (kind, row)
-            for kind, names, row in self._all_actions()
+            for kind, names, row in written_actions(self.market)
             if start <= dt.date.fromisoformat(row["process_date"]) <= end
             and (not symbols or symbols & names)
             and (not types or kind.removesuffix("s") in types)
@@ -194,54 +194,6 @@ class Alpaca:
             body.setdefault(kind, []).append(row)
         token = cursor({**values, "skip": str(skipped + limit)}) if more else None
         return answer({"corporate_actions": body, "next_page_token": token})
-
-    def _all_actions(self) -> list[tuple[str, set[str], Json]]:
-        found: list[tuple[str, set[str], Json]] = []
-        for split in self.market.splits:
-            forward = split.new > split.old
-            row = _action("split", split.symbol, split.ex_date) | {
-                "symbol": split.symbol,
-                "new_rate": float(split.new),
-                "old_rate": float(split.old),
-                "ex_date": split.ex_date.isoformat(),
-            }
-            row |= {"cusip": "0"} if forward else {"new_cusip": "1", "old_cusip": "0"}
-            kind = "forward_splits" if forward else "reverse_splits"
-            found.append((kind, {split.symbol}, row))
-        for dividend in self.market.dividends:
-            row = _action("dividend", dividend.symbol, dividend.ex_date) | {
-                "symbol": dividend.symbol,
-                "cusip": "0",
-                "rate": float(dividend.amount),
-                "special": False,
-                "foreign": False,
-                "ex_date": dividend.ex_date.isoformat(),
-            }
-            found.append(("cash_dividends", {dividend.symbol}, row))
-        for rename in self.market.renames:
-            row = _action("rename", rename.new, rename.date) | {
-                "old_symbol": rename.old,
-                "new_symbol": rename.new,
-                "old_cusip": "0",
-                "new_cusip": "1",
-            }
-            found.append(("name_changes", {rename.old, rename.new}, row))
-        for removal in self.market.removals:
-            if removal.why is Ended.WORTHLESS:
-                row = _action("removal", removal.symbol, removal.date) | {
-                    "symbol": removal.symbol,
-                    "cusip": "0",
-                }
-                found.append(("worthless_removals", {removal.symbol}, row))
-            else:
-                row = _action("merger", removal.symbol, removal.date) | {
-                    "acquiree_symbol": removal.symbol,
-                    "acquiree_cusip": "0",
-                    "rate": 10.0,
-                    "effective_date": removal.date.isoformat(),
-                }
-                found.append(("cash_mergers", {removal.symbol}, row))
-        return found
 
     # --- trading ----------------------------------------------------------------------------------
 
@@ -271,7 +223,7 @@ class Alpaca:
         active = listed.last is None
         exchange = {"XNYS": "NYSE", "XNAS": "NASDAQ", "ARCX": "ARCA"}.get(listed.exchange, "OTC")
         return {
-            "id": _uuid("asset", listed.figi or listed.symbol),
+            "id": uuid_of("asset", listed.figi or listed.symbol),
             "class": "us_equity",
             "exchange": exchange,
             "symbol": listed.symbol,
@@ -361,16 +313,6 @@ def _instant(text: str | None, otherwise: dt.datetime | None = None) -> dt.datet
         return otherwise
     moment = dt.datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
-def _action(kind: str, symbol: str, date: dt.date) -> Json:
-    return {"id": _uuid(kind, f"{symbol}{date}"), "process_date": date.isoformat()}
-
-
-def _uuid(kind: str, text: str) -> str:
-    import uuid
-
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}/{text}"))
 
 
 def place_at(url: str, clock: ManualClock) -> VendorPlace:
