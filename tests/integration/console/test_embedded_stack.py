@@ -23,6 +23,7 @@ from services.console.stack.client import StackClient
 from services.console.stack.local_stack import EmbeddedStack
 from services.console.stack.sim_broker_client import SimBrokerClient, count_duplicates
 from services.console.views.status import positions, quantities
+from shared.domain.market.sessions import sessions_between
 from shared.runtime.kill.resume import resume
 from shared.schemas.messages import OrderFilled
 from shared.schemas.streams import Stream
@@ -58,11 +59,9 @@ def test_a_demo_is_sound_and_says_what_happened(tmp_path: Path) -> None:
 def write_bars(file: Path, *, bad: bool) -> None:
     """A year of one made-up symbol; with a bar of each impossible kind in it."""
     rows = ["date,open,high,low,close,volume"]
-    day = dt.date(2023, 1, 2)
-    for number in range(260):
+    for number, day in enumerate(sessions_between(dt.date(2023, 1, 3), dt.date(2024, 1, 12))):
         price = 50 + number % 7
         rows.append(f"{day},{price},{price + 1},{price - 1},{price},1000")
-        day += dt.timedelta(days=3 if day.weekday() == 4 else 1)
     if bad:
         rows[100] = rows[100].rsplit(",", 2)[0] + ",nan,1000"
         rows[110] = rows[110].replace(",5", ",-5", 1)
