@@ -44,6 +44,7 @@ check: setup-dev ## format, lint, types, import contracts, sizes
 	$(RUN)/ruff check --quiet .
 	$(RUN)/mypy
 	$(RUN)/lint-imports --no-cache | tail -n 15
+	$(RUN)/python -m services.console.reference docs/reference --check
 	$(RUN)/python -m pytest -q tests/test_architecture.py
 
 fix: setup-dev   ## format, and mend what the linter can mend
@@ -55,6 +56,9 @@ test-fast: setup-dev ## the unit tests that need nothing and take no time
 
 coverage: setup-dev ## the tests with a report of the lines they reach, in htmlcov/
 	$(RUN)/python -m pytest -q -m "not e2e" --cov=shared --cov=services --cov-report=html --cov-report=term:skip-covered $(ARGS)
+
+docs: setup-dev  ## the reference pages and the schemas of all messages, made from the code
+	$(RUN)/python -m services.console.reference docs/reference
 
 test: setup-dev  ## everything a fresh machine can run; containers too where Docker answers
 	$(RUN)/python -m pytest -q -m "not e2e" $(ARGS)
@@ -83,12 +87,12 @@ live:            ## the live stack; needs keys in .env and an arming file
 LOCK = $(RUN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(LOCK_ARGS)
 lock: | $(VENV)/bin/uv ## resolve the dependencies anew; LOCK_ARGS=--upgrade takes the newest
 	$(LOCK) pyproject.toml -o locks/runtime.txt
-	$(LOCK) --group build -o locks/build.txt
 	$(LOCK) --group installer -o locks/installer.txt
 	$(LOCK) --extra dev -c locks/runtime.txt pyproject.toml -o locks/dev.txt
+	$(LOCK) --group build -c locks/dev.txt -o locks/build.txt
 	$(LOCK) --extra bench -c locks/runtime.txt pyproject.toml -o locks/bench.txt
 
 clean:           ## what can be made again
 	rm -rf $(VENV) .bench-venv .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup setup-dev demo check fix test test-fast coverage e2e bench secrets paper live lock clean
+.PHONY: help setup setup-dev demo check fix test test-fast coverage docs e2e bench secrets paper live lock clean

@@ -1,0 +1,51 @@
+"""The reference of the command line: every command with its arguments, options and exit codes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer.main
+
+from services.console.cli import app
+
+HEADING = """# Commands
+
+Made from the program itself; `make docs` writes it anew. `--json` prints one JSON document, errors included.
+"""
+
+
+def commands_page() -> str:
+    """Return the page as Markdown."""
+    root = typer.main.get_command(app.command_line())
+    exit_codes = (app.__doc__ or "").split("\n\n", 1)[1].replace("\n", " ").strip()
+    return "".join([HEADING, f"\n{exit_codes}\n", *_pages("kobe", root)])
+
+
+def _pages(name: str, command: Any) -> Iterator[str]:
+    """Yield a section a command; typer brings its own click, so classes are told by what they hold."""
+    if hasattr(command, "commands"):
+        for word, child in sorted(command.commands.items()):
+            if not child.hidden:
+                yield from _pages(f"{name} {word}", child)
+        return
+    yield f"\n## `{name}`\n\n{command.help or ''}\n"
+    rows = list(filter(None, (_row(parameter) for parameter in command.params)))
+    if rows:
+        yield "\n| argument or option | what it is | default |\n|---|---|---|\n"
+        yield from rows
+
+
+def _row(parameter: Any) -> str:
+    words = parameter.opts + parameter.secondary_opts
+    if parameter.param_type_name == "option":
+        if parameter.hidden or "--help" in words:
+            return ""
+        text = parameter.help or ""
+    else:
+        words, text = [(parameter.name or "").upper()], str(getattr(parameter, "help", "") or "")
+    default = parameter.default
+    shown = "" if default in (None, False, ()) or callable(default) else f"`{default}`"
+    return f"| {', '.join(f'`{word}`' for word in words)} | {_cell(text)} | {shown} |\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
