@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from pathlib import Path
 
 from services.data_fetcher.archive_updater import BarKeeper, Universe
 from services.data_fetcher.handlers import COUNTERS, HANDLERS, State, counts, gauges
 from services.data_fetcher.mirrored_vendor import Endless
+from services.data_fetcher.vendor_place import redis_budget, vendor_place
 from services.data_fetcher.vendor_registry import VendorPlace, bars_vendor, quotes_vendor
 from services.data_fetcher.work import DataFetcherWork
+from shared.runtime.bus.redis_connection import Address
 from shared.runtime.calendar.xnys import Xnys
+from shared.runtime.clock import Clock
 from shared.runtime.config.settings import Settings
 from shared.runtime.runner.contract import Service
 from shared.runtime.runner.wiring import Wiring, run_service
 from shared.schemas.streams import ServiceName
 
 
-def vendor_place(settings: Settings) -> VendorPlace:
-    environment, folder = settings.environment, settings.config.bars.folder
-    return VendorPlace(
-        folder=Path(folder) if folder else None,
-        data_url=environment.broker_data_url,
-        key_id=environment.broker_key_id,
-        secret_key=environment.broker_secret_key,
+def place(settings: Settings, clock: Clock) -> VendorPlace:
+    environment = settings.environment
+    address = Address.parse(
+        environment.redis_url,
+        username=environment.redis_user,
+        password=environment.redis_password.reveal(),
     )
+    return vendor_place(settings, clock=clock, budget=redis_budget(address))
 
 
-def keeper(settings: Settings) -> BarKeeper:
+def keeper(settings: Settings, clock: Clock) -> BarKeeper:
     """UserError for a vendor that is not there."""
     bars, table = settings.config.bars, settings.config.universe
     universe = Universe(
@@ -37,7 +39,7 @@ def keeper(settings: Settings) -> BarKeeper:
         history_years=bars.history_years,
         minimum_coverage=bars.minimum_coverage,
     )
-    vendor = bars_vendor(bars.vendor, vendor_place(settings))
+    vendor = bars_vendor(bars.vendor, place(settings, clock))
     replayed = settings.config.timetable
     if replayed.clock == "replay" and replayed.loop:
         vendor = Endless(vendor, sessions)
@@ -51,13 +53,13 @@ def sessions(after: dt.date, through: dt.date) -> Sequence[dt.date]:
 
 def build(wiring: Wiring) -> Service[State, None]:
     settings = wiring.settings
-    quotes = quotes_vendor(settings.config.quotes.vendor, vendor_place(settings))
+    quotes = quotes_vendor(settings.config.quotes.vendor, place(settings, wiring.clock))
     return Service(
         name=ServiceName.DATA_FETCHER,
         initial=State(),
         handlers=HANDLERS,
         settings=None,
-        work=DataFetcherWork(keeper(settings), quotes, wiring.clock, sessions),
+        work=DataFetcherWork(keeper(settings, wiring.clock), quotes, wiring.clock, sessions),
         gauges=gauges,
         counters=COUNTERS,
         counts=counts,

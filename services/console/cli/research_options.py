@@ -97,9 +97,9 @@ def inputs_from(request: ResearchRequest, environ: Mapping[str, str]) -> Inputs:
 
     Raises UserError if an option makes no sense.
     """
-    from services.research.data.dataset import read_universe
     from services.research.data.inputs import Inputs, StrategyInputs, parse_costs
     from shared.runtime.config.settings import load_settings
+    from shared.runtime.config.universe_list import read_universe
 
     config = load_settings(environ).config
     names, folder = _names_and_folder(request.strategies, config)

@@ -6,7 +6,6 @@ it repairs none.
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -61,26 +60,6 @@ def known(available: Sequence[str], wanted: Collection[str], where: str) -> list
         f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
     )
     raise UserError(f"The bars of {where} have no {listed}; {did_you_mean(missing[0], available)}")
-
-
-def read_universe(file: Path) -> tuple[str, ...]:
-    """One symbol a line, or the `symbol` column of a CSV; `#` begins a remark. UserError if there is none."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"The universe {file} cannot be read: {getattr(error, 'strerror', error)}."
-        ) from error
-    rows = list(csv.reader(line for line in text.splitlines() if line.split("#")[0].strip()))
-    header = [name.strip().lower() for name in rows[0]] if rows else []
-    place = header.index("symbol") if "symbol" in header else None
-    if place is None and len(header) > 1:
-        raise UserError(f"The universe {file} has several columns and none of them is `symbol`.")
-    cells = (row[place or 0] for row in rows[place is not None :] if len(row) > (place or 0))
-    symbols = tuple(dict.fromkeys(name for cell in cells if (name := cell.split("#")[0].strip())))
-    if not symbols:
-        raise UserError(f"The universe {file} names no symbol.")
-    return symbols
 
 
 def columns(panel: Panel, start: dt.date | None, end: dt.date | None) -> tuple[int, int]:

@@ -64,7 +64,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     broker_stream_url: str
     broker_key_id: Secret
     broker_secret_key: Secret
+    massive_api_key: Secret
     polygon_api_key: Secret
+    massive_url: str
+    yahoo_url: str
+    stooq_url: str
     arm_file: Path
     test: bool
 
@@ -96,6 +100,9 @@ VARIABLES: dict[str, tuple[str, str | None]] = {
     "KOBE_BROKER_URL": ("broker_url", None),
     "KOBE_BROKER_DATA_URL": ("broker_data_url", None),
     "KOBE_BROKER_STREAM_URL": ("broker_stream_url", None),
+    "KOBE_MASSIVE_URL": ("massive_url", "https://api.massive.com"),
+    "KOBE_YAHOO_URL": ("yahoo_url", "https://query1.finance.yahoo.com"),
+    "KOBE_STOOQ_URL": ("stooq_url", "https://stooq.com"),
     "KOBE_ARM_FILE": ("arm_file", "state/ARMED"),
     "KOBE_TEST": ("test", ""),
 }
@@ -103,7 +110,8 @@ SECRETS: dict[str, str] = {
     "KOBE_REDIS_PASSWORD": "redis_password",
     "ALPACA_API_KEY_ID": "broker_key_id",
     "ALPACA_API_SECRET_KEY": "broker_secret_key",
-    "POLYGON_API_KEY": "polygon_api_key",
+    "MASSIVE_API_KEY": "massive_api_key",
+    "POLYGON_API_KEY": "polygon_api_key",  # Massive's former name; asked where the new one is unset
 }
 BROKER_HOSTS: dict[Mode, dict[str, str]] = {
     Mode.SIM: {
@@ -146,6 +154,9 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         broker_url=texts["broker_url"].rstrip("/"),
         broker_data_url=texts["broker_data_url"].rstrip("/"),
         broker_stream_url=texts["broker_stream_url"],
+        massive_url=texts["massive_url"].rstrip("/"),
+        yahoo_url=texts["yahoo_url"].rstrip("/"),
+        stooq_url=texts["stooq_url"].rstrip("/"),
         test=texts["test"] == "1",
         witness_dirs=tuple(Path(each) for each in texts["witness_dirs"].split(":") if each),
         **files,

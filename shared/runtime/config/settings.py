@@ -19,6 +19,7 @@ from shared.domain.errors import UserError
 from shared.domain.spelling import did_you_mean
 from shared.runtime.config.environment import Environment, read_environment
 from shared.runtime.config.tables import Config
+from shared.runtime.config.universe_list import read_universe
 from shared.schemas.envelope import canonical
 from shared.schemas.values import Mode
 
@@ -45,7 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read file and environment; raises UserError with one sentence."""
     environment = read_environment(environ)
-    table = resolve(read_document(environment.config_file or DEFAULT_FILE), environment.mode)
+    document = read_document(environment.config_file or DEFAULT_FILE)
+    table = with_listed_symbols(resolve(document, environment.mode))
     pin = config_pin(table)
     if environment.config_pin not in ("", pin):
         raise UserError(
@@ -120,6 +122,23 @@ def resolve(document: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
             f"kobe.toml: {mode.value!r} must be a table, not {own!r}.", exit_code=CONFIG_PIN_ERROR
         )
     return _merge(base, own)
+
+
+def with_listed_symbols(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The symbols of the universe's list in their place, so that the pin covers them too.
+
+    Raises UserError if both a list and symbols are given, or the list cannot be read.
+    """
+    universe = table.get("universe")
+    name = universe.get("list") if isinstance(universe, dict) else None
+    if not isinstance(universe, dict) or not isinstance(name, str) or not name:
+        return dict(table)
+    if universe.get("symbols"):
+        raise UserError(
+            "kobe.toml: [universe] has both a list and symbols; empty one of them.",
+            exit_code=CONFIG_PIN_ERROR,
+        )
+    return {**table, "universe": {**universe, "symbols": list(read_universe(name))}}
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,9 @@ def require_between(name: str, value: Decimal, low: Decimal | int, high: Decimal
 
 
 class UniverseConfig(Table, frozen=True, kw_only=True):
+    """`list` names a file of symbols, or `starter`; it is read into `symbols` with the settings."""
+
+    list: str
     symbols: tuple[str, ...]
     maximum: Annotated[int, Meta(ge=1, le=100_000)]
 
@@ -86,6 +89,14 @@ class BarsConfig(Table, frozen=True, kw_only=True):
 
 class QuotesConfig(Table, frozen=True, kw_only=True):
     vendor: str
+    feed: Literal["", "iex", "sip", "delayed_sip"]
+
+
+class VendorsConfig(Table, frozen=True, kw_only=True):
+    """What `multi` asks, first to last, and how many requests a minute each plan allows (0: any)."""
+
+    order: tuple[str, ...]
+    requests_per_minute: dict[str, Annotated[int, Meta(ge=0, le=1_000_000)]]
 
 
 class BrokerConfig(Table, frozen=True, kw_only=True):
@@ -139,6 +150,7 @@ class Config(Table, frozen=True, kw_only=True):
     timetable: TimetableConfig
     bars: BarsConfig
     quotes: QuotesConfig
+    vendors: VendorsConfig
     broker: BrokerConfig
     executor: ExecutorConfig
     audit: AuditConfig

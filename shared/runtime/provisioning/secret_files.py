@@ -32,7 +32,7 @@ SIGNING = (
 OPTIONAL = (WITNESS, "research", "sim-broker")
 VENDOR_KEYS = {
     "executor": ("ALPACA_API_KEY_ID", "ALPACA_API_SECRET_KEY"),
-    "data-fetcher": ("ALPACA_API_KEY_ID", "ALPACA_API_SECRET_KEY", "POLYGON_API_KEY"),
+    "data-fetcher": ("ALPACA_API_KEY_ID", "ALPACA_API_SECRET_KEY", "MASSIVE_API_KEY"),
 }
 PRIVATE, PUBLIC = 0o600, 0o644
 
@@ -40,8 +40,8 @@ PRIVATE, PUBLIC = 0o600, 0o644
 def init_secrets(folder: Path, vendor_keys: Mapping[str, str] | None = None) -> None:
     """Make `<folder>/<service>/{redis_password, signing.key, public_keys.json}` and the ACL file.
 
-    `vendor_keys` (variable -> value) go to the services that need them; they do replace. Raises
-    UserError.
+    `vendor_keys` (variable -> value) go to the services that need them; they do replace, and one
+    that is missing leaves an empty file. Raises UserError.
     """
     owners = [user.name for user in users() if not user.nopass]
     places = {
@@ -58,8 +58,8 @@ def init_secrets(folder: Path, vendor_keys: Mapping[str, str] | None = None) -> 
             _write(place / "public_keys.json", msgspec.json.encode(public).decode(), PUBLIC)
     for name, variables in VENDOR_KEYS.items():
         for variable in variables:
-            if vendor_keys and vendor_keys.get(variable):
-                _write(places[name] / variable, vendor_keys[variable], PRIVATE)
+            if vendor_keys is not None:
+                _write(places[name] / variable, vendor_keys.get(variable, ""), PRIVATE)
 
 
 def read_keys(file: Path) -> dict[str, str]:
@@ -72,7 +72,8 @@ def read_keys(file: Path) -> dict[str, str]:
             "(see .env.example), then start again.",
             exit_code=MISSING_KEYS,
         )
-    return keys
+    massive = keys.get("MASSIVE_API_KEY") or keys.get("POLYGON_API_KEY", "")
+    return {**keys, "MASSIVE_API_KEY": massive}
 
 
 def _place(folder: Path, name: str) -> Path | None:

@@ -105,6 +105,7 @@ def test_broker_and_vendor_keys_go_only_where_they_are_needed(tmp_path: Path) ->
     assert found == {
         "data-fetcher/ALPACA_API_KEY_ID": b"PK1",
         "data-fetcher/ALPACA_API_SECRET_KEY": b"s=1",
+        "data-fetcher/MASSIVE_API_KEY": b"",
         "executor/ALPACA_API_KEY_ID": b"PK1",
         "executor/ALPACA_API_SECRET_KEY": b"s=1",
     }
@@ -222,3 +223,13 @@ def test_secrets_never_appear_in_what_the_job_prints(
     printed = "".join(capfd.readouterr())
     assert "canary" not in printed
     assert (tmp_path / "s/executor/redis_password").read_text() not in printed
+
+
+@pytest.mark.parametrize("name", ["MASSIVE_API_KEY", "POLYGON_API_KEY"])
+def test_massive_s_key_is_taken_under_either_name_and_given_to_the_data_fetcher_alone(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "keys").write_text(f"ALPACA_API_KEY_ID=P\nALPACA_API_SECRET_KEY=s\n{name}=m\n")
+    init_secrets(tmp_path / "secrets", read_keys(tmp_path / "keys"))
+    found = {file: text for file, text in files_of(tmp_path / "secrets").items() if text == b"m"}
+    assert found == {"data-fetcher/MASSIVE_API_KEY": b"m"}

@@ -6,12 +6,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.console.cli.app import run
 from services.console.stack.preflight import run_checks
 from shared.domain.errors import UserError
 from shared.runtime.config.environment import read_env_file
+from shared.runtime.config.settings import DEFAULT_FILE, read_document, with_changes
 
 KEYS = {"ALPACA_API_KEY_ID": "PKTEST", "ALPACA_API_SECRET_KEY": "secret"}
 
@@ -64,9 +66,13 @@ def paper(broker: Broker, **more: str) -> dict[str, str]:
     }
 
 
-def test_paper_without_bars_is_said_so(broker: Broker, bars: Path) -> None:
+def test_paper_without_bars_is_said_so(broker: Broker, bars: Path, tmp_path: Path) -> None:
+    document = with_changes(read_document(DEFAULT_FILE), {"paper.bars.vendor": "folder"})
+    (tmp_path / "kobe.json").write_bytes(msgspec.json.encode(document))
+    environ = paper(broker, KOBE_CONFIG=str(tmp_path / "kobe.json"), **KEYS)
+    assert run_checks(environ)[-1].exit_code == 0
     bars.unlink()
-    last = run_checks(paper(broker, **KEYS))[-1]
+    last = run_checks(environ)[-1]
     assert last.exit_code == 4
     assert "holds no bars" in last.sentence
 
@@ -90,10 +96,6 @@ def test_a_configuration_that_is_wrong_or_not_the_pinned_one_has_exit_code_3(
 
 
 def test_an_unknown_strategy_is_named_with_the_nearest_one(tmp_path: Path) -> None:
-    import msgspec
-
-    from shared.runtime.config.settings import DEFAULT_FILE, read_document, with_changes
-
     document = with_changes(read_document(DEFAULT_FILE), {"strategies.enabled": ["donchain"]})
     (tmp_path / "kobe.json").write_bytes(msgspec.json.encode(document))
     last = run_checks({"KOBE_CONFIG": str(tmp_path / "kobe.json")})[-1]

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from services.research.backtest.run import Run, backtest, files, summary
-from services.research.data.dataset import read_universe
 from services.research.data.inputs import Inputs, StrategyInputs
 from services.research.reports import artifacts
 from shared.domain.errors import UserError
+from shared.runtime.config.universe_list import read_universe
 from tests.unit.research.written_bars import HEAD, SECOND_DAY, Bar, write_bars, write_strategy
 
 

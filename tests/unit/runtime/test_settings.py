@@ -27,7 +27,34 @@ def test_live_is_smaller_than_paper_is_smaller_than_the_universe() -> None:
         load_settings({"KOBE_MODE": mode}).config.universe.maximum
         for mode in ("live", "paper", "sim")
     ]
-    assert sizes == [10, 50, 900]
+    assert sizes == [10, 60, 900]
+
+
+def test_paper_starts_with_the_starter_list_and_the_pin_covers_its_symbols(tmp_path: Path) -> None:
+    paper = load_settings({"KOBE_MODE": "paper"}).config
+    assert len(paper.universe.symbols) == 60
+    assert (paper.bars.vendor, paper.vendors.order) == ("multi", ("massive", "alpaca"))
+    (tmp_path / "mine.csv").write_text("symbol,why\nIBM,old\naapl,big\n")
+    changes = {"paper.universe.list": str(tmp_path / "mine.csv")}
+    file = config_file(tmp_path, changes)
+    before = load_settings({"KOBE_MODE": "paper", **file})
+    assert before.config.universe.symbols == ("IBM", "AAPL")
+    (tmp_path / "mine.csv").write_text("symbol\nIBM\n")
+    assert load_settings({"KOBE_MODE": "paper", **file}).config_pin != before.config_pin
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"universe.list": "starter", "universe.symbols": ["IBM"]}, "both a list and symbols"),
+        ({"universe.list": "/nowhere.csv"}, "cannot be read"),
+    ],
+)
+def test_a_universe_that_is_none_is_said(
+    tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        load_settings(config_file(tmp_path, changes))
 
 
 def test_the_same_numbers_in_another_file_have_the_same_pin_and_a_changed_one_has_not(
