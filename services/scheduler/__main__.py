@@ -6,7 +6,7 @@ import datetime as dt
 
 from services.scheduler.handlers import HANDLERS
 from services.scheduler.metrics import COUNTERS, counts, gauges
-from services.scheduler.replay_clock import Replay, ReplayWork, SimBrokerClient
+from services.scheduler.replay_clock import Replay, ReplayWork, SimBrokerControl
 from services.scheduler.state import State
 from services.scheduler.system_clock import SystemWork
 from shared.domain.errors import UserError
@@ -71,7 +71,7 @@ def work(wiring: Wiring) -> Work[State]:
         timetable(settings),
         calendar=Xnys(dt.date(2000, 1, 3), today),
         archive=settings.environment.archive_dir,
-        market=SimBrokerClient(settings.environment.broker_url),
+        market=SimBrokerControl(settings.environment.broker_url),
         clock=clock,
     )
 

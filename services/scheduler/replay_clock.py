@@ -171,7 +171,7 @@ class ReplayWork:
         )
 
 
-class SimBrokerClient:
+class SimBrokerControl:
     """The simulated broker over HTTP; an advance to its present stage has no effect."""
 
     def __init__(self, url: str) -> None:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.sim_broker.archive_market_data import ArchiveMarketData
 from services.sim_broker.exchange.exchange import Exchange
+from services.sim_broker.fault_injection.connect_relay import ConnectRelay
 from services.sim_broker.http.app import create_app
 from services.sim_broker.http.responses import as_json
 from services.sim_broker.journal import EventJournal
@@ -50,7 +51,7 @@ class EarlyApp:
         early = (
             self.broker is None
             and scope["type"] == "http"
-            and scope["path"].startswith(("/v2", "/sim"))
+            and scope["path"].startswith(("/v1", "/v2", "/sim"))
         )
         app = as_json(NOT_YET, 503) if early else self.broker or self._probes
         await app(scope, receive, send)
@@ -70,12 +71,13 @@ def _serve() -> None:
     environment, metrics, stop = settings.environment, MetricRegistry(NAME), stop_on_signal()
     health = Health(SystemClock())
     app = EarlyApp(health, metrics.registry)
-    server = Server(app, environment.http_host, environment.http_port).start()
-    logger().info("runner_start", port=server.port)
+    server, relay = _listen(app, settings)
+    logger().info("runner_start", port=relay.port if relay else server.port)
     try:
         if not _wait_for_bars(environment.archive_dir, health, stop):
             return
         simulator = build_simulator(settings)
+        simulator.slow_connects = relay.slow_connects if relay else None
         app.broker = create_app(
             simulator,
             key_id=environment.broker_key_id.reveal(),
@@ -88,8 +90,19 @@ def _serve() -> None:
         while not stop.wait(BEAT_SECONDS):
             health.beat()
     finally:
+        if relay:
+            relay.stop()
         server.stop()
         logger().info("runner_stop")
+
+
+def _listen(app: ASGIApp, settings: Settings) -> tuple[Server, ConnectRelay | None]:
+    """Serve on the configured port; in a test behind a relay that can delay connections."""
+    host, port = settings.environment.http_host, settings.environment.http_port
+    if not settings.environment.test:
+        return Server(app, host, port).start(), None
+    server = Server(app, "127.0.0.1", 0).start()
+    return server, ConnectRelay(host, port, server.port).start()
 
 
 def _wait_for_bars(folder: Path, health: Health, stop: Event) -> bool:

@@ -7,6 +7,7 @@ loop) and no waiting inside, so steps never interleave.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -18,11 +19,18 @@ from services.sim_broker.exchange.order import (
     OrderSubmission,
     OrderUpdate,
 )
-from services.sim_broker.fault_injection import Faults
+from services.sim_broker.exchange.order_validation import UNPROCESSABLE
+from services.sim_broker.exchange.world_events import WorldEvent
+from services.sim_broker.fault_injection import kinds
+from services.sim_broker.fault_injection.plan import FaultPlan
 from services.sim_broker.journal import EventJournal
+from shared.runtime.clock import Clock, SystemClock
 from shared.schemas.values import Quote, Stage
 
 Subscriber = Callable[[OrderUpdate], None]
+NO_RELAY = OrderRefusal(
+    422, UNPROCESSABLE, "slow_connect needs the broker's own process with its relay in front"
+)
 
 
 class Simulator:
@@ -31,10 +39,13 @@ class Simulator:
         exchange: Exchange,
         *,
         journal: EventJournal | None = None,
-        faults: Faults | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self.exchange, self.faults = exchange, faults or Faults()
-        self._journal = journal
+        self.exchange, self.faults = exchange, FaultPlan()
+        exchange.faults = self.faults
+        self._journal, self._clock = journal, clock or SystemClock()
+        self._accepted_at: dict[str, float] = {}
+        self.slow_connects: Callable[[float], None] | None = None
         self._subscribers: list[Subscriber] = []
         if journal:
             for changes in journal.read():
@@ -47,7 +58,9 @@ class Simulator:
     # --- changing ---------------------------------------------------------------------------------
 
     def submit(self, request: OrderSubmission) -> BrokerOrder | OrderRefusal:
-        result = self.exchange.submit(request, at_most=self.faults.fill_limit(request.symbol or ""))
+        result = self.exchange.submit(request)
+        if isinstance(result, BrokerOrder):
+            self._accepted_at[result.client_order_id] = self._clock.monotonic()
         self._publish()
         return result
 
@@ -62,6 +75,40 @@ class Simulator:
         refusal = self.exchange.advance(session, stage, at)
         self._publish()
         return refusal
+
+    def schedule(self, fault: kinds.FaultKind | WorldEvent) -> OrderRefusal | None:
+        """Schedule a fault, or an event of the world; one without a session happens at once."""
+        if isinstance(fault, kinds.SlowConnect):
+            if self.slow_connects is None:
+                return NO_RELAY
+            self.slow_connects(fault.seconds)
+            return None
+        if isinstance(fault, kinds.FaultKind):
+            self.faults.add(fault)
+            return None
+        refusal = self.exchange.happen(fault)
+        self._publish()
+        return refusal
+
+    def scheduled_faults(self) -> dict[str, kinds.FaultKind | WorldEvent]:
+        """By the id with which each can be cleared: f… is a fault, e… an event."""
+        faults = {f"f{number}": fault for number, fault in self.faults.scheduled.items()}
+        return {**faults, **self.exchange.scheduled_events()}
+
+    def clear_fault(self, name: str) -> bool:
+        """Clear one fault or event; False if none has that id."""
+        number = name[1:]
+        if name.startswith("f") and number.isdigit() and self.faults.clear(int(number)):
+            return True
+        found = self.exchange.call_off(name)
+        self._publish()
+        return found
+
+    def clear_faults(self) -> None:
+        self.faults.clear()
+        for name in self.exchange.scheduled_events():
+            self.exchange.call_off(name)
+        self._publish()
 
     def suspend(self, suspended: bool) -> None:
         book = self.exchange.book
@@ -92,11 +139,40 @@ class Simulator:
         return self._visible(self.exchange.book.order_by_client_id(client_order_id))
 
     def _visible(self, order: BrokerOrder | None) -> BrokerOrder | None:
-        return None if order and self.faults.hides_order(order.client_order_id) else order
+        if order is None:
+            return None
+        name = order.client_order_id
+        return None if self.faults.hides_order(name, age_seconds=self._age(name)) else order
+
+    def is_listed(self, order: BrokerOrder) -> bool:
+        """Whether lists of orders show it."""
+        name = order.client_order_id
+        return not self.faults.is_hidden(name, age_seconds=self._age(name))
+
+    def _age(self, client_order_id: str) -> float:
+        """Seconds since the order came; those of an earlier process are old."""
+        accepted_at = self._accepted_at.get(client_order_id)
+        return math.inf if accepted_at is None else self._clock.monotonic() - accepted_at
 
     def quote(self, symbol: str) -> Quote | None:
         quote = self.exchange.quote(symbol)
-        return None if quote and self.faults.hides_quote(symbol) else quote
+        if quote is None or self.faults.hides_quote(symbol):
+            return None
+        bad = self.faults.next_of(kinds.BadQuote, lambda each: each.symbol == symbol)
+        return _worsen(quote, bad) if bad else quote
+
+    def clock_skew(self) -> dt.timedelta:
+        skew = self.faults.next_of(kinds.ClockSkew)
+        return dt.timedelta(seconds=skew.seconds if skew else 0.0)
+
+
+def _worsen(quote: Quote, bad: kinds.BadQuote) -> Quote:
+    return Quote(
+        symbol=quote.symbol,
+        bid=quote.bid if bad.bid is None else bad.bid,
+        ask=quote.ask if bad.ask is None else bad.ask,
+        at=quote.at - dt.timedelta(seconds=bad.age_seconds),
+    )
 
 
 def _next_number(number: str) -> str:

@@ -38,13 +38,21 @@ def command_line(first: str = "") -> typer.Typer:
 
 
 def _register_stack(app: typer.Typer) -> None:
-    from services.console.cli import audit, control as halt, demo, preflight, status as watch
+    from services.console.cli import (
+        audit,
+        control as halt,
+        demo,
+        preflight,
+        sim,
+        status as watch,
+    )
 
     app.command("demo")(demo.demo)
     app.command("preflight")(preflight.preflight)
     for group in (watch, halt):
         group.register(app)
     app.add_typer(audit.app, name="audit")
+    app.add_typer(sim.app, name="sim")
 
 
 def main() -> NoReturn:

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from shared.domain.errors import TransientError
+from shared.domain.errors import TransientError, UserError
 from shared.domain.trading.ids import is_ours
 
 PAGE = 500
@@ -45,6 +45,34 @@ class SimBrokerClient:
         state: dict[str, Any] = self._get("/sim/state")
         return state
 
+    def faults(self) -> list[dict[str, Any]]:
+        """The scheduled faults and events, each with its id."""
+        return self._control("GET", "/sim/faults")
+
+    def add_fault(self, fault: Mapping[str, object]) -> list[dict[str, Any]]:
+        """Schedule a fault. Raises UserError if the broker refuses it."""
+        return self._control("POST", "/sim/faults", fault)
+
+    def clear_faults(self, fault_id: str = "") -> list[dict[str, Any]]:
+        """Clear one fault, or all; what is left. Raises UserError if there is none of that id."""
+        return self._control("DELETE", f"/sim/faults/{fault_id}".rstrip("/"))
+
+    def _control(
+        self, method: str, path: str, body: Mapping[str, object] | None = None
+    ) -> list[dict[str, Any]]:
+        try:
+            reply = self._session.request(method, self._url + path, json=body, timeout=10)
+        except requests.RequestException as error:
+            raise TransientError(f"the simulated broker does not answer: {error}") from error
+        if reply.status_code in (404, 405) and "message" not in reply.text:
+            raise UserError(
+                "This broker takes no faults: only a simulated broker started with KOBE_TEST=1 does."
+            )
+        if not reply.ok:
+            raise UserError(f"The simulated broker refuses: {_message(reply)}.")
+        faults: list[dict[str, Any]] = reply.json()
+        return faults
+
     def orders(self) -> list[dict[str, Any]]:
         """Every order ever accepted, oldest first."""
         found: dict[str, dict[str, Any]] = {}
@@ -58,6 +86,13 @@ class SimBrokerClient:
             if len(page) < PAGE or not fresh:
                 return list(found.values())
             after = page[-1]["submitted_at"]
+
+
+def _message(reply: requests.Response) -> str:
+    try:
+        return str(reply.json()["message"]).rstrip(".")
+    except (ValueError, KeyError, TypeError):
+        return f"status {reply.status_code}"
 
 
 def count_duplicates(orders: Iterable[Mapping[str, Any]], sent: Iterable[str]) -> int:

@@ -12,9 +12,13 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from services.sim_broker.exchange.market_hours import OPEN_STAGES
-from services.sim_broker.exchange.order import BrokerOrder, OrderType, OrderUpdate, identity
+from services.sim_broker.exchange.activity import Activity
+from services.sim_broker.exchange.listings import Listings
+from services.sim_broker.exchange.market_hours import OPEN_STAGES, stage_at
+from services.sim_broker.exchange.order import BrokerOrder, OrderType, OrderUpdate
 from services.sim_broker.exchange.position import AccountPosition
+from services.sim_broker.exchange.world_events import CorporateEvent, WorldEvent
+from shared.runtime.clock import Clock
 from shared.schemas.values import Side, Stage, Value
 
 
@@ -36,15 +40,18 @@ class Account(Value, frozen=True, kw_only=True):
     sequence_at_stage: int = 0
     fills: int = 0
     suspended: bool = False
+    blocked: bool = False
+    listings: Listings = Listings()
+    scheduled: tuple[WorldEvent, ...] = ()
+    announced: tuple[CorporateEvent, ...] = ()
 
     @property
     def is_open(self) -> bool:
-        return self.session is not None and self.stage in OPEN_STAGES
-
-    @property
-    def now(self) -> dt.datetime:
-        """The clock plus 1 µs per event of this stage, so that listing by time loses nothing."""
-        return self.at + dt.timedelta(microseconds=self.sequence - self.sequence_at_stage)
+        return (
+            self.session is not None
+            and self.stage in OPEN_STAGES
+            and self.session not in self.listings.closures
+        )
 
 
 class Changes(Value, frozen=True, kw_only=True):
@@ -53,17 +60,22 @@ class Changes(Value, frozen=True, kw_only=True):
     account: Account
     orders: tuple[BrokerOrder, ...]
     positions: dict[str, AccountPosition | None]
+    activities: tuple[Activity, ...] = ()
 
 
 class AccountBook:
-    def __init__(self, account: Account) -> None:
-        self.account = account
+    """`clock` makes the broker's clock run; without one it moves with the stages alone."""
+
+    def __init__(self, account: Account, clock: Clock | None = None) -> None:
+        self.account, self._clock = account, clock
+        self.activities: list[Activity] = []
         self.orders: dict[str, BrokerOrder] = {}
         self.positions: dict[str, AccountPosition] = {}
         self._updates: list[OrderUpdate] = []
         self._by_client_id: dict[str, str] = {}
         self._open: dict[str, None] = {}
         self._kept: Account | None = None
+        self._kept_activities = 0
         self._changed_orders: dict[str, None] = {}
         self._changed_symbols: dict[str, None] = {}
 
@@ -88,8 +100,35 @@ class AccountBook:
 
     def tick(self) -> int:
         """Number the next event."""
-        self.account = replace(self.account, sequence=self.account.sequence + 1)
-        return self.account.sequence
+        account = replace(self.account, sequence=self.account.sequence + 1)
+        if self._clock:
+            later = account.at + dt.timedelta(microseconds=1)
+            account = replace(
+                account,
+                at=max(later, self._clock.now()),
+                sequence_at_stage=account.sequence,
+            )
+        self.account = account
+        return account.sequence
+
+    @property
+    def now(self) -> dt.datetime:
+        """The clock plus 1 µs per event of this stage, so that listing by time loses nothing."""
+        account = self.account
+        if self._clock:
+            return max(account.at, self._clock.now())
+        return account.at + dt.timedelta(microseconds=account.sequence - account.sequence_at_stage)
+
+    def stage_time(self, session: dt.date, stage: Stage) -> dt.datetime:
+        """What the broker's clock shows when it enters a stage."""
+        if self._clock:
+            return max(self.account.at, self._clock.now())
+        return stage_at(session, stage)
+
+    def note_activity(self, activity: Activity) -> None:
+        """Record what happened to cash or shares besides orders' fills."""
+        self.tick()
+        self.activities.append(activity)
 
     def record(
         self,
@@ -97,18 +136,18 @@ class AccountBook:
         order: BrokerOrder,
         *,
         price: Decimal | None = None,
-        qty: int | None = None,
-        position_qty: int | None = None,
+        qty: Decimal | None = None,
+        position_qty: Decimal | None = None,
     ) -> BrokerOrder:
         """Store the order as it now is and queue the update for subscribers."""
         number = self.tick()
-        now = self.account.now
+        now = self.now
         order = self.put(replace(order, updated_at=now))
         update = OrderUpdate(
             event=event,
             order=order,
             at=now,
-            execution_id=identity(self.account.number, "execution", number),
+            execution_id=OrderUpdate.execution_id_of(self.account.number, number),
             price=price,
             qty=qty,
             position_qty=position_qty,
@@ -129,7 +168,9 @@ class AccountBook:
             account=self.account,
             orders=tuple(self.orders[order_id] for order_id in self._changed_orders),
             positions={symbol: self.positions.get(symbol) for symbol in self._changed_symbols},
+            activities=tuple(self.activities[self._kept_activities :]),
         )
+        self._kept_activities = len(self.activities)
         self._kept, self._changed_orders, self._changed_symbols = self.account, {}, {}
         return changes
 
@@ -143,11 +184,16 @@ class AccountBook:
                 self.positions[symbol] = position
             else:
                 self.positions.pop(symbol, None)
+        self.activities += changes.activities
+        self._kept_activities = len(self.activities)
         self._changed_orders = {}
 
     def everything(self) -> Changes:
         return Changes(
-            account=self.account, orders=tuple(self.orders.values()), positions=dict(self.positions)
+            account=self.account,
+            orders=tuple(self.orders.values()),
+            positions=dict(self.positions),
+            activities=tuple(self.activities),
         )
 
     # --- reading ----------------------------------------------------------------------------------
@@ -160,14 +206,18 @@ class AccountBook:
         return self.orders[order.leg_id] if order.leg_id else None
 
     def open_orders(self, symbol: str | None = None) -> Iterator[BrokerOrder]:
-        """Working orders, oldest first; an OCO without its leg.
+        """Working orders, oldest first; an OCO without its leg, unless the leg alone works.
 
         The book may be changed while iterating.
         """
         for order_id in list(self._open):
             order = self.orders[order_id]
-            if order.is_open and not order.parent_id and symbol in (None, order.symbol):
+            stands_alone = order.is_open and not self._has_open_parent(order)
+            if stands_alone and symbol in (None, order.symbol):
                 yield order
+
+    def _has_open_parent(self, order: BrokerOrder) -> bool:
+        return bool(order.parent_id) and self.orders[order.parent_id].is_open
 
     def all_open(self) -> Iterator[BrokerOrder]:
         """Working orders with the legs of OCOs."""
@@ -177,17 +227,18 @@ class AccountBook:
     def open_count(self) -> int:
         return len(self._open)
 
-    def shares(self, symbol: str) -> int:
+    def shares(self, symbol: str) -> Decimal:
         """Shares held, negative for a short."""
         position = self.positions.get(symbol)
-        return position.qty if position else 0
+        return position.qty if position else Decimal(0)
 
-    def available(self, symbol: str) -> int:
+    def available(self, symbol: str) -> Decimal:
         """Held shares (unsigned) that no working order reserves for closing."""
         held = self.shares(symbol)
         closing = Side.SELL if held > 0 else Side.BUY
         return abs(held) - sum(
-            order.remaining for order in self.open_orders(symbol) if order.side is closing
+            (order.remaining for order in self.open_orders(symbol) if order.side is closing),
+            Decimal(0),
         )
 
     @property

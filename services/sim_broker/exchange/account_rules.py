@@ -16,6 +16,7 @@ from services.sim_broker.exchange.order import (
     OrderType,
     Ticket,
 )
+from services.sim_broker.exchange.order_faults import OrderFaults
 from services.sim_broker.exchange.order_validation import BAD_PARAMETER, UNPROCESSABLE
 from services.sim_broker.number_format import format_decimal
 from shared.schemas.values import Side
@@ -35,6 +36,8 @@ def refusal_of_account(
     """
     if book.order_by_client_id(ticket.client_order_id):
         return OrderRefusal(422, BAD_PARAMETER, "client_order_id must be unique")
+    if book.account.blocked:
+        return OrderRefusal(403, FORBIDDEN, "new orders are rejected: the account is blocked")
     if book.account.suspended:
         return OrderRefusal(403, FORBIDDEN, "new orders are rejected by user request")
     held = book.shares(ticket.symbol)
@@ -43,6 +46,22 @@ def refusal_of_account(
         _shares_in_use(ticket, book)
         if closes
         else _insufficient_funds(ticket, book, price, shorting)
+    )
+
+
+def refusal_of_stop(
+    ticket: Ticket, price: Decimal | None, faults: OrderFaults
+) -> OrderRefusal | None:
+    """Refuse a stop that the market has already passed, where the broker does so."""
+    stop = ticket.stop_price
+    if stop is None or price is None:
+        return None
+    passed = stop >= price if ticket.side is Side.SELL else stop <= price
+    if not passed or not faults.refuses_passed_stop(ticket.symbol):
+        return None
+    relation = "less" if ticket.side is Side.SELL else "greater"
+    return OrderRefusal(
+        422, UNPROCESSABLE, f"stop price must be {relation} than current price {price:f}"
     )
 
 
@@ -89,11 +108,11 @@ def _shares_in_use(ticket: Ticket, book: AccountBook) -> OrderRefusal | None:
     return OrderRefusal(
         403,
         FORBIDDEN,
-        f"insufficient qty available for order (requested: {ticket.qty}, available: {available})",
+        f"insufficient qty available for order (requested: {ticket.qty:f}, available: {available:f})",
         {
-            "available": str(available),
-            "existing_qty": str(held),
-            "held_for_orders": str(held - available),
+            "available": format_decimal(available),
+            "existing_qty": format_decimal(held),
+            "held_for_orders": format_decimal(held - available),
             "related_orders": closing,
             "symbol": ticket.symbol,
         },

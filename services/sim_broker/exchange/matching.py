@@ -84,4 +84,6 @@ def _gap_match(
 
 def _stop_half(order: BrokerOrder, leg: BrokerOrder | None) -> BrokerOrder | None:
     """The half of an OCO that is a stop; a plain stop itself; None for a plain limit."""
-    return order if order.type is OrderType.STOP else leg
+    if order.type is OrderType.STOP:
+        return order
+    return leg if leg and leg.is_open else None

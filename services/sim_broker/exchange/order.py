@@ -1,6 +1,6 @@
 """Orders, submissions and refusals: the values the simulated exchange works on.
 
-Simulated are whole shares; market, limit, stop and OCO orders; day, GTC and IOC.
+Simulated are market, limit, stop and OCO orders; day, GTC and IOC; fractions of shares as day orders.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from shared.schemas.values import Direction, OrderStatus, Side, Value
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "simulated-broker")
 OPEN_STATUSES = frozenset(
-    {OrderStatus.ACCEPTED, OrderStatus.NEW, OrderStatus.HELD, OrderStatus.PARTIALLY_FILLED}
+    {
+        OrderStatus.ACCEPTED,
+        OrderStatus.NEW,
+        OrderStatus.HELD,
+        OrderStatus.PARTIALLY_FILLED,
+        OrderStatus.PENDING_CANCEL,
+    }
 )
 
 
@@ -74,7 +80,7 @@ class Ticket(Value, frozen=True, kw_only=True):
     type: OrderType
     time_in_force: TimeInForce
     order_class: OrderClass
-    qty: int
+    qty: Decimal
     limit_price: Decimal | None
     stop_price: Decimal | None
 
@@ -93,7 +99,7 @@ class BrokerOrder(Value, frozen=True, kw_only=True):
     time_in_force: TimeInForce
     order_class: OrderClass
     position_intent: str
-    qty: int
+    qty: Decimal
     limit_price: Decimal | None
     stop_price: Decimal | None
     status: OrderStatus
@@ -103,13 +109,14 @@ class BrokerOrder(Value, frozen=True, kw_only=True):
     filled_at: dt.datetime | None = None
     canceled_at: dt.datetime | None = None
     expired_at: dt.datetime | None = None
-    filled_qty: int = 0
+    failed_at: dt.datetime | None = None
+    filled_qty: Decimal = Decimal(0)
     filled_notional: Decimal = Decimal(0)
     parent_id: str = ""
     leg_id: str = ""
 
     @property
-    def remaining(self) -> int:
+    def remaining(self) -> Decimal:
         return self.qty - self.filled_qty
 
     @property
@@ -129,8 +136,13 @@ class OrderUpdate(Value, frozen=True, kw_only=True):
     at: dt.datetime
     execution_id: str
     price: Decimal | None = None
-    qty: int | None = None
-    position_qty: int | None = None
+    qty: Decimal | None = None
+    position_qty: Decimal | None = None
+
+    @staticmethod
+    def execution_id_of(account: str, number: int) -> str:
+        """The id of the account's event with this number."""
+        return identity(account, "execution", number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def _ticket(request: OrderSubmission, client_order_id: str) -> Ticket:
         type=OrderType(str(request.type)),
         time_in_force=TimeInForce(str(request.time_in_force)),
         order_class=_order_class(request),
-        qty=int(request.qty or 0),
+        qty=request.qty or Decimal(0),
         limit_price=limit,
         stop_price=stop,
     )
@@ -108,9 +108,15 @@ def _size(request: OrderSubmission) -> OrderRefusal | None:
     qty = request.qty
     if qty is None or not qty.is_finite() or qty <= 0:
         return _bad_parameter("qty must be > 0")
-    if qty != qty.to_integral_value():
-        return _unprocessable("fractional shares are not simulated")
+    if qty != qty.to_integral_value() and not _may_be_fractional(request):
+        return _unprocessable("fractional orders must be simple DAY orders")
     return None
+
+
+def _may_be_fractional(request: OrderSubmission) -> bool:
+    """Alpaca takes fractions as day orders only; as IOC it is uncertain, so it is refused."""
+    is_simple = _order_class(request) is OrderClass.SIMPLE
+    return is_simple and request.time_in_force == TimeInForce.DAY
 
 
 def _price_fields(request: OrderSubmission) -> OrderRefusal | None:

@@ -14,7 +14,7 @@ class AccountPosition(Value, frozen=True, kw_only=True):
     """`qty` is negative for a short; `cost` is what the remaining shares cost (or brought), > 0."""
 
     symbol: str
-    qty: int
+    qty: Decimal
     cost: Decimal
     last_price: Decimal
     lastday_price: Decimal
@@ -30,11 +30,15 @@ class AccountPosition(Value, frozen=True, kw_only=True):
 
 
 def apply_fill(
-    before: AccountPosition | None, order: BrokerOrder, price: Decimal, qty: int, market: Decimal
+    before: AccountPosition | None,
+    order: BrokerOrder,
+    price: Decimal,
+    qty: Decimal,
+    market: Decimal,
 ) -> AccountPosition:
     """The position after a fill; `market` is the symbol's present price.
 
-    A fill never turns a long into a short or back: account_rules.py refuses such orders.
+    Only a trade by hand turns a long into a short or back: account_rules.py refuses such orders.
     """
     signed = qty if order.side is Side.BUY else -qty
     if before is None:
@@ -46,11 +50,14 @@ def apply_fill(
             lastday_price=market,
         )
     adds = before.qty * signed > 0
+    if not adds and abs(signed) > abs(before.qty):
+        left = before.qty + signed
+        return replace(before, qty=left, cost=abs(left) * price, last_price=market)
     cost = before.cost + qty * price if adds else before.cost - qty * before.average_price
     return replace(before, qty=before.qty + signed, cost=cost)
 
 
-def position_intent(held: int, side: Side) -> str:
+def position_intent(held: Decimal, side: Side) -> str:
     """Alpaca's `position_intent` of an order, given the shares held when it arrives."""
     closes = held < 0 if side is Side.BUY else held > 0
     return f"{side}_to_{'close' if closes else 'open'}"

@@ -10,14 +10,16 @@ import datetime as dt
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from msgspec.structs import replace
 
 from services.sim_broker.exchange import matching, settlement
 from services.sim_broker.exchange.account_book import AccountBook
 from services.sim_broker.exchange.market_data import MarketData
-from services.sim_broker.exchange.market_hours import STAGES, stage_at
+from services.sim_broker.exchange.market_hours import STAGES
 from services.sim_broker.exchange.order import BrokerOrder, TimeInForce
+from services.sim_broker.exchange.order_faults import OrderFaults
 from shared.domain.trading.fills import SESSIONS_UNTIL_ENDED, Costs
 from shared.schemas.values import Bar, OrderStatus, Stage
 
@@ -48,11 +50,12 @@ def rank(moment: Moment) -> tuple[dt.date, int]:
 
 @dataclass(frozen=True, slots=True)
 class SessionStage:
-    """One stage of one session; `enter` moves the book there and applies its effects."""
+    """One stage of one session: `enter` moves the book there, `work` applies its effects."""
 
     book: AccountBook
     bars: MarketData
     costs: Costs
+    faults: OrderFaults
     session: dt.date
     stage: Stage
 
@@ -65,9 +68,14 @@ class SessionStage:
             account,
             session=self.session,
             stage=self.stage,
-            at=at or stage_at(self.session, self.stage),
+            at=at or self.book.stage_time(self.session, self.stage),
             sequence_at_stage=account.sequence,
         )
+
+    def work(self) -> None:
+        """Apply what the stage does to orders and positions; without trading, only expiry."""
+        if self.session in self.book.account.listings.closures and self.stage is not Stage.MARK:
+            return
         {
             Stage.START: lambda: None,
             Stage.OPEN: self._open,
@@ -117,12 +125,10 @@ class SessionStage:
             bar = self.bars.bar(order.symbol, self.session)
             match = matcher(order, self.book.leg(order), bar, self.costs) if bar else None
             if bar and match:
-                filled, price = match
-                settlement.fill(
-                    self.book,
-                    filled,
-                    price=price,
-                    qty=filled.remaining,
-                    market=bar.open,
-                    costs=self.costs,
-                )
+                self._fill(*match, market=bar.open)
+
+    def _fill(self, order: BrokerOrder, price: Decimal, *, market: Decimal) -> None:
+        limit = self.faults.resting_limit(order.symbol)
+        qty = order.remaining if limit is None else min(limit, order.remaining)
+        if qty:
+            settlement.fill(self.book, order, price=price, qty=qty, market=market, costs=self.costs)

@@ -13,11 +13,13 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import WebSocketRoute
 
 from services.sim_broker.http import (
+    account_routes,
     market_routes,
     simulation_routes,
     trading_routes,
 )
-from services.sim_broker.http.middleware import BrokerMiddleware, RequestLog, RequestRecord
+from services.sim_broker.http.middleware import BrokerMiddleware
+from services.sim_broker.http.request_log import RequestLog, RequestRecord
 from services.sim_broker.http.trade_updates import UpdateFeed
 from services.sim_broker.simulator import Simulator
 from shared.runtime.clock import Clock, SystemClock
@@ -64,6 +66,7 @@ def create_app(
         metrics.declare(REQUESTS)
         metrics.watch(lambda: simulation_routes.account_gauges(simulator))
     app.router.routes.extend(trading_routes.routes(simulator))
+    app.router.routes.extend(account_routes.routes(simulator))
     app.router.routes.extend(market_routes.routes(simulator))
     app.router.routes.extend(simulation_routes.routes(simulator, requests, feed, test=test))
     app.router.routes.append(WebSocketRoute("/stream", feed.serve))

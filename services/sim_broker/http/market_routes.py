@@ -1,8 +1,9 @@
-"""Clock, calendar, assets and latest quotes over HTTP, as of the present stage."""
+"""Clock, calendar, assets, quotes and corporate actions over HTTP, as of the present stage."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +11,8 @@ from starlette.routing import Route
 
 from services.sim_broker.exchange import account_rules
 from services.sim_broker.exchange.order import OrderRefusal
-from services.sim_broker.http import alpaca_json as replies, responses
+from services.sim_broker.exchange.world_events import CorporateEvent
+from services.sim_broker.http import account_json, market_json as replies, responses
 from services.sim_broker.simulator import Simulator
 
 
@@ -20,37 +22,41 @@ class MarketRoutes:
 
     async def clock(self, _: Request) -> Response:
         exchange = self._simulator.exchange
-        return responses.as_json(replies.clock(exchange.book.account, exchange.bars.sessions()))
+        skew = self._simulator.clock_skew()
+        return responses.as_json(replies.clock(exchange.book, exchange.bars.sessions(), skew=skew))
 
     async def calendar(self, request: Request) -> Response:
-        query = request.query_params
         try:
-            start = (
-                responses.parse_instant(query["start"]).date()
-                if query.get("start")
-                else dt.date.min
-            )
-            end = responses.parse_instant(query["end"]).date() if query.get("end") else dt.date.max
+            start, end = _span(request)
         except ValueError:
             return responses.bad_request("invalid start or end")
-        return responses.as_json(
-            replies.calendar(self._simulator.exchange.bars.sessions(), start, end)
-        )
+        exchange = self._simulator.exchange
+        closures = exchange.book.account.listings.closures
+        held = (each for each in exchange.bars.sessions() if each not in closures)
+        return responses.as_json(replies.calendar(held, start, end))
 
     async def assets(self, _: Request) -> Response:
-        exchange = self._simulator.exchange
-        return responses.as_json(
-            [replies.asset(each, shorting=exchange.shorting) for each in exchange.bars.symbols()]
-        )
+        return responses.as_json([self._asset(each) for each in self._symbols()])
 
     async def asset(self, request: Request) -> Response:
-        named, exchange = request.path_params["symbol"], self._simulator.exchange
-        for symbol in exchange.bars.symbols():
-            if named in (symbol, replies.asset_id(symbol)):
-                return responses.as_json(replies.asset(symbol, shorting=exchange.shorting))
+        name = request.path_params["symbol"]
+        for symbol in self._symbols():
+            if name in (symbol, account_json.asset_id(symbol)):
+                return responses.as_json(self._asset(symbol))
         return responses.as_refusal(
-            OrderRefusal(404, account_rules.NOT_FOUND, f"asset not found for {named}")
+            OrderRefusal(404, account_rules.NOT_FOUND, f"asset not found for {name}")
         )
+
+    def _symbols(self) -> Iterator[str]:
+        """Symbols that trade, and those that no longer do."""
+        exchange = self._simulator.exchange
+        yield from exchange.bars.symbols()
+        yield from exchange.book.account.listings.retired
+
+    def _asset(self, symbol: str) -> account_json.Json:
+        exchange = self._simulator.exchange
+        active = symbol not in exchange.book.account.listings.retired
+        return replies.asset(symbol, shorting=exchange.shorting, active=active)
 
     async def quotes(self, request: Request) -> Response:
         """Latest quotes; symbols without one are omitted, as at the real data host."""
@@ -62,6 +68,37 @@ class MarketRoutes:
             {"quotes": {symbol: replies.quote(quote) for symbol, quote in found if quote}}
         )
 
+    async def corporate_actions(self, request: Request) -> Response:
+        """What was scheduled for `symbols` (all, if empty) from `start` through `end`."""
+        try:
+            start, end = _span(request)
+        except ValueError:
+            return responses.bad_request("invalid start or end")
+        names = set(responses.query_names(request, "symbols"))
+        announced = [
+            event
+            for event in self._simulator.exchange.book.account.announced
+            if event.session and start <= event.session <= end and _is_about(event, names)
+        ]
+        groups = replies.corporate_actions(announced)
+        kinds = responses.query_names(request, "types")
+        wanted = {kind: rows for kind, rows in groups.items() if not kinds or kind[:-1] in kinds}
+        return responses.as_json_numbers({"corporate_actions": wanted, "next_page_token": None})
+
+
+def _is_about(event: CorporateEvent, names: set[str]) -> bool:
+    return not names or not names.isdisjoint({event.symbol, getattr(event, "new_symbol", "")})
+
+
+def _span(request: Request) -> tuple[dt.date, dt.date]:
+    """`start` and `end` as dates. Raises ValueError if one is unreadable."""
+    query = request.query_params
+    start, end = query.get("start"), query.get("end")
+    return (
+        responses.parse_instant(start).date() if start else dt.date.min,
+        responses.parse_instant(end).date() if end else dt.date.max,
+    )
+
 
 def routes(simulator: Simulator) -> list[Route]:
     handlers = MarketRoutes(simulator)
@@ -71,4 +108,5 @@ def routes(simulator: Simulator) -> list[Route]:
         Route("/v2/assets", handlers.assets, methods=["GET"]),
         Route("/v2/assets/{symbol}", handlers.asset, methods=["GET"]),
         Route("/v2/stocks/quotes/latest", handlers.quotes, methods=["GET"]),
+        Route("/v1/corporate-actions", handlers.corporate_actions, methods=["GET"]),
     ]

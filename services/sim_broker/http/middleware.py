@@ -6,57 +6,27 @@ ASGI middleware around the routes; /sim and the probes pass untouched.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.sim_broker.fault_injection import Fault, FaultKind, Faults
-from shared.runtime.clock import Clock
+from services.sim_broker.fault_injection import kinds
+from services.sim_broker.fault_injection.plan import FaultPlan
+from services.sim_broker.http.request_log import RequestLog, RequestRecord
 
-MAX_RECORDS = 20_000
-"""More than the longest fault suite sends, about 10 MB."""
 MAX_BODY = 1 << 20
 """Far above any order; bounds what a broken client can make the broker read."""
+WINDOW_SECONDS = 60
+"""Alpaca's rate limits are per minute."""
+API_PATHS = ("/v2", "/v1")
 UNAUTHORIZED = {
     "code": 40110000,
     "message": "access key verification failed : verification failure",
 }
-
-
-@dataclass(slots=True)
-class RequestRecord:
-    """One request; `at` is wall-clock time, `status` 0 if it was never answered."""
-
-    n: int
-    at: dt.datetime
-    method: str
-    path: str
-    query: str
-    body: str
-    status: int = 0
-    fault: str = ""
-
-
-class RequestLog:
-    """The last requests, oldest first."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock, self._numbers = clock, count(1)
-        self.records: deque[RequestRecord] = deque(maxlen=MAX_RECORDS)
-
-    def record(self, scope: Scope, body: bytes) -> RequestRecord:
-        query = scope["query_string"].decode("latin-1")
-        text = body.decode(errors="replace")
-        record = RequestRecord(
-            next(self._numbers), self._clock.now(), scope["method"], scope["path"], query, text
-        )
-        self.records.append(record)
-        return record
+TOO_MANY = {"code": 42910000, "message": "rate limit exceeded"}
+JSON = b"application/json"
+Headers = list[tuple[bytes, bytes]]
 
 
 class BrokerMiddleware:
@@ -66,14 +36,15 @@ class BrokerMiddleware:
         *,
         requests: RequestLog,
         authorize: Callable[[str, str], bool],
-        faults: Faults,
+        faults: FaultPlan,
         on_reply: Callable[[RequestRecord], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._app, self._requests, self._authorize = app, requests, authorize
-        self._faults, self._on_reply = faults, on_reply
+        self._faults, self._on_reply, self._sleep = faults, on_reply, sleep
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v2"):
+        if scope["type"] != "http" or not scope["path"].startswith(API_PATHS):
             await self._app(scope, receive, send)
             return
         body = await _body(receive)
@@ -93,32 +64,66 @@ class BrokerMiddleware:
         if not self._authorize(*_credentials(scope)):
             await _answer(send, 401, msgspec.json.encode(UNAUTHORIZED))
             return
-        fault = self._faults.next_http_fault(record.method, record.path)
+        if self._is_over_limit():
+            record.fault = "rate_limit"
+            await _answer(send, 429, msgspec.json.encode(TOO_MANY), _limit_headers(self._requests))
+            return
+        fault = self._faults.http_fault(record.method, record.path)
         if fault is None:
             await self._app(scope, _receive_from(body), send)
             return
-        record.fault = fault.kind.value
+        record.fault = str(fault.__struct_config__.tag)
         await self._inject(fault, scope, receive, send, body)
 
+    def _is_over_limit(self) -> bool:
+        limit = self._faults.active(kinds.RateLimit)
+        return limit is not None and self._requests.recent(WINDOW_SECONDS) > limit.per_minute
+
     async def _inject(
-        self, fault: Fault, scope: Scope, receive: Receive, send: Send, body: bytes
+        self, fault: kinds.HttpFault, scope: Scope, receive: Receive, send: Send, body: bytes
     ) -> None:
-        kind = fault.kind
-        if kind is FaultKind.DELAY:
-            await asyncio.sleep(fault.seconds)
-        if kind not in (FaultKind.REFUSE, FaultKind.CUT_BEFORE):
+        async def execute() -> list[Message]:
             messages: list[Message] = []
             await self._app(scope, _receive_from(body), _collect_into(messages))
-        if kind in (FaultKind.DELAY, FaultKind.DELAY_ANSWER):
-            await asyncio.sleep(fault.seconds if kind is FaultKind.DELAY_ANSWER else 0)
-            for message in messages:
+            return messages
+
+        match fault:
+            case kinds.Lose():
+                await execute()
+                await _refuse(send, fault)
+            case kinds.Refuse():
+                await _refuse(send, fault)
+            case kinds.CutBefore():
+                await _reset_connection(receive)
+            case kinds.Cut():
+                await execute()
+                await _reset_connection(receive)
+            case kinds.Delay():
+                await self._sleep(fault.seconds)
+                await _send_all(send, await execute())
+            case kinds.DelayAnswer():
+                messages = await execute()
+                await self._sleep(fault.seconds)
+                await _send_all(send, messages)
+            case kinds.Trickle():
+                await self._trickle(send, await execute(), fault.seconds)
+            case kinds.Garble():
+                await execute()
+                await _answer(send, 200, fault.body.encode().ljust(fault.size))
+            case kinds.EmptyPositions():
+                await _answer(send, 200, b"[]")
+            case kinds.SetField():
+                await _send_all(send, _edit(await execute(), fault))
+
+    async def _trickle(self, send: Send, messages: list[Message], seconds: float) -> None:
+        for message in messages:
+            if message["type"] == "http.response.start":
                 await send(message)
-        elif kind in (FaultKind.REFUSE, FaultKind.LOSE):
-            await _answer(send, fault.status, _fault_body(fault), fault.retry_after)
-        elif kind is FaultKind.GARBLE:
-            await _answer(send, 200, fault.body.encode())
-        else:
-            await _reset_connection(receive)
+                continue
+            for byte in message["body"]:
+                await self._sleep(seconds)
+                await send({**message, "body": bytes([byte]), "more_body": True})
+            await send({**message, "body": b""})
 
 
 async def _body(receive: Receive) -> bytes:
@@ -150,18 +155,55 @@ def _collect_into(messages: list[Message]) -> Send:
     return send
 
 
-def _fault_body(fault: Fault) -> bytes:
-    if fault.body:
-        return fault.body.encode()
-    return msgspec.json.encode({"code": fault.status * 100_000, "message": "an injected fault"})
+async def _send_all(send: Send, messages: list[Message]) -> None:
+    for message in messages:
+        await send(message)
 
 
-async def _answer(send: Send, status: int, body: bytes, retry_after: str = "") -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if retry_after:
-        headers.append((b"retry-after", retry_after.encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _refuse(send: Send, fault: kinds.Refuse) -> None:
+    body = fault.body.encode() or msgspec.json.encode(
+        {"code": fault.status * 100_000, "message": "an injected fault"}
+    )
+    pause: Headers = [(b"retry-after", fault.retry_after.encode())] if fault.retry_after else []
+    await _answer(send, fault.status, body, pause)
+
+
+async def _answer(send: Send, status: int, body: bytes, more: Headers | None = None) -> None:
+    headers = [(b"content-type", JSON), (b"content-length", str(len(body)).encode())]
+    start = {"type": "http.response.start", "status": status, "headers": [*headers, *(more or [])]}
+    await send(start)
     await send({"type": "http.response.body", "body": body})
+
+
+def _limit_headers(requests: RequestLog) -> Headers:
+    reset = int(requests.now().timestamp()) + WINDOW_SECONDS
+    return [(b"x-ratelimit-reset", str(reset).encode()), (b"x-ratelimit-remaining", b"0")]
+
+
+def _edit(messages: list[Message], fault: kinds.SetField) -> list[Message]:
+    """The same answer with the field set in its rows; an answer without such rows stays."""
+    content = b"".join(each.get("body", b"") for each in messages)
+    try:
+        answer = msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        return messages
+    for row in _rows(answer, fault.symbol):
+        row[fault.field] = fault.value
+    body = msgspec.json.encode(answer)
+    status = messages[0]["status"]
+    headers = [(b"content-type", JSON), (b"content-length", str(len(body)).encode())]
+    return [
+        {"type": "http.response.start", "status": status, "headers": headers},
+        {"type": "http.response.body", "body": body},
+    ]
+
+
+def _rows(answer: object, symbol: str) -> list[dict[str, object]]:
+    """The rows of a list, the quotes by symbol, or the one object that the answer is."""
+    if isinstance(answer, dict) and isinstance(answer.get("quotes"), dict):
+        return [row for name, row in answer["quotes"].items() if symbol in ("", name)]
+    rows = answer if isinstance(answer, list) else [answer]
+    return [row for row in rows if isinstance(row, dict) and symbol in ("", row.get("symbol", ""))]
 
 
 async def _reset_connection(receive: Receive) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -59,9 +59,15 @@ def parse_query(request: Request) -> OrderQuery | str:
     )
 
 
-def find_orders(book: AccountBook, query: OrderQuery) -> list[BrokerOrder]:
+def find_orders(
+    book: AccountBook, query: OrderQuery, *, is_listed: Callable[[BrokerOrder], bool]
+) -> list[BrokerOrder]:
     """Select orders; nested, an OCO's leg appears inside its order only."""
-    newest_first = (order for order in _until_too_old(book, query) if _matches(order, query))
+    newest_first = (
+        order
+        for order in _until_too_old(book, query)
+        if _matches(order, query) and is_listed(order)
+    )
     if not query.ascending:
         return list(islice(newest_first, query.limit))
     return list(reversed(list(newest_first)))[: query.limit]

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from services.sim_broker.exchange.order import OrderRefusal
 from services.sim_broker.exchange.order_validation import BAD_PARAMETER
-from services.sim_broker.http import alpaca_json as replies
+from services.sim_broker.http import account_json as replies
 
+MALFORMED = OrderRefusal(400, 40010000, "request body format is invalid")
 _MONEY_AS_TEXT = msgspec.json.Encoder()
 _MONEY_AS_NUMBER = msgspec.json.Encoder(decimal_format="number")
 

@@ -13,7 +13,7 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from services.sim_broker.exchange.order import OrderUpdate
-from services.sim_broker.http import alpaca_json as replies
+from services.sim_broker.http import account_json as replies
 
 MAX_BEHIND = 10_000
 """Updates queued for one listener; about 10 MB."""

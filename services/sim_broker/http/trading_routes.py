@@ -1,4 +1,4 @@
-"""Orders, positions and the account over HTTP, with Alpaca's paths, statuses and bodies."""
+"""Orders and positions over HTTP, with Alpaca's paths, statuses and bodies."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from services.sim_broker.exchange import account_rules
 from services.sim_broker.exchange.order import BrokerOrder, OrderRefusal, OrderSubmission
 from services.sim_broker.exchange.order_validation import BAD_PARAMETER
 from services.sim_broker.exchange.position import AccountPosition
-from services.sim_broker.http import alpaca_json as replies, order_query, responses
+from services.sim_broker.http import account_json as replies, order_query, responses
 from services.sim_broker.simulator import Simulator
 from shared.schemas.values import Side
 
 NO_POSITION = OrderRefusal(404, account_rules.NOT_FOUND, "position does not exist")
-MALFORMED = OrderRefusal(400, 40010000, "request body format is invalid")
 
 
 class TradingRoutes:
@@ -44,7 +43,7 @@ class TradingRoutes:
         if isinstance(query, str):
             return responses.bad_request(query)
         book = self._simulator.exchange.book
-        found = order_query.find_orders(book, query)
+        found = order_query.find_orders(book, query, is_listed=self._simulator.is_listed)
         return responses.as_json(
             [replies.order(each, book.leg(each) if query.nested else None) for each in found]
         )
@@ -121,7 +120,7 @@ class TradingRoutes:
             await self.cancel_all(request)
         closed = []
         for position in list(self._simulator.exchange.book.positions.values()):
-            result = self._close(position, Decimal(abs(position.qty)))
+            result = self._close(position, abs(position.qty))
             refusal = isinstance(result, OrderRefusal)
             body = (
                 replies.refusal(result)
@@ -150,29 +149,9 @@ class TradingRoutes:
     def _position_json(self, position: AccountPosition) -> replies.Json:
         return replies.position(position, self._simulator.exchange.book.available(position.symbol))
 
-    # --- account ----------------------------------------------------------------------------------
-
-    async def account(self, _: Request) -> Response:
-        exchange = self._simulator.exchange
-        return responses.as_json(replies.account(exchange.book, shorting=exchange.shorting))
-
-    async def configurations(self, request: Request) -> Response:
-        """Show or change the configurations; only `suspend_trade` has an effect."""
-        if request.method == "PATCH":
-            try:
-                changes = msgspec.json.decode(await request.body(), type=dict[str, object])
-            except msgspec.MsgspecError:
-                return responses.as_refusal(MALFORMED)
-            if "suspend_trade" in changes:
-                self._simulator.suspend(changes["suspend_trade"] is True)
-        exchange = self._simulator.exchange
-        return responses.as_json(
-            replies.configurations(exchange.book.account, shorting=exchange.shorting)
-        )
-
 
 def routes(simulator: Simulator) -> list[Route]:
-    """Every simulated path of the Trading API about this account."""
+    """Every simulated path of the Trading API about orders and positions."""
     handlers = TradingRoutes(simulator)
     return [
         Route("/v2/orders", handlers.submit, methods=["POST"]),
@@ -185,8 +164,6 @@ def routes(simulator: Simulator) -> list[Route]:
         Route("/v2/positions", handlers.close_all, methods=["DELETE"]),
         Route("/v2/positions/{symbol}", handlers.position, methods=["GET"]),
         Route("/v2/positions/{symbol}", handlers.close, methods=["DELETE"]),
-        Route("/v2/account", handlers.account, methods=["GET"]),
-        Route("/v2/account/configurations", handlers.configurations, methods=["GET", "PATCH"]),
     ]
 
 
@@ -196,14 +173,14 @@ def _submission(body: bytes) -> OrderSubmission | OrderRefusal:
     except msgspec.ValidationError as error:
         return OrderRefusal(422, BAD_PARAMETER, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return MALFORMED
+        return responses.MALFORMED
 
 
-def _quantity_to_close(held: int, request: Request) -> Decimal | None:
+def _quantity_to_close(held: Decimal, request: Request) -> Decimal | None:
     """Shares to close: all, `qty`, or the whole shares in `percentage`; None if unreadable."""
     try:
         if percentage := request.query_params.get("percentage"):
-            return Decimal(held * Decimal(percentage) // 100)
+            return held * Decimal(percentage) // 100
         return Decimal(request.query_params.get("qty") or held)
     except InvalidOperation:
         return None

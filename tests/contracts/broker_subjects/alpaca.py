@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from msgspec.structs import replace
-
 from services.executor.brokers.alpaca.broker import AlpacaBroker
 from services.executor.brokers.alpaca.http import DeadlineHttp
 from services.executor.brokers.alpaca.rate_limit import RequestBudget
 from services.sim_broker.exchange.exchange import Exchange
-from services.sim_broker.fault_injection import Fault, FaultKind
+from services.sim_broker.fault_injection.kinds import PartialFill
 from services.sim_broker.http.app import create_app
 from services.sim_broker.simulator import Simulator
 from shared.runtime.clock import SystemClock
@@ -36,9 +34,9 @@ def subject() -> Iterator[BrokerWorld]:
         for stage in (Stage.OPEN, Stage.BAR):
             simulator.advance(DAYS[1], stage, None)
 
-    partial = Fault(kind=FaultKind.PARTIAL, symbol="AAPL")
-    yield BrokerWorld(
-        broker, lambda shares: simulator.faults.add(replace(partial, shares=shares)), stop
-    )
+    def partial(shares: int) -> None:
+        simulator.faults.add(PartialFill(symbol="AAPL", shares=Decimal(shares)))
+
+    yield BrokerWorld(broker, partial, stop)
     http.close()
     server.stop()

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from services.scheduler.handlers import HANDLERS
-from services.scheduler.replay_clock import Replay, ReplayWork, SimBrokerClient
+from services.scheduler.replay_clock import Replay, ReplayWork, SimBrokerControl
 from services.scheduler.state import ReplayStep, State
 from shared.domain.errors import TransientError, UserError
 from shared.domain.market.adjustment import Basis
@@ -285,7 +285,7 @@ def test_a_start_after_the_last_bar_is_said_in_a_sentence(archive: Path, calenda
 
 def test_the_broker_is_posted_the_session_the_stage_and_the_time() -> None:
     with answering([(200, b"{}")]) as server:
-        SimBrokerClient(server.url).advance(MONDAY, Stage.OPEN, NOON)
+        SimBrokerControl(server.url).advance(MONDAY, Stage.OPEN, NOON)
     (request,) = server.requests
     assert (request.method, request.path) == ("POST", "/sim/advance")
     assert request.body == b'{"session":"2024-07-01","stage":"open","at":"2024-01-05T17:00:00Z"}'
@@ -297,12 +297,12 @@ def test_the_broker_is_posted_the_session_the_stage_and_the_time() -> None:
 )
 def test_the_brokers_refusals_are_told_apart(status: int, error: type[Exception]) -> None:
     with answering([(status, b'{"message":"no"}')]) as server, pytest.raises(error):
-        SimBrokerClient(server.url).advance(MONDAY, Stage.OPEN, NOON)
+        SimBrokerControl(server.url).advance(MONDAY, Stage.OPEN, NOON)
 
 
 def test_no_broker_at_all_is_waited_for() -> None:
     with pytest.raises(TransientError, match="does not answer"):
-        SimBrokerClient("http://127.0.0.1:9").advance(MONDAY, Stage.OPEN, NOON)
+        SimBrokerControl("http://127.0.0.1:9").advance(MONDAY, Stage.OPEN, NOON)
 
 
 def test_a_loop_asks_for_more_bars_at_their_end_once_and_goes_on(

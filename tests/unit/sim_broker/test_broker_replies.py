@@ -104,6 +104,57 @@ def test_what_is_sent_back_for_new_and_canceled_orders_is_as_described(
     assert [problems(trading, "PositionClosedReponse", each) for each in closed.json()] == [[]]
 
 
+SCHEDULED = [
+    {"kind": "split", "symbol": "AAPL", "new": "2", "session": "2024-01-05"},
+    {"kind": "split", "symbol": "IBM", "new": "1", "old": "8", "session": "2024-01-08"},
+    {"kind": "rename", "symbol": "IBM", "new_symbol": "BIM", "session": "2024-01-09"},
+    {"kind": "spin_off", "symbol": "AAPL", "new_symbol": "PEAR", "session": "2024-01-10"},
+    {"kind": "delist", "symbol": "AAPL", "price": "55.5", "session": "2024-01-11"},
+    {"kind": "delist", "symbol": "IBM", "session": "2024-01-12"},
+]
+KINDS = {
+    "forward_splits": "forward_split",
+    "reverse_splits": "reverse_split",
+    "name_changes": "name_change",
+    "spin_offs": "spin_off",
+    "cash_mergers": "cash_merger",
+    "worthless_removals": "worthless_removal",
+}
+
+
+def test_corporate_actions_are_as_the_data_api_describes_them(held: Wire, data: Path) -> None:
+    assert held("POST", "/sim/faults", SCHEDULED).status_code == 200
+    reply = held("GET", "/v1/corporate-actions", start="2024-01-01", end="2024-12-31").json()
+    assert problems(data, "corporate_actions_resp", reply) == []
+    assert set(reply["corporate_actions"]) == set(KINDS)
+    for group, schema in KINDS.items():
+        (row,) = reply["corporate_actions"][group]
+        assert problems(data, schema, row) == []
+        assert invented(data, schema, row) == set()
+
+
+def test_activities_are_as_the_trading_api_describes_them(held: Wire, trading: Path) -> None:
+    held("POST", "/sim/faults", [{"kind": "transfer", "amount": "-250"}, SCHEDULED[0]])
+    held.advance(4, "open")
+    rows = held("GET", "/v2/account/activities").json()
+    assert [each["activity_type"] for each in rows] == ["SPLIT", "CSW", "FILL"]
+    for row in rows:
+        schema = "TradingActivities" if row["activity_type"] == "FILL" else "NonTradeActivities"
+        assert problems(trading, schema, row) == []
+        assert invented(trading, schema, row) == set()
+
+
+def test_fractional_and_inactive_rows_are_as_described(held: Wire, trading: Path) -> None:
+    held("POST", "/sim/faults", [{"kind": "reinvest", "symbol": "AAPL", "qty": "0.25"}])
+    (position,) = held("GET", "/v2/positions").json()
+    assert (position["qty"], position["qty_available"]) == ("6.25", "0.25")
+    assert problems(trading, "Position", position) == []
+    held("POST", "/sim/faults", {"kind": "delist", "symbol": "IBM"})
+    asset = held("GET", "/v2/assets/IBM").json()
+    assert (asset["status"], asset["tradable"]) == ("inactive", False)
+    assert problems(trading, "Assets", asset) == []
+
+
 def test_quotes_are_as_the_data_api_describes_them(held: Wire, data: Path) -> None:
     reply = held("GET", "/v2/stocks/quotes/latest", symbols="AAPL,NONE", feed="iex").json()
     assert problems(data, "stock_latest_quotes_resp", reply) == []

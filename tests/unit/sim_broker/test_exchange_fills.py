@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from services.sim_broker.exchange.order import BrokerOrder
+from services.sim_broker.fault_injection.kinds import PartialFill
 from shared.schemas.values import Bar, OrderStatus, Stage
 from tests.unit.sim_broker.bar_table import bar
 from tests.unit.sim_broker.trader import CASH, Trader
@@ -21,7 +22,11 @@ def protected(trader: Trader) -> BrokerOrder:
 def test_an_entry_fills_at_the_open_plus_five_basis_points_rounded_up() -> None:
     trader = Trader()
     entry = trader.enter()
-    assert (entry.status, entry.filled_qty, entry.average_price) == (FILLED, 6, Decimal("100.05"))
+    assert (entry.status, entry.filled_qty, entry.average_price) == (
+        FILLED,
+        Decimal(6),
+        Decimal("100.05"),
+    )
     assert trader.cash == CASH - 6 * Decimal("100.05")
 
 
@@ -99,9 +104,10 @@ def test_an_open_beyond_the_stop_is_shown_to_the_gate_before_anything_is_ordered
 @pytest.mark.parametrize(("at_most", "left"), [(0, 0), (1, 1), (5, 5)])
 def test_an_ioc_filled_in_part_ends_canceled_with_what_it_got(at_most: int, left: int) -> None:
     trader = Trader().to(2, Stage.OPEN)
-    order = trader.ask("buy", limit="100.10", at_most=at_most)
+    trader.faults.add(PartialFill(symbol="AAPL", shares=Decimal(at_most)))
+    order = trader.ask("buy", limit="100.10")
     assert isinstance(order, BrokerOrder)
-    assert (order.status, order.filled_qty) == (CANCELED, at_most)
+    assert (order.status, int(order.filled_qty)) == (CANCELED, at_most)
     assert trader.exchange.book.shares("AAPL") == left
 
 

@@ -13,10 +13,15 @@ from services.sim_broker.exchange.order import (
     StopLoss,
     TakeProfit,
 )
+from services.sim_broker.fault_injection.plan import FaultPlan
 from shared.schemas.values import Bar, Stage
 from tests.unit.sim_broker.bar_table import DAYS, BarTable
 
 CASH = Decimal(100_000)
+
+
+def decimals(*values: int | str | Decimal) -> tuple[Decimal, ...]:
+    return tuple(Decimal(value) for value in values)
 
 
 class Trader:
@@ -24,6 +29,7 @@ class Trader:
         self, days: Mapping[int, Bar | None] | None = None, *, shorting: bool = False
     ) -> None:
         self.exchange = Exchange(BarTable(days), cash=CASH, shorting=shorting)
+        self.faults = self.exchange.faults = FaultPlan()
 
     @property
     def cash(self) -> Decimal:
@@ -36,14 +42,13 @@ class Trader:
     def ask(
         self,
         side: str,
-        qty: int = 6,
+        qty: int | Decimal = 6,
         *,
         limit: str | None = None,
         stop: str | None = None,
         tif: str = "ioc",
         symbol: str = "AAPL",
         client_id: str | None = None,
-        at_most: int | None = None,
     ) -> BrokerOrder | OrderRefusal:
         """As it stands in the book after the exchange has taken it."""
         oco = limit is not None and stop is not None
@@ -60,16 +65,16 @@ class Trader:
             take_profit=TakeProfit(Decimal(limit)) if limit and oco else None,
             stop_loss=StopLoss(Decimal(stop)) if stop and oco else None,
         )
-        taken = self.exchange.submit(request, at_most=at_most)
+        taken = self.exchange.submit(request)
         return taken if isinstance(taken, OrderRefusal) else self.now(taken)
 
-    def order(self, side: str, qty: int = 6, **how: str) -> BrokerOrder:
-        taken = self.ask(side, qty, **how)  # type: ignore[arg-type]
+    def order(self, side: str, qty: int | Decimal = 6, **how: str) -> BrokerOrder:
+        taken = self.ask(side, qty, **how)
         assert isinstance(taken, BrokerOrder), taken
         return taken
 
-    def refusal(self, side: str, qty: int = 6, **how: str) -> OrderRefusal:
-        refused = self.ask(side, qty, **how)  # type: ignore[arg-type]
+    def refusal(self, side: str, qty: int | Decimal = 6, **how: str) -> OrderRefusal:
+        refused = self.ask(side, qty, **how)
         assert isinstance(refused, OrderRefusal), refused
         return refused
 

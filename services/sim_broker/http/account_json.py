@@ -1,21 +1,19 @@
-"""The broker's answers in Alpaca's wire form: its field names, money and shares as strings.
+"""Orders and account in Alpaca's wire form: its field names, money and shares as strings.
 
 Pure; called by the HTTP routes and by the trade_updates stream.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from services.sim_broker.exchange.account_book import Account, AccountBook
-from services.sim_broker.exchange.market_hours import CLOSES, EASTERN, OPENS, instant, next_weekday
+from services.sim_broker.exchange.activity import Activity
 from services.sim_broker.exchange.order import BrokerOrder, OrderRefusal, OrderUpdate, identity
 from services.sim_broker.exchange.position import AccountPosition
 from services.sim_broker.number_format import format_decimal, format_ratio
-from shared.schemas.values import Quote, Stage
+from shared.schemas.values import OrderStatus, Side
 
 Json = dict[str, Any]
 EXCHANGE = "NASDAQ"
@@ -39,7 +37,7 @@ def order(one: BrokerOrder, leg: BrokerOrder | None = None) -> Json:
         "expired_at": one.expired_at,
         "expires_at": one.expires_at,
         "canceled_at": one.canceled_at,
-        "failed_at": None,
+        "failed_at": one.failed_at,
         "replaced_at": None,
         "replaced_by": None,
         "replaces": None,
@@ -47,8 +45,8 @@ def order(one: BrokerOrder, leg: BrokerOrder | None = None) -> Json:
         "symbol": one.symbol,
         "asset_class": ASSET_CLASS,
         "notional": None,
-        "qty": str(one.qty),
-        "filled_qty": str(one.filled_qty),
+        "qty": format_decimal(one.qty),
+        "filled_qty": format_decimal(one.filled_qty),
         "filled_avg_price": format_decimal(round(average, 6)) if average is not None else None,
         "order_class": one.order_class,
         "order_type": one.type,
@@ -77,8 +75,8 @@ def trade_update(update: OrderUpdate) -> Json:
     if update.price is not None:
         data |= {
             "price": format_decimal(update.price),
-            "qty": str(update.qty),
-            "position_qty": str(update.position_qty),
+            "qty": format_decimal(update.qty or 0),
+            "position_qty": format_decimal(update.position_qty or 0),
         }
     return {"stream": "trade_updates", "data": data}
 
@@ -113,9 +111,9 @@ def account(book: AccountBook, *, shorting: bool) -> Json:
         "last_maintenance_margin": "0",
         "sma": "0",
         "multiplier": "1",
-        "trading_blocked": False,
+        "trading_blocked": one.blocked,
         "transfers_blocked": False,
-        "account_blocked": False,
+        "account_blocked": one.blocked,
         "trade_suspended_by_user": one.suspended,
         "shorting_enabled": shorting,
         "created_at": one.created_at,
@@ -142,7 +140,7 @@ def configurations(one: Account, *, shorting: bool) -> Json:
     }
 
 
-def position(one: AccountPosition, available: int) -> Json:
+def position(one: AccountPosition, available: Decimal) -> Json:
     sign = 1 if one.qty > 0 else -1
     profit = one.market_value - sign * one.cost
     today = one.qty * (one.last_price - one.lastday_price)
@@ -152,8 +150,8 @@ def position(one: AccountPosition, available: int) -> Json:
         "exchange": EXCHANGE,
         "asset_class": ASSET_CLASS,
         "asset_marginable": False,
-        "qty": str(one.qty),
-        "qty_available": str(sign * available),
+        "qty": format_decimal(one.qty),
+        "qty_available": format_decimal(sign * available),
         "avg_entry_price": format_decimal(round(one.average_price, 6)),
         "side": "long" if one.qty > 0 else "short",
         "market_value": format_decimal(one.market_value),
@@ -168,70 +166,39 @@ def position(one: AccountPosition, available: int) -> Json:
     }
 
 
-def asset(symbol: str, *, shorting: bool) -> Json:
-    return {
-        "id": asset_id(symbol),
-        "class": ASSET_CLASS,
-        "exchange": EXCHANGE,
-        "symbol": symbol,
-        "name": symbol,
-        "status": "active",
-        "tradable": True,
-        "marginable": False,
-        "shortable": shorting,
-        "easy_to_borrow": shorting,
-        "borrow_status": "easy_to_borrow" if shorting else "hard_to_borrow",
-        "fractionable": False,
-        "attributes": [],
+def activity_id(one: Activity) -> str:
+    """Alpaca's form: the instant, then the id."""
+    return f"{one.at:%Y%m%d%H%M%S%f}::{one.id}"
+
+
+def activity(one: Activity, filled: BrokerOrder | None) -> Json:
+    """A fill with its order, or what else changed cash or shares."""
+    common: Json = {"id": activity_id(one), "activity_type": one.type}
+    if filled and one.price is not None:
+        return common | {
+            "transaction_time": one.at,
+            "type": "fill" if filled.status is OrderStatus.FILLED else "partial_fill",
+            "price": format_decimal(one.price),
+            "qty": format_decimal(abs(one.qty)),
+            "side": Side.BUY if one.qty > 0 else Side.SELL,
+            "symbol": one.symbol,
+            "leaves_qty": format_decimal(filled.remaining),
+            "order_id": one.order_id,
+            "cum_qty": format_decimal(filled.filled_qty),
+            "order_status": filled.status,
+        }
+    row = common | {
+        "date": f"{one.at:%Y-%m-%d}",
+        "net_amount": format_decimal(one.net_amount),
+        "status": "executed",
     }
+    if one.symbol:
+        row |= {"symbol": one.symbol, "qty": format_decimal(one.qty)}
+    return row
 
 
 def asset_id(symbol: str) -> str:
     return identity("asset", symbol)
-
-
-def quote(one: Quote) -> Json:
-    """A quote; encode it with `decimal_format="number"`, as the real data host does."""
-    return {
-        "t": one.at,
-        "ax": "V",
-        "ap": one.ask,
-        "as": 100,
-        "bx": "V",
-        "bp": one.bid,
-        "bs": 100,
-        "c": ["R"],
-        "z": "C",
-    }
-
-
-def clock(one: Account, sessions: Sequence[dt.date]) -> Json:
-    """The broker's clock in New York wall times with their offset."""
-    today = one.session or sessions[0]
-    following = next((each for each in sessions if each > today), next_weekday(today))
-    before_open = one.session is None or one.stage is Stage.START
-    closes_today = before_open or one.stage is not Stage.MARK
-    return {
-        "timestamp": one.now.astimezone(EASTERN),
-        "is_open": one.is_open,
-        "next_open": instant(today if before_open else following, OPENS).astimezone(EASTERN),
-        "next_close": instant(today if closes_today else following, CLOSES).astimezone(EASTERN),
-    }
-
-
-def calendar(sessions: Sequence[dt.date], start: dt.date, end: dt.date) -> list[Json]:
-    return [
-        {
-            "date": each,
-            "open": f"{OPENS:%H:%M}",
-            "close": f"{CLOSES:%H:%M}",
-            "session_open": "0400",
-            "session_close": "2000",
-            "settlement_date": next_weekday(each),
-        }
-        for each in sessions
-        if start <= each <= end
-    ]
 
 
 def _price(price: Decimal | None) -> str | None:
