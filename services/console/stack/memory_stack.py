@@ -42,6 +42,8 @@ from shared.schemas.messages import Message, OrderFilled
 from shared.schemas.streams import ServiceName, Stream
 
 S = ServiceName
+LEASE_SECONDS = 86_400.0
+"""Nobody could take a lease over; compiling kernels takes longer than those of a real stack."""
 BUILDERS: dict[ServiceName, Callable[[Wiring], Service[Any, Any]]] = {
     S.DATA_FETCHER: build_data_fetcher,
     S.SIGNAL_ENGINE: build_signal_engine,
@@ -158,7 +160,8 @@ class MemoryStack:
         identity = Identity(
             settings.mode, settings.environment.account, settings.config_pin, settings.code_digest
         )
-        bus, latch = MemoryBus(self.server, name, "one"), MemoryLatch(self.server, name)
+        bus = MemoryBus(self.server, name, "one", lease_seconds=LEASE_SECONDS)
+        latch = MemoryLatch(self.server, name)
         health, log = Health(clock), structlog.get_logger()
         latch.refresh()
         service = BUILDERS[name](
