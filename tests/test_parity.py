@@ -13,7 +13,7 @@ from services.console.parity import backtest_fills, compare, inputs_of_replay, w
 from services.console.stack.client import StackClient
 from services.console.stack.local_stack import EmbeddedStack
 from services.console.stack.memory_stack import Execution, executions, replay
-from services.research.data.dataset import open_market
+from services.research.data.dataset import open_dataset
 from services.research.data.inputs import Inputs
 from shared.schemas.streams import Stream
 
@@ -40,7 +40,7 @@ def test_a_replay_in_one_process_fills_what_it_filled_before(
 def test_a_backtest_with_the_gates_policy_fills_what_the_replay_fills(
     replayed: list[Execution],
 ) -> None:
-    sessions = open_market(Inputs(strategies=(), bars="sample"), {}).panel.sessions
+    sessions = open_dataset(Inputs(strategies=(), bars="sample"), {}).panel.sessions
     inputs = inputs_of_replay({}, bars="sample", signals_from=sessions[-SESSIONS - 1].item())
     compared = compare(backtest_fills(inputs, {}), without_protection(replayed))
     assert compared.place is None, compared.story

@@ -39,6 +39,8 @@ def vendor_place(
     simulated = settings.mode is Mode.SIM
     return VendorPlace(
         folder=Path(config.bars.folder) if config.bars.folder else None,
+        splits=Path(config.bars.splits) if config.bars.splits else None,
+        accept_flawed=config.bars.accept_flawed,
         data_url=environment.broker_data_url,
         trading_url=environment.broker_url,
         key_id=environment.broker_key_id,

@@ -54,6 +54,10 @@ class VendorPlace:
     """Where a vendor finds its data and its keys, and what its plan allows; each takes what it needs."""
 
     folder: Path | None = None
+    accept_flawed: bool = False
+    """Whether flawed bars in files are left out, instead of stopping."""
+    splits: Path | None = None
+    """A file of splits for unadjusted bars in files."""
     data_url: str = ""
     trading_url: str = ""
     key_id: Secret = UNSET

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from services.research.data.dataset import Market, open_market
+from services.research.data.dataset import Dataset, open_dataset
 from services.research.data.inputs import Inputs, StrategyInputs
 from services.research.engine.outcomes import outcomes, rank
 from services.research.engine.performance import PerformanceMetrics, measure
@@ -27,10 +27,10 @@ from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
 from services.research.walk_forward.walk_forward import WalkForward, plan, walk
 from shared.domain.market.adjustment import Basis
-from shared.domain.market.bars import FIELDS, Panel
+from shared.domain.market.bars import FIELDS, Panel, bars_of
 from shared.runtime.archive import writer
 from shared.runtime.archive.archive import BarArchive
-from shared.runtime.archive.bar_files import read_bars
+from shared.runtime.bar_files.reader import read_files
 from shared.runtime.config.settings import load_settings
 from tests.bench.memory import peak
 
@@ -64,7 +64,7 @@ def part(panel: Panel, symbols: int, bars: int) -> Panel:
     return Panel(panel.symbols[:symbols], panel.sessions[:bars], **fields)
 
 
-def walking(market: Market, asked: Inputs, folder: Path) -> tuple[int, float]:
+def walking(market: Dataset, asked: Inputs, folder: Path) -> tuple[int, float]:
     settings = load_settings({})
     table = settings.config.research
     wanted = WalkForward(
@@ -84,7 +84,7 @@ def walking(market: Market, asked: Inputs, folder: Path) -> tuple[int, float]:
 def main(bars: str, runs: int) -> None:
     asked = inputs(bars)
     begun = time.perf_counter()
-    market = open_market(asked, os.environ)
+    market = open_dataset(asked, os.environ)
     told: dict[str, Any] = {"open_file": time.perf_counter() - begun}
     panel = market.panel
     rows, columns = panel.shape
@@ -115,7 +115,9 @@ def from_archive(bars: str, runs: int) -> None:
 
 
 def archive(bars: str, folder: str) -> None:
-    writer.create(Path(folder), read_bars(Path(bars)), basis=Basis.UNKNOWN, source="")
+    writer.create(
+        Path(folder), bars_of(read_files(Path(bars)).panel), basis=Basis.UNKNOWN, source=""
+    )
 
 
 if __name__ == "__main__":

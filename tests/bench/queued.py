@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from services.research.data.dataset import Market, open_market
+from services.research.data.dataset import Dataset, open_dataset
 from services.research.data.inputs import Inputs
 from services.research.walk_forward.queue_runner import QUEUE, QueueRunner, connect
 from services.research.walk_forward.thread_runner import ThreadRunner
@@ -57,7 +57,7 @@ def workers(url: str, count: int) -> Iterator[None]:
             process.wait(30)
 
 
-def planned(market: Market, asked: Inputs, cash: int, grids: Any) -> Plan:
+def planned(market: Dataset, asked: Inputs, cash: int, grids: Any) -> Plan:
     """Other cash, other keys: nothing is found done already."""
     settings = load_settings({})
     strategies = tuple(each for each in asked.strategies if each.name in grids)
@@ -76,7 +76,7 @@ def seconds(made: Plan, runner: Runner) -> float:
 
 def main(bars: str, runs: int) -> None:
     asked = inputs(bars)
-    market = open_market(asked, os.environ)
+    market = open_dataset(asked, os.environ)
     table = load_settings({}).config.research.grids
     small = {name: table[name] for name in NAMES}
     told: dict[str, Any] = {"sets": planned(market, asked, 1, BIG).trials}

@@ -71,11 +71,11 @@ def parity(
 
 def _compared(sessions: int, start: dt.datetime | None, bars: Path | None) -> Comparison:
     from services.console import parity as engine
-    from services.research.data.dataset import columns, open_market
+    from services.research.data.dataset import columns, open_dataset
     from services.research.data.inputs import Inputs
 
     where = str(bars) if bars else "sample"
-    panel = open_market(Inputs(strategies=(), bars=where), os.environ).panel
+    panel = open_dataset(Inputs(strategies=(), bars=where), os.environ).panel
     first = columns(panel, start.date(), None)[0] if start else panel.sessions.size - sessions
     last = min(first + sessions, panel.sessions.size) - 1
     inputs = engine.inputs_of_replay(

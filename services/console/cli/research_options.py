@@ -61,6 +61,18 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="Set a strategy's parameter: donchian.lookback=40. Repeatable."),
 ]
+AcceptFlawed = Annotated[
+    bool,
+    typer.Option("--accept-flawed", help="Leave out bars and files that are flawed, and go on."),
+]
+Adjust = Annotated[
+    str,
+    typer.Option("--adjust", help="A file of splits (symbol, ex_date, ratio) for unadjusted bars."),
+]
+BasisOption = Annotated[
+    str,
+    typer.Option("--basis", help="What the prices of your files are: unadjusted, split or total."),
+]
 OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder to write to.")]
 
 
@@ -79,6 +91,9 @@ class ResearchRequest:
     allow_shorts: bool = False
     policy: bool = False
     changes: list[str] = field(default_factory=list)
+    accept_flawed: bool = False
+    adjust: str = ""
+    basis: str = ""
 
 
 def start_preloading() -> None:
@@ -120,7 +135,26 @@ def inputs_from(request: ResearchRequest, environ: Mapping[str, str]) -> Inputs:
         allow_shorts=request.allow_shorts,
         policy=request.policy,
         folder=folder,
+        accept_flawed=request.accept_flawed,
+        adjust=request.adjust,
+        basis=_basis(request.basis),
     )
+
+
+def _basis(text: str) -> str:
+    """The basis by its short name.
+
+    Raises UserError if it is none.
+    """
+    from shared.domain.market.adjustment import Basis
+
+    names = {"": "", "unadjusted": Basis.RAW, "split": Basis.SPLIT, "total": Basis.TOTAL}
+    if text not in names:
+        raise UserError(
+            f"--basis {text!r} must be unadjusted, split (split-adjusted) or total (dividends too).",
+            exit_code=USAGE,
+        )
+    return names[text]
 
 
 def _names_and_folder(text: str, config: Config) -> tuple[tuple[str, ...], str]:

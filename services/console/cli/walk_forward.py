@@ -117,11 +117,11 @@ def walk_forward(
     wanted = _request_from(
         inputs_from(request, os.environ), settings, (train, test), anchored, objective
     )
-    from services.research.data.dataset import open_market
+    from services.research.data.dataset import open_dataset
     from services.research.walk_forward import files as walk_forward_files
     from services.research.walk_forward.walk_forward import plan, walk
 
-    planned = plan(wanted, open_market(wanted.inputs, os.environ), settings)
+    planned = plan(wanted, open_dataset(wanted.inputs, os.environ), settings)
     with _runner(planned, out, queue=queue, yes=yes) as runner:
         report = walk_forward_files.assess_walks(planned, walk(planned, runner))
     texts = walk_forward_files.files(report)

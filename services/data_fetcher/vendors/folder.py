@@ -1,12 +1,13 @@
-"""A user's own bars: a folder of CSV or Parquet files, or one such file, named in kobe.toml (bars.folder).
+"""A user's own bars: a folder of files, or one file, named in kobe.toml (bars.folder).
 
-The files are read when asked, so a file that was replaced is seen. It trusts the prices' adjustment
-to the user.
+The files are read when asked, so a file that was replaced is seen. How they are read, and what stops
+it, is the reader's (shared/runtime/bar_files).
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,34 +15,49 @@ from services.data_fetcher.bar_selection import selected
 from services.data_fetcher.vendor_registry import BarsVendor, VendorPlace
 from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
-from shared.domain.market.bars import Bars
-from shared.runtime.archive.bar_files import digest_of, read_bars
+from shared.domain.market.bars import Bars, bars_of
+from shared.runtime.bar_files.actions import read_splits
+from shared.runtime.bar_files.reader import FileBars, ReadOptions, read_files
+from shared.runtime.bar_files.sources import digest_of
 from shared.runtime.config.settings import CONFIG_PIN_ERROR
 
 
 class Folder:
-    basis = Basis.UNKNOWN
+    def __init__(
+        self, path: Path, *, accept_flawed: bool = False, splits: Path | None = None
+    ) -> None:
+        self._path, self._accept_flawed, self._splits = path, accept_flawed, splits
+        self._read: tuple[str, FileBars] | None = None
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._read: tuple[str, Bars] | None = None
+    @property
+    def basis(self) -> Basis:
+        return self._files().basis
 
     def source(self) -> str:
-        return digest_of(self._path)
+        digests = [digest_of(path) for path in (self._path, self._splits) if path]
+        return digests[0] if len(digests) == 1 else _digest("|".join(digests))
 
     def symbols(self) -> tuple[str, ...]:
-        return tuple(sorted(self._bars().symbols))
+        return self._files().panel.symbols
 
     def daily_bars(
         self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
     ) -> Bars:
-        return selected(self._bars(), symbols, start, end)
+        return selected(bars_of(self._files().panel), symbols, start, end)
 
-    def _bars(self) -> Bars:
+    def _files(self) -> FileBars:
         digest = self.source()
         if self._read is None or self._read[0] != digest:
-            self._read = digest, read_bars(self._path)
+            options = ReadOptions(
+                accept_flawed=self._accept_flawed,
+                splits=read_splits(self._splits) if self._splits else (),
+            )
+            self._read = digest, read_files(self._path, options)
         return self._read[1]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def bars(place: VendorPlace) -> BarsVendor:
@@ -50,4 +66,4 @@ def bars(place: VendorPlace) -> BarsVendor:
             "bars.vendor is 'folder' but bars.folder in kobe.toml names none.",
             exit_code=CONFIG_PIN_ERROR,
         )
-    return Folder(place.folder)
+    return Folder(place.folder, accept_flawed=place.accept_flawed, splits=place.splits)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.research.data.dataset import INDEX, Market
+from services.research.data.dataset import INDEX, Dataset
 from services.research.engine import performance
 
 Floats = NDArray[np.float64]
@@ -24,7 +24,7 @@ class Benchmark:
     equity: Floats
 
 
-def benchmark(market: Market, first: int, last: int, cash: float) -> Benchmark | None:
+def benchmark(market: Dataset, first: int, last: int, cash: float) -> Benchmark | None:
     """SPY where the bars have it, else every symbol in equal parts; bought at the first close.
 
     None if no symbol has a bar on the first session.
@@ -68,5 +68,5 @@ def _growth(closes: Floats) -> Floats:
     return grown
 
 
-def _single_symbol(market: Market, present: NDArray[np.bool_]) -> str:
+def _single_symbol(market: Dataset, present: NDArray[np.bool_]) -> str:
     return market.panel.symbols[int(np.flatnonzero(present)[0])]

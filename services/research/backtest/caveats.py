@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from services.research.data.dataset import Market
+from services.research.data.dataset import Dataset
 from services.research.engine.simulate import SimulationResult
 from shared.domain.trading.fills import ExitReason
 
@@ -29,7 +29,7 @@ NAMED = 8
 """Symbols listed by name; the others are counted."""
 
 
-def about_bars(market: Market, first: int, last: int) -> Iterator[str]:
+def about_bars(market: Dataset, first: int, last: int) -> Iterator[str]:
     """Caveats about the bars of a window."""
     yield from _survivorship(market, first, last)
     yield from _coverage(market, first, last)
@@ -53,7 +53,7 @@ def about_trades(result: SimulationResult, skipped: Mapping[str, int]) -> Iterat
         yield f"Cash ran short for {unserved:,} signals: the result depends on their order."
 
 
-def _survivorship(market: Market, first: int, last: int) -> Iterator[str]:
+def _survivorship(market: Dataset, first: int, last: int) -> Iterator[str]:
     """Whether symbols that failed are missing: over years a real market loses some."""
     closes = market.panel.close[:, first : last + 1]
     if last - first < LONG_ENOUGH:
@@ -70,7 +70,7 @@ def _survivorship(market: Market, first: int, last: int) -> Iterator[str]:
         yield f"{_count_of(len(names), 'symbol')} stopped trading on the way: {_name_list(names)}."
 
 
-def _coverage(market: Market, first: int, last: int) -> Iterator[str]:
+def _coverage(market: Dataset, first: int, last: int) -> Iterator[str]:
     present = ~np.isnan(market.panel.close[:, first : last + 1])
     share = present.mean(axis=1)
     thin = [market.panel.symbols[row] for row in np.flatnonzero(share < THIN)]

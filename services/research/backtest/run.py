@@ -15,7 +15,7 @@ import numpy as np
 
 from services.research.backtest import benchmark as benchmarks, caveats
 from services.research.backtest.benchmark import Benchmark
-from services.research.data.dataset import Market, columns, open_market
+from services.research.data.dataset import Dataset, columns, open_dataset
 from services.research.data.inputs import Inputs
 from services.research.engine.outcomes import outcomes, rank
 from services.research.engine.performance import PerformanceMetrics, measure
@@ -42,7 +42,7 @@ class Run:
     id: str
     inputs: Inputs
     strategies: tuple[SelectedStrategy, ...]
-    market: Market
+    market: Dataset
     window: Window
     tables: tuple[tuple[str, SignalTable], ...]
     result: SimulationResult
@@ -59,7 +59,7 @@ class Run:
         return str(self.result.sessions[0]), str(self.result.sessions[-1])
 
 
-def backtest(inputs: Inputs, environ: Mapping[str, str], market: Market | None = None) -> Run:
+def backtest(inputs: Inputs, environ: Mapping[str, str], market: Dataset | None = None) -> Run:
     """Run a backtest; `market` saves opening bars that are open already.
 
     Raises UserError if the inputs are bad.
@@ -67,7 +67,7 @@ def backtest(inputs: Inputs, environ: Mapping[str, str], market: Market | None =
     settings, terms, strategies = load_settings(environ), inputs.settings, select_strategies(inputs)
     if terms.cash <= 0:
         raise UserError(f"--cash must be more than 0, not {terms.cash}.", exit_code=64)
-    market = market or open_market(inputs, environ)
+    market = market or open_dataset(inputs, environ)
     panel = market.panel
     window = window_between(panel, *columns(panel, inputs.start, inputs.end))
     refuse_too_short(panel, strategies, window.last)
@@ -97,7 +97,7 @@ def backtest(inputs: Inputs, environ: Mapping[str, str], market: Market | None =
 
 def _simulate(
     inputs: Inputs,
-    market: Market,
+    market: Dataset,
     tables: tuple[tuple[str, SignalTable], ...],
     window: Window,
     settings: Settings,
@@ -116,7 +116,7 @@ def _simulate(
 
 
 def _id(
-    inputs: Inputs, strategies: tuple[SelectedStrategy, ...], market: Market, settings: Settings
+    inputs: Inputs, strategies: tuple[SelectedStrategy, ...], market: Dataset, settings: Settings
 ) -> str:
     """The run's id; the gate's limits are part of a gated run's, and of no other."""
     code = [settings.code_digest, *(each.digest for each in strategies if not each.is_built_in)]

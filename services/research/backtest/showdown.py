@@ -14,7 +14,7 @@ import numpy as np
 
 from services.research.backtest import benchmark as benchmarks
 from services.research.backtest.run import Run, backtest
-from services.research.data.dataset import open_market
+from services.research.data.dataset import open_dataset
 from services.research.data.inputs import Inputs
 from services.research.engine.performance import daily_returns
 from services.research.reports import artifacts
@@ -67,7 +67,7 @@ class Showdown:
 
 def showdown(inputs: Inputs, environ: Mapping[str, str]) -> Showdown:
     """Run one backtest a strategy. Raises UserError if a backtest would."""
-    market = open_market(inputs, environ)
+    market = open_dataset(inputs, environ)
     alone = [msgspec.structs.replace(inputs, strategies=(each,)) for each in inputs.strategies]
     return Showdown(tuple(backtest(each, environ, market) for each in alone))
 

@@ -7,6 +7,8 @@ it repairs none.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import sys
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +33,7 @@ NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Market:
+class Dataset:
     """`digest` is that of all the bars, `refused` counts by reason, `source` names the bars without their folder."""
 
     panel: Panel
@@ -42,13 +44,13 @@ class Market:
     """Closes of INDEX over the panel's sessions, NaN where it did not trade."""
 
 
-def open_market(inputs: Inputs, environ: Mapping[str, str]) -> Market:
+def open_dataset(inputs: Inputs, environ: Mapping[str, str]) -> Dataset:
     """The panel of the run's universe, symbols in order. UserError says what is missing or unreadable."""
-    whole = _opened(inputs.bars, environ)
+    whole = _open(inputs, environ)
     if not inputs.symbols:
         return whole
     panel = whole.panel.select(known(whole.panel.symbols, inputs.symbols, whole.source))
-    return Market(panel, whole.digest, whole.refused, whole.source, whole.index)
+    return Dataset(panel, whole.digest, whole.refused, whole.source, whole.index)
 
 
 def known(available: Sequence[str], wanted: Collection[str], where: str) -> list[str]:
@@ -73,50 +75,72 @@ def columns(panel: Panel, start: dt.date | None, end: dt.date | None) -> tuple[i
     raise UserError(f"There is no session from {asked}; the bars have {days[0]} to {days[-1]}.")
 
 
-def _opened(bars: str, environ: Mapping[str, str]) -> Market:
+def _open(inputs: Inputs, environ: Mapping[str, str]) -> Dataset:
+    bars = inputs.bars
     if bars == SAMPLE:
         return _sample()
     if bars == ARCHIVE:
         return _archive(Path(environ.get("KOBE_ARCHIVE_DIR") or DEFAULT_ARCHIVE))
-    if remote_bars.is_url(bars):
-        return _elsewhere(bars, Path(environ.get("KOBE_STATE_DIR") or DEFAULT_STATE) / "bars")
-    return _files(Path(bars).expanduser())
+    if not remote_bars.is_url(bars):
+        return _files(Path(bars).expanduser(), inputs)
+    path = remote_bars.at_hand(bars, Path(environ.get("KOBE_STATE_DIR") or DEFAULT_STATE) / "bars")
+    return _archive(path) if remote_bars.is_archive(path) else _files(path, inputs)
 
 
-def _elsewhere(url: str, cache: Path) -> Market:
-    path = remote_bars.at_hand(url, cache)
-    return _archive(path) if remote_bars.is_archive(path) else _files(path)
-
-
-def _sample() -> Market:
+def _sample() -> Dataset:
     from shared.domain.market.bars import align
     from shared.domain.market.refusals import refuse_impossible
     from shared.runtime.archive import sample as sample_bars
 
     bars = sample_bars.sample_bars()
     good, refusals = refuse_impossible(bars)
-    return _market(align(good), sample_bars.digest_of(bars), _counted(refusals), "the sample")
+    return _dataset(align(good), sample_bars.digest_of(bars), _counted(refusals), "the sample")
 
 
-def _archive(folder: Path) -> Market:
+def _archive(folder: Path) -> Dataset:
     from shared.runtime.archive.archive import BarArchive
 
     archive = BarArchive.open(folder)
-    return _market(archive.panel(), archive.digest(), dict(archive.refused), "the archive")
+    return _dataset(archive.panel(), archive.digest(), dict(archive.refused), "the archive")
 
 
-def _files(path: Path) -> Market:
-    from shared.runtime.archive.bar_files import digest_of, load_bars
+def _files(path: Path, inputs: Inputs) -> Dataset:
+    from shared.domain.market.adjustment import Basis
+    from shared.runtime.bar_files.actions import read_splits
+    from shared.runtime.bar_files.reader import ReadOptions, read_files
+    from shared.runtime.bar_files.sources import digest_of
 
-    panel, refusals = load_bars(path)
-    return _market(panel, digest_of(path), _counted(refusals), path.name)
+    splits = Path(inputs.adjust).expanduser() if inputs.adjust else None
+    options = ReadOptions(
+        accept_flawed=inputs.accept_flawed,
+        splits=read_splits(splits) if splits else (),
+        basis=Basis(inputs.basis) if inputs.basis else None,
+        symbols=frozenset({*inputs.symbols, INDEX}) if inputs.symbols else frozenset(),
+    )
+    read = read_files(path, options)
+    known(read.offered, inputs.symbols, path.name)
+    announce(read.summary, *read.notes)
+    digest = digest_of(path)
+    if splits:
+        digest = hashlib.sha256(f"{digest}|{digest_of(splits)}".encode()).hexdigest()
+    return _dataset(read.panel, digest, read.refused, path.name)
 
 
-def _market(panel: Panel, digest: str, refused: Mapping[str, int], source: str) -> Market:
+def announce(*sentences: str) -> None:
+    """Say what was read, and what is odd about it, where it does not mix with results."""
+    for sentence in sentences[: NAMED + 1]:
+        sys.stderr.write(f"{sentence}\n")
+    if len(sentences) > NAMED + 1:
+        sys.stderr.write(
+            f"… and {len(sentences) - NAMED - 1} more; kobe data check has them all.\n"
+        )
+
+
+def _dataset(panel: Panel, digest: str, refused: Mapping[str, int], source: str) -> Dataset:
     if not panel.sessions.size:
         raise UserError(f"{source} holds no bars.")
     index = np.array(panel.close[panel.row(INDEX)]) if INDEX in panel.symbols else None
-    return Market(panel, digest, dict(refused), source, index)
+    return Dataset(panel, digest, dict(refused), source, index)
 
 
 def _counted(refusals: Sequence[RefusedBar]) -> dict[str, int]:

@@ -45,10 +45,27 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     allow_shorts: bool = False
     policy: bool = False
     folder: str = ""
+    accept_flawed: bool = False
+    adjust: str = ""
+    """A file of splits for unadjusted prices."""
+    basis: str = ""
+    """What the prices are, where the files do not say: a value of Basis."""
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(strategy.name for strategy in self.strategies)
+
+    @property
+    def bars_alone(self) -> Inputs:
+        """What decides which bars are opened, and nothing else."""
+        return Inputs(
+            strategies=(),
+            bars=self.bars,
+            symbols=self.symbols,
+            accept_flawed=self.accept_flawed,
+            adjust=self.adjust,
+            basis=self.basis,
+        )
 
     @property
     def settings(self) -> SimulationSettings:
@@ -66,7 +83,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     def digest(self, bars_digest: str, code_digest: str) -> str:
         """The run's id: inputs, bars and code. Where bars and strategies lie does not matter."""
         plain = msgspec.to_builtins(
-            msgspec.structs.replace(self, bars="", folder=""), builtin_types=()
+            msgspec.structs.replace(self, bars="", folder="", adjust=""), builtin_types=()
         )
         return hashlib.sha256(canonical([_plain(plain), bars_digest, code_digest])).hexdigest()[:20]
 

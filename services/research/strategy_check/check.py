@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.research.data.dataset import open_market
+from services.research.data.dataset import open_dataset
 from services.research.data.inputs import Inputs
 from services.research.strategy_check.proof import Proof, prove
 from services.research.strategy_check.selection import select_strategies
@@ -26,7 +26,7 @@ def check(inputs: Inputs, environ: Mapping[str, str], *, bars: int | None = None
     strategies = select_strategies(inputs)
     if len(strategies) != 1:
         raise UserError("Check one strategy at a time.", exit_code=64)
-    panel = open_market(inputs, environ).panel
+    panel = open_dataset(inputs, environ).panel
     return prove(strategies[0].strategy, strategies[0].params, _some(panel, bars))
 
 

@@ -16,7 +16,7 @@ from rq import Queue
 from rq.job import Job
 from rq.worker import SimpleWorker
 
-from services.research.data.dataset import open_market
+from services.research.data.dataset import open_dataset
 from services.research.data.inputs import Inputs
 from services.research.strategy_check.selection import select_strategies
 from services.research.walk_forward.queue_runner import (
@@ -86,19 +86,20 @@ def do_task(text: str) -> str:
 
 
 def _trials(task: Task) -> Trials:
-    bars, symbols = task.inputs.bars, task.inputs.symbols
-    found = _trials_on(bars, symbols)
+    found = _trials_on(task.inputs.bars_alone)
     if found.market.digest != task.bars_digest:
         _trials_on.cache_clear()
-        found = _trials_on(bars, symbols)
+        found = _trials_on(task.inputs.bars_alone)
     if found.market.digest != task.bars_digest:
-        raise UserError(f"The bars {bars} of this worker are not those the run was begun with.")
+        raise UserError(
+            f"The bars {task.inputs.bars} of this worker are not those the run was begun with."
+        )
     return found
 
 
 @lru_cache(maxsize=MARKETS)
-def _trials_on(bars: str, symbols: tuple[str, ...]) -> Trials:
-    return Trials(open_market(Inputs(strategies=(), bars=bars, symbols=symbols), os.environ))
+def _trials_on(bars: Inputs) -> Trials:
+    return Trials(open_dataset(bars, os.environ))
 
 
 def _refuse_other_code(task: Task) -> None:

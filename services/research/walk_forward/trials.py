@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.research.data.dataset import Market
+from services.research.data.dataset import Dataset
 from services.research.data.inputs import Inputs, StrategyInputs
 from services.research.engine import performance
 from services.research.engine.outcomes import outcomes, rank
@@ -57,7 +57,7 @@ Floats = NDArray[np.float64]
 class Trials:
     """One open market and what has been found on it; safe to use from several threads."""
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Dataset) -> None:
         self.market = market
         self._cache: OrderedDict[str, Candidates] = OrderedDict()
         self._lock = threading.Lock()
@@ -174,7 +174,7 @@ def _cap(ratio: float | None) -> float:
 
 
 def to_simulation_result(
-    inputs: Inputs, market: Market, fold: Fold, tested: WindowResult
+    inputs: Inputs, market: Dataset, fold: Fold, tested: WindowResult
 ) -> SimulationResult:
     """The simulation's own result, rebuilt from a task's."""
     columns = {

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.research.data.dataset import Market, columns
+from services.research.data.dataset import Dataset, columns
 from services.research.data.inputs import Inputs
 from services.research.engine.performance import daily_returns
 from services.research.engine.simulate import SimulationResult, Trades
@@ -81,7 +81,7 @@ class Plan:
     """Everything to do, before any of it is done."""
 
     request: WalkForward
-    market: Market
+    market: Dataset
     folds: tuple[Fold, ...]
     searches: tuple[GridSearch, ...]
     settings: Settings
@@ -128,7 +128,7 @@ class StrategyWalk:
         return daily_returns(self.stitched.equity, self.stitched.starting_cash)
 
 
-def plan(request: WalkForward, market: Market, settings: Settings) -> Plan:
+def plan(request: WalkForward, market: Dataset, settings: Settings) -> Plan:
     """The plan. Raises UserError if a name is unknown, a grid impossible, or bars too few."""
     selected = select_strategies(request.inputs)
     first, last = columns(market.panel, request.inputs.start, request.inputs.end)

@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 
 PRICES = ("open", "high", "low", "close")
 FIELDS = (*PRICES, "volume")
+BLOCK = 1 << 16
+"""Bars worked on together: few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,27 +85,59 @@ class Panel:
         )
 
 
+def round_prices(prices: NDArray[np.floating]) -> Floats:
+    """float64 of four decimals: each the float64 nearest to a whole number of ten-thousandths."""
+    doubles: Floats = prices.astype(np.float64)
+    return doubles.round(4)
+
+
 def align(bars: Bars) -> Panel:
     """The panel of bars that `refuse_impossible` let through, on every session from first to last.
 
     Raises ValueError if a bar lies on a day without a session.
     """
-    days = bars.session.astype("datetime64[D]")
-    span = np.arange(days.min(), days.max() + 1) if days.size else days
+    fields = {name: getattr(bars, name) for name in FIELDS}
+    return align_fields(bars.symbols, bars.row, bars.session, fields)
+
+
+def align_fields(
+    symbols: tuple[str, ...],
+    row: NDArray[np.int32],
+    session: Sessions,
+    fields: dict[str, NDArray[np.floating]],
+    kept: NDArray[np.bool_] | None = None,
+) -> Panel:
+    """Like `align`, of the entries `kept` (None: all); takes each field out of `fields` when done.
+
+    So a file is aligned with hardly more memory than it and its panel need.
+    """
+    days = session.astype("datetime64[D]", copy=False)
+    kept_days = days if kept is None else days[kept]
+    span = np.arange(kept_days.min(), kept_days.max() + 1) if kept_days.size else kept_days
     traded = is_session(span)
-    column = np.where(traded, np.cumsum(traded) - 1, -1)[_days_since(days, span)]
-    if (column < 0).any():
+    column = np.where(traded, np.cumsum(traded) - 1, -1)
+    if kept_days.size and (column[_days_since(kept_days, span)] < 0).any():
         raise ValueError("a bar on a day without a session cannot be aligned")
-    sessions = span[traded]
-    fields = {name: _spread(bars, name, column, sessions.size) for name in FIELDS}
-    return Panel(bars.symbols, sessions, **fields)
+    aligned = {}
+    for name in FIELDS:
+        values = fields.pop(name)
+        aligned[name] = field = np.full((len(symbols), int(traded.sum())), np.nan)
+        for first in range(0, row.size, BLOCK):
+            block = slice(first, first + BLOCK)
+            which = slice(None) if kept is None else kept[block]
+            places = column[_days_since(days[block][which], span)]
+            chosen = values[block][which]
+            field[row[block][which], places] = chosen if name == "volume" else round_prices(chosen)
+        del values
+    return Panel(symbols, span[traded], **aligned)
 
 
 def _days_since(days: Sessions, span: Sessions) -> NDArray[np.int64]:
     return (days - span[:1]).astype(np.int64)
 
 
-def _spread(bars: Bars, name: str, column: NDArray[np.int64], width: int) -> Floats:
-    field = np.full((len(bars.symbols), width), np.nan)
-    field[bars.row, column] = getattr(bars, name)
-    return field
+def bars_of(panel: Panel) -> Bars:
+    """The bars of a panel as rows, by symbol, then session."""
+    row, column = np.nonzero(np.isfinite(panel.close))
+    fields = {name: getattr(panel, name)[row, column] for name in FIELDS}
+    return Bars(panel.symbols, row.astype(np.int32), panel.sessions[column], **fields)

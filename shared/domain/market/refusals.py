@@ -14,14 +14,12 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.market.bars import FIELDS, PRICES, Bars, Floats
+from shared.domain.market.bars import BLOCK, FIELDS, PRICES, Bars, Floats, round_prices
 from shared.domain.market.sessions import Sessions, is_session
 
 UNITS_PER_DOLLAR = 10_000
 OUTSIDE_RANGE = 10_000
 """A price may lie outside [low, high] by one part in this many: vendors round each price by itself."""
-BLOCK = 1 << 16
-"""Bars judged together: few enough to stay in the processor's cache."""
 
 
 class BarDefect(StrEnum):
@@ -63,26 +61,22 @@ def refuse_impossible(bars: Bars) -> tuple[Bars, list[RefusedBar]]:
     of ten-thousandths. Of bars that repeat each other one is kept; where two of one symbol and
     session differ, all of them are refused.
     """
-    clean = quantize(bars)
+    prices = {name: round_prices(getattr(bars, name)) for name in PRICES}
+    session = bars.session.astype("datetime64[D]", copy=False)
+    volume = bars.volume.astype(np.float64, copy=False)
+    clean = Bars(bars.symbols, bars.row, session, volume=volume, **prices)
     defects = find_defects(clean)
     good = clean if not defects.any() else clean.only(defects == 0)
     return good, describe(clean, defects, np.flatnonzero(defects).tolist())
 
 
-def quantize(bars: Bars) -> Bars:
-    """Prices as float64 of four decimals, volume as float64, sessions as days."""
-    prices = {name: np.round(getattr(bars, name).astype(np.float64), 4) for name in PRICES}
-    session = bars.session.astype("datetime64[D]", copy=False)
-    volume = bars.volume.astype(np.float64, copy=False)
-    return Bars(bars.symbols, bars.row, session, volume=volume, **prices)
-
-
-def find_defects(bars: Bars) -> NDArray[np.int8]:
-    """Per quantized bar 0, or the NUMBER of its first defect."""
-    defects = np.zeros(bars.row.size, np.int8)
+def find_defects(bars: Bars, known: NDArray[np.int8] | None = None) -> NDArray[np.int8]:
+    """Per bar 0, or the NUMBER of its first defect; those `known` stay as they are."""
+    defects = np.zeros(bars.row.size, np.int8) if known is None else known.copy()
     for first in range(0, bars.row.size, BLOCK):
         block = slice(first, first + BLOCK)
-        fields = {name: getattr(bars, name)[block] for name in FIELDS}
+        fields = {name: round_prices(getattr(bars, name)[block]) for name in PRICES}
+        fields["volume"] = bars.volume[block].astype(np.float64)
         breaches = (*_breaches(**fields), ~is_session(bars.session[block]))
         for number, is_flawed in enumerate(breaches, start=1):
             defects[block][(defects[block] == 0) & is_flawed] = number
@@ -108,7 +102,11 @@ def describe(bars: Bars, defects: NDArray[np.int8], entries: Sequence[int]) -> l
 
 def describe_values(bars: Bars, entry: int) -> str:
     """Such as `open 10 high 9 low 10 close 9.5 volume 100`."""
-    return " ".join(f"{name} {_number(getattr(bars, name)[entry])}" for name in FIELDS)
+    return " ".join(f"{name} {_number(_rounded(bars, name, entry))}" for name in FIELDS)
+
+
+def _rounded(bars: Bars, name: str, entry: int) -> float:
+    return float(np.round(np.float64(getattr(bars, name)[entry]), 4))
 
 
 def _conflicts(bars: Bars, defects: NDArray[np.int8], entries: Sequence[int]) -> dict[int, str]:
@@ -122,7 +120,7 @@ def _conflicts(bars: Bars, defects: NDArray[np.int8], entries: Sequence[int]) ->
 
 def _differences(bars: Bars, group: list[int]) -> str:
     values = {
-        name: dict.fromkeys(_number(getattr(bars, name)[entry]) for entry in group)
+        name: dict.fromkeys(_number(_rounded(bars, name, entry)) for entry in group)
         for name in FIELDS
     }
     return ", ".join(
@@ -130,7 +128,7 @@ def _differences(bars: Bars, group: list[int]) -> str:
     )
 
 
-def _number(value: np.floating) -> str:
+def _number(value: float) -> str:
     return np.format_float_positional(value, trim="-") if np.isfinite(value) else str(value)
 
 
@@ -176,7 +174,7 @@ def _keys(row: NDArray[np.int32], session: Sessions) -> NDArray[np.int64]:
 
 
 def _judge_repeats(bars: Bars, entries: list[int]) -> dict[int, int]:
-    values = {tuple(getattr(bars, name)[entry] for name in FIELDS) for entry in entries}
+    values = {tuple(_rounded(bars, name, entry) for name in FIELDS) for entry in entries}
     if len(values) > 1:
         return dict.fromkeys(entries, NUMBER[BarDefect.CONFLICTING_DUPLICATE])
     return dict.fromkeys(entries[1:], NUMBER[BarDefect.DUPLICATE])

@@ -80,6 +80,8 @@ class TimetableConfig(Table, frozen=True, kw_only=True):
 class BarsConfig(Table, frozen=True, kw_only=True):
     vendor: str
     folder: str
+    splits: str
+    accept_flawed: bool
     minimum_coverage: Decimal
     history_years: Annotated[int, Meta(ge=1, le=100)]
 

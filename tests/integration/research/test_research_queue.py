@@ -21,7 +21,7 @@ import msgspec
 import pytest
 from rq.job import Job
 
-from services.research.data.dataset import open_market
+from services.research.data.dataset import open_dataset
 from services.research.data.inputs import Inputs, StrategyInputs
 from services.research.walk_forward import queue_worker as workers
 from services.research.walk_forward.files import assess_walks, files
@@ -92,7 +92,7 @@ def planned(folder: Path, name: str, **facts: Any) -> Plan:
     wanted = WalkForward(
         inputs=inputs, train=60, test=20, anchored=False, objective="sharpe", grids={name: GRID}
     )
-    return plan(wanted, open_market(inputs, {}), load_settings({}))
+    return plan(wanted, open_dataset(inputs, {}), load_settings({}))
 
 
 def waited_for(file: Path, seconds: float = 45) -> int:

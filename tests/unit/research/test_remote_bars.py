@@ -8,25 +8,30 @@ import fsspec
 import numpy as np
 import pytest
 
-from services.research.data.dataset import Market, open_market
+from services.research.data.dataset import Dataset, open_dataset
 from services.research.data.inputs import Inputs
 from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
+from shared.domain.market.bars import bars_of
 from shared.runtime.archive import writer
 from shared.runtime.archive.archive import BarArchive
-from shared.runtime.archive.bar_files import read_bars
+from shared.runtime.bar_files.reader import read_files
 from tests.oracles.made_bars import cent_walks
 from tests.unit.research.walks import csv_bars
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> BarArchive:
-    bars = read_bars(csv_bars(tmp_path / "bars.csv", cent_walks(5, symbols=3, bars=30)))
+    bars = bars_of(
+        read_files(csv_bars(tmp_path / "bars.csv", cent_walks(5, symbols=3, bars=30))).panel
+    )
     return writer.create(tmp_path / "archive", bars, basis=Basis.SPLIT, source="made")
 
 
-def opened(url: str, tmp_path: Path) -> Market:
-    return open_market(Inputs(strategies=(), bars=url), {"KOBE_STATE_DIR": str(tmp_path / "state")})
+def opened(url: str, tmp_path: Path) -> Dataset:
+    return open_dataset(
+        Inputs(strategies=(), bars=url), {"KOBE_STATE_DIR": str(tmp_path / "state")}
+    )
 
 
 def put(root: str, folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from services.research.data.dataset import Market
+from services.research.data.dataset import Dataset
 from services.research.data.inputs import Inputs, StrategyInputs
 from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
@@ -22,9 +22,9 @@ PARAMETERS = {"min_price": 1.0}
 
 def market(
     seed: int = 3, *, symbols: int = 6, bars: int = 200, panel: Panel | None = None
-) -> Market:
+) -> Dataset:
     made = panel or cent_walks(seed, symbols=symbols, bars=bars)
-    return Market(made, f"bars {seed}", {}, "made bars", None)
+    return Dataset(made, f"bars {seed}", {}, "made bars", None)
 
 
 def request(**facts: Any) -> WalkForward:
@@ -41,11 +41,11 @@ def request(**facts: Any) -> WalkForward:
     return WalkForward(**{**usual, **facts})
 
 
-def planned(of: Market | None = None, **facts: Any) -> Plan:
+def planned(of: Dataset | None = None, **facts: Any) -> Plan:
     return plan(request(**facts), of or market(), load_settings({}))
 
 
-def walked(folder: Path, of: Market | None = None, **facts: Any) -> tuple[StrategyWalk, ...]:
+def walked(folder: Path, of: Dataset | None = None, **facts: Any) -> tuple[StrategyWalk, ...]:
     made = planned(of, **facts)
     return walk(made, ThreadRunner(Trials(made.market), folder))
 
