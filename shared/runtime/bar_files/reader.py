@@ -100,7 +100,7 @@ def read_files(path: Path, options: ReadOptions = NO_OPTIONS) -> FileBars:
     parts = [_only_symbols(part, options.symbols) for part in parts]
     parts = [part for part in parts if part.row.size or part.malformed]
     if not parts:
-        named = sorted(options.symbols)[0] if options.symbols else ""
+        named = min(options.symbols) if options.symbols else ""
         end = f" of {named}; {did_you_mean(named, offered)}" if named and offered else "."
         raise UserError(f"{path.name} holds no bars{end}")
     layouts = tuple(dict.fromkeys(part.layout.name for part in parts))
