@@ -89,6 +89,7 @@ class BarKeeper:
             coverage=seen.ratio,
             sufficient=seen.ratio >= self._universe.minimum_coverage,
             stale=seen.stale,
+            universe=archive.symbols,
             refused=dict(archive.refused),
         )
 

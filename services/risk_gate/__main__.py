@@ -32,6 +32,8 @@ def gate_settings(settings: Settings) -> GateSettings:
         entry_ttl_seconds=config.orders.entry_ttl_seconds,
         exit_ttl_seconds=config.orders.exit_ttl_seconds,
         replay=config.timetable.clock == "replay",
+        universe=config.universe.symbols,
+        universe_maximum=config.universe.maximum,
     )
 
 

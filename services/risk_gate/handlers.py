@@ -20,6 +20,7 @@ from services.risk_gate.state import (
 from services.risk_gate.verdicts import Verdict, decide_entries, decide_exits, scan_decision
 from shared.domain.errors import InvalidMessage
 from shared.domain.risk import book as books
+from shared.domain.risk.account import count_trade, take_account
 from shared.domain.risk.book import Book
 from shared.rules.judge import first_breach
 from shared.runtime.runner.contract import Decision, Outgoing, handler_table, on
@@ -57,6 +58,23 @@ def _roll(state: State, session: dt.date) -> State:
         book=book,
         scans={key: scan for key, scan in state.scans.items() if scan.ref.session >= session},
     )
+
+
+# --- the universe ---------------------------------------------------------------------------------
+
+
+def on_bars_ready(state: State, message: m.BarsReady, context: GateContext) -> Decision[State]:
+    """The symbols of the bars may be entered, unless the settings name others."""
+    if len(message.universe) > context.settings.universe_maximum:
+        most = context.settings.universe_maximum
+        raise InvalidMessage(f"a universe of {len(message.universe)} symbols, {most} are allowed")
+    if not message.universe or message.universe == state.universe or not _same_pin(context):
+        return state, ()
+    return replace(state, universe=message.universe), ()
+
+
+def universe_of(state: State, context: GateContext) -> frozenset[str]:
+    return frozenset(context.settings.universe or state.universe)
 
 
 # --- what a scan is made of -----------------------------------------------------------------------
@@ -131,11 +149,12 @@ def on_order_filled(state: State, message: m.OrderFilled, context: GateContext) 
         price=message.price,
         opens=message.purpose is Purpose.ENTRY,
     )
+    change = message.qty if message.side is Side.BUY else -message.qty
     book = books.move_position(
-        book,
+        count_trade(book, change=change, price=message.price),
         message.symbol,
         strategy=message.strategy,
-        change=message.qty if message.side is Side.BUY else -message.qty,
+        change=change,
         price=message.price,
         session=message.session,
     )
@@ -172,13 +191,13 @@ def on_scan_executed(
         return state, said
     if message.final:
         return _finish_scan(state, message.scan_id), said
-    book, verdicts = decide_entries(state.book, scan, context)
+    book, verdicts = decide_entries(state.book, scan, universe_of(state, context), context)
     state, more = _conclude(replace(state, book=book), scan, Phase.ENTRIES, verdicts, context)
     return state, (*said, *more)
 
 
 def on_account_seen(state: State, message: m.AccountSeen, context: GateContext) -> Decision[State]:
-    book = books.see_account(state.book, cash=message.cash, equity=message.equity)
+    book = take_account(state.book, message, at=context.at)
     state, tripped = _trip(replace(state, book=books.see_drift(book, message.drift)), context)
     state, said = _count_execution(state, state.book, context)
     return state, (*tripped, *said)
@@ -239,7 +258,7 @@ def _decide(state: State, scan: Gathering, context: GateContext) -> tuple[State,
         isinstance(verdict, m.OrderApproved) for verdict in verdicts
     ):
         phase = Phase.ENTRIES
-        book, entries = decide_entries(book, scan, context)
+        book, entries = decide_entries(book, scan, universe_of(state, context), context)
         verdicts += entries
     return _conclude(replace(state, book=book), scan, phase, verdicts, context)
 
@@ -282,6 +301,7 @@ def _trip(state: State, context: GateContext) -> tuple[State, tuple[m.TradingSta
 HANDLERS = handler_table(
     on(m.SessionOpened, on_session_opened),
     on(m.ScanDue, on_scan_due),
+    on(m.BarsReady, on_bars_ready),
     on(m.ScanCompleted, on_scan_completed),
     on(m.QuotesSeen, on_quotes_seen),
     on(m.OrderSubmitted, on_other_execution),

@@ -62,6 +62,7 @@ def entry_intent(
         quote=quote,
         stop=signal.stop,
         target=signal.target,
+        time_stop_bars=signal.time_stop_bars,
         last_close=signal.reference_price,
         signal_session=signal.session,
     )

@@ -51,11 +51,16 @@ class State(Value, frozen=True, kw_only=True):
     scans: dict[str, Gathering] = {}
     decided: tuple[str, ...] = ()
     executions_seq: int = 0
+    universe: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """`rank` is the strategies' order. `replay`: business time is the slot's, not the wall's."""
+    """`rank` is the strategies' order. `replay`: business time is the slot's, not the wall's.
+
+    `universe` names the symbols that may be entered; empty: those of the bars, at most
+    `universe_maximum`.
+    """
 
     mode: Mode
     account: str
@@ -66,6 +71,8 @@ class GateSettings:
     entry_ttl_seconds: int = 15
     exit_ttl_seconds: int = 300
     replay: bool = False
+    universe: tuple[str, ...] = ()
+    universe_maximum: int = 900
 
 
 GateContext = Context[GateSettings]

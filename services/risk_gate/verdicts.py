@@ -30,21 +30,21 @@ def decide_exits(book: Book, scan: Gathering, context: GateContext) -> tuple[Boo
     verdicts: list[Verdict] = []
     for due in scan.exits:
         intent = exit_intent(book, scan, due, quotes.get(due.symbol), context)
-        book, verdict = _verdict(book, scan, intent, None, context)
+        book, verdict = _verdict(book, scan, intent, context)
         verdicts.append(verdict)
     return book, verdicts
 
 
-def decide_entries(book: Book, scan: Gathering, context: GateContext) -> tuple[Book, list[Verdict]]:
+def decide_entries(
+    book: Book, scan: Gathering, universe: frozenset[str], context: GateContext
+) -> tuple[Book, list[Verdict]]:
     """None at all if the scan was aborted."""
     quotes = {quote.symbol: quote for quote in scan.quotes}
     verdicts: list[Verdict] = []
     for signal in () if scan.aborted else rank_signals(scan.signals, context.settings.rank):
         intent = entry_intent(book, scan, signal, quotes.get(signal.symbol), context)
-        plan = Protection(
-            stop=signal.stop, target=signal.target, time_stop_bars=signal.time_stop_bars
-        )
-        book, verdict = _verdict(book, scan, intent, plan, context)
+        intent = replace(intent, in_universe=signal.symbol in universe)
+        book, verdict = _verdict(book, scan, intent, context)
         verdicts.append(verdict)
     return book, verdicts
 
@@ -64,7 +64,7 @@ def scan_decision(
 
 
 def _verdict(
-    book: Book, scan: Gathering, intent: Intent, plan: Protection | None, context: GateContext
+    book: Book, scan: Gathering, intent: Intent, context: GateContext
 ) -> tuple[Book, Verdict]:
     """Judge one intent; approved, it is reserved in the book that is returned."""
     tried, slot_at = book.attempts.get(intent.signal_id), scan.ref.slot_at
@@ -79,7 +79,7 @@ def _verdict(
         return record_attempt(book, intent.signal_id, refused), _denial(
             scan, intent, attempt, denials
         )
-    approved = _approval(scan, intent, attempt, plan, context)
+    approved = _approval(scan, intent, attempt, context)
     book = reserve(book, approved.client_order_id, _reservation(scan, approved, intent), intent.now)
     return record_attempt(book, intent.signal_id, attempt), approved
 
@@ -108,6 +108,7 @@ def _reservation(scan: Gathering, approved: OrderApproved, intent: Intent) -> Re
         purpose=intent.purpose,
         qty=approved.qty,
         limit_price=approved.limit_price,
+        expires_at=approved.expires_at,
     )
 
 
@@ -143,7 +144,7 @@ def _denial(
 
 
 def _approval(
-    scan: Gathering, intent: Intent, attempt: Attempt, plan: Protection | None, context: GateContext
+    scan: Gathering, intent: Intent, attempt: Attempt, context: GateContext
 ) -> OrderApproved:
     settings = context.settings
     ttl = settings.entry_ttl_seconds if intent.opens else settings.exit_ttl_seconds
@@ -161,6 +162,14 @@ def _approval(
         purpose=intent.purpose,
         qty=intent.qty,
         limit_price=intent.limit_price,
-        protection=plan,
+        protection=_protection(intent),
         expires_at=context.at + dt.timedelta(seconds=ttl),
     )
+
+
+def _protection(intent: Intent) -> Protection | None:
+    """What an entry carries; an exit needs none."""
+    if not intent.opens:
+        return None
+    assert intent.stop is not None, "the rule `invalid_protection` refuses what has no stop"
+    return Protection(stop=intent.stop, target=intent.target, time_stop_bars=intent.time_stop_bars)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
+from shared.schemas import fields as f
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.EXCEEDS_DAILY_BUDGET
@@ -13,7 +14,7 @@ JUDGES_EXITS = False
 
 
 class Limits(Value, frozen=True, kw_only=True):
-    maximum: Decimal = Decimal(1000)
+    maximum: f.Budget = Decimal(1000)
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
+from shared.schemas import fields as f
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.REDUCING
@@ -16,8 +17,8 @@ JUDGES_EXITS = False
 
 
 class Limits(Value, frozen=True, kw_only=True):
-    maximum_fraction: Decimal = Decimal("0.20")
-    daily_loss_fraction: Decimal = Decimal("0.05")
+    maximum_fraction: f.Fraction = Decimal("0.20")
+    daily_loss_fraction: f.Fraction = Decimal("0.05")
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:

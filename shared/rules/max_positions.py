@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
+from shared.schemas import fields as f
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.MAX_POSITIONS
@@ -11,7 +12,7 @@ JUDGES_EXITS = False
 
 
 class Limits(Value, frozen=True, kw_only=True):
-    maximum: int = 10
+    maximum: f.Count = 10
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:

@@ -1,4 +1,4 @@
-"""Refuses a second position in a symbol, whatever the strategy."""
+"""Refuses a second position in a symbol, whatever the strategy or whoever has bought it."""
 
 from __future__ import annotations
 
@@ -15,4 +15,8 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    return Denial(reason=REASON) if book.has(intent.symbol) else None
+    if book.has(intent.symbol):
+        return Denial(reason=REASON)
+    if intent.symbol in book.external:
+        return Denial(reason=REASON, detail="the account holds shares of it that are not ours")
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.domain.risk.book import RATE_WINDOW, Book
 from shared.domain.risk.intents import Denial, Intent
+from shared.schemas import fields as f
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.ORDER_RATE
@@ -11,7 +12,7 @@ JUDGES_EXITS = False
 
 
 class Limits(Value, frozen=True, kw_only=True):
-    per_minute: int = 30
+    per_minute: f.Count = 30
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:

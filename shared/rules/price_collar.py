@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
+from shared.schemas import fields as f
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.COLLAR
@@ -13,8 +14,8 @@ JUDGES_EXITS = False
 
 
 class Limits(Value, frozen=True, kw_only=True):
-    quote_fraction: Decimal = Decimal("0.03")
-    close_fraction: Decimal = Decimal("0.10")
+    quote_fraction: f.Fraction = Decimal("0.03")
+    close_fraction: f.Fraction = Decimal("0.10")
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:

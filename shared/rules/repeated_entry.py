@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
+from shared.schemas import fields as f
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.REPEATED_ENTRY
@@ -16,7 +17,7 @@ JUDGES_EXITS = True
 class Limits(Value, frozen=True, kw_only=True):
     """How often the gate may be asked for one intent in a session."""
 
-    maximum: int = 5
+    maximum: f.Place = 5
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
+from shared.schemas import fields as f
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.SPREAD
@@ -13,7 +14,7 @@ JUDGES_EXITS = False
 
 
 class Limits(Value, frozen=True, kw_only=True):
-    maximum_fraction: Decimal = Decimal("0.01")
+    maximum_fraction: f.Fraction = Decimal("0.01")
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
+from shared.schemas import fields as f
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.STALE_QUOTE
@@ -11,7 +12,7 @@ JUDGES_EXITS = False
 
 
 class Limits(Value, frozen=True, kw_only=True):
-    maximum_age_seconds: int = 5
+    maximum_age_seconds: f.Seconds = 5
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:

@@ -1,4 +1,4 @@
-"""Refuses entries while reducing, and in a symbol on which we and the broker disagree."""
+"""Refuses entries while reducing or blocked, and in a symbol on which the broker disagrees."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class Limits(Value, frozen=True, kw_only=True):
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
     if book.trading_state is not TradingState.ACTIVE:
         return Denial(reason=REASON, detail=book.why)
+    if book.blocked:
+        return Denial(reason=REASON, detail="the broker has blocked the account")
     if intent.symbol in book.drifted:
         sentence = "our books and the broker's disagree on this symbol; acknowledge it first"
         return Denial(reason=REASON, detail=sentence)

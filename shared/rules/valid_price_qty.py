@@ -1,9 +1,10 @@
-"""Refuses a price that is not above zero and a negative quantity; `minimum_size` refuses zero."""
+"""Refuses a price or a quantity that no order can have; `minimum_size` refuses zero shares."""
 
 from __future__ import annotations
 
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
+from shared.schemas import fields as f
 from shared.schemas.values import Reason, Value
 
 REASON = Reason.INVALID_PRICE_OR_QTY
@@ -15,6 +16,8 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
-    if intent.qty >= 0 and (intent.limit_price is None or intent.limit_price > 0):
+    price = intent.limit_price
+    is_priced = price is None or f.MIN_PRICE <= price <= f.MAX_PRICE
+    if 0 <= intent.qty <= f.MAX_SHARES and is_priced:
         return None
     return Denial(reason=REASON, detail=f"{intent.qty} at {intent.limit_price}")

@@ -75,6 +75,8 @@ Number: TypeAlias = Annotated[Decimal, DecimalRange(-MAX_NUMBER, MAX_NUMBER)]
 Ratio: TypeAlias = Annotated[Decimal, DecimalRange(Decimal("0.000001"), Decimal(1_000_000))]
 """One side of a split."""
 Fraction: TypeAlias = Annotated[Decimal, DecimalRange(Decimal(0), Decimal(1))]
+Budget: TypeAlias = Annotated[Decimal, DecimalRange(Decimal(0), MAX_MONEY)]
+Multiple: TypeAlias = Annotated[Decimal, DecimalRange(Decimal(0), Decimal(1000))]
 Shares: TypeAlias = Annotated[Decimal, DecimalRange(-MAX_MONEY, MAX_MONEY)]
 """What a broker reports as held: signed, possibly fractional, of anything."""
 
@@ -83,6 +85,7 @@ QtyOrZero: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SHARES)]
 QtyChange: TypeAlias = Annotated[int, Meta(ge=-MAX_SHARES, le=MAX_SHARES)]
 TimeStopBars: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_TIME_STOP_BARS)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
+Seconds: TypeAlias = Annotated[int, Meta(ge=0, le=86_400)]
 Part: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_PARTS)]
 Place: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 """Counted from 1."""

@@ -57,6 +57,7 @@ READS: dict[ServiceName, tuple[Stream, ...]] = {
         Stream.CONTROL,
         Stream.EXECUTIONS,
         Stream.SCHEDULE,
+        Stream.BARS,
         Stream.SIGNALS,
         Stream.QUOTES,
     ),

@@ -119,6 +119,8 @@ class Reason(StrEnum):
     SHORTS_DISABLED = "shorts_disabled"
     EXCEEDS_PER_ORDER_BUDGET = "exceeds_per_order_budget"
     EXCEEDS_DAILY_BUDGET = "exceeds_daily_budget"
+    INVALID_PROTECTION = "invalid_protection"
+    NOT_IN_UNIVERSE = "not_in_universe"
     NO_QUOTE = "no_quote"
     SIZE_ZERO = "size_zero"
     SYMBOL_HELD = "symbol_held"

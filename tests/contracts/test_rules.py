@@ -42,10 +42,11 @@ FOR_EXITS = {
 }
 
 money = st.decimals(min_value=-1000, max_value=10**7, places=2)
+prices = st.decimals(min_value=0, max_value=10**7, places=2)
 instants = st.integers(-(10**6), 10**6).map(lambda seconds: SLOT_AT + dt.timedelta(seconds=seconds))
 quotes = st.one_of(
     st.none(),
-    st.builds(lambda bid, ask, at: quote(bid=bid, ask=ask, at=at), money, money, instants),
+    st.builds(lambda bid, ask, at: quote(bid=bid, ask=ask, at=at), prices, prices, instants),
 )
 
 
@@ -63,12 +64,14 @@ def intents(draw: st.DrawFn) -> Intent:
         "quote": draw(quotes),
         "stop": draw(st.none() | money),
         "target": draw(st.none() | money),
+        "time_stop_bars": draw(st.integers(-5, 10**6)),
         "last_close": draw(st.none() | money),
         "session": draw(st.sampled_from([SESSION, YESTERDAY])),
         "signal_session": draw(st.sampled_from([SESSION, YESTERDAY])),
         "now": draw(instants),
         "halted": draw(st.sampled_from([(), ("killed",)])),
         "same_pin": draw(st.booleans()),
+        "in_universe": draw(st.booleans()),
         "repeated": draw(st.booleans()),
     }
     return intent(**changes)
@@ -82,6 +85,9 @@ def books(draw: st.DrawFn) -> Book:
         session=draw(st.sampled_from([None, SESSION])),
         used=draw(money),
         cash=draw(money),
+        buying_power=draw(money),
+        blocked=draw(st.booleans()),
+        external=draw(st.sampled_from([{}, {"AAPL": Decimal(7)}, {"BTC/USD": Decimal("0.1")}])),
         equity=draw(money),
         peak_equity=draw(money),
         session_equity=draw(money),

@@ -251,10 +251,13 @@ def _finish_scans(state: State) -> tuple[State, Messages]:
 
 
 def _is_complete(state: State, scan: OpenScan, exposed: frozenset[str]) -> bool:
+    """Whether all its orders have ended; approvals come before their scan's decision.
+
+    One that is missing was refused as it was read, and is nobody's order."""
     orders = [
         order
         for order in state.orders.values()
         if order.scan_id == scan.scan_id and order.phase is scan.phase
     ]
     finished = [order for order in orders if not order.live and order.symbol not in exposed]
-    return len(orders) == len(finished) >= scan.approved
+    return len(orders) == len(finished)

@@ -172,6 +172,11 @@ def _account_message(
             for view in snapshot.positions
         ),
         drift=drifting,
+        live_orders=tuple(
+            order.client_order_id
+            for order in state.orders.values()
+            if order.live and order.purpose is not Purpose.PROTECT
+        ),
         market=snapshot.market,
     )
 

@@ -15,14 +15,13 @@ from services.research.engine.outcomes import Outcomes, dollars
 from services.research.engine.ranking_kernels import Candidates
 from shared.domain.market.bars import Panel
 from shared.domain.market.signal_table import SignalTable
+from shared.domain.market.simulated_quote import simulated_quote
 from shared.domain.risk.book import Book, Reservation
 from shared.domain.risk.intents import Intent
 from shared.domain.risk.sizing import Sizing, SizingMethod, budget, cash_fraction, risk_fraction
 from shared.domain.trading.marketable_limit import limit_price
-from shared.schemas.values import Direction, Purpose, Quote
+from shared.schemas.values import Direction, Purpose
 
-BID_BELOW_ASK = Decimal("0.01")
-"""The simulated broker quotes so: the ask is the open, the bid a cent below."""
 SCAN = "open"
 
 
@@ -80,7 +79,7 @@ class EntryCandidates:
         target = int(self.found[place].orders.target[signal])
         quote = None
         if ranked.status[index] != NO_BAR:
-            quote = Quote(symbol=symbol, bid=opening - BID_BELOW_ASK, ask=opening, at=at)
+            quote = simulated_quote(symbol, opening, at=at)
         limit = limit_price(quote.ask, quote.bid, direction.opens_with) if quote else None
         intent = Intent(
             signal_id=str(index),
@@ -94,6 +93,7 @@ class EntryCandidates:
             quote=quote,
             stop=stop,
             target=None if target == NO_TARGET else dollars(target),
+            time_stop_bars=table.time_stop_bars,
             last_close=Decimal(f"{table.reference_price[signal]:.2f}"),
             session=at.date(),
             signal_session=self.panel.sessions[column - 1].item(),

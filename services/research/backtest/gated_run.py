@@ -35,7 +35,9 @@ from services.research.engine.simulate import SimulationResult, SimulationSettin
 from shared.domain.market.bars import Panel
 from shared.domain.market.signal_table import SignalTable
 from shared.domain.risk import book as books
+from shared.domain.risk.account import see_account
 from shared.domain.risk.book import Book
+from shared.domain.risk.intents import Denial
 from shared.domain.trading.fills import ExitReason, fee, limit_fill
 from shared.rules import registry
 from shared.rules.judge import Rule, first_breach, judge
@@ -154,8 +156,12 @@ class _Account:
             session=self.book.session or each.entered,
         )
         if each.reason in APPROVED:
-            paid = each.qty * each.exit_price
-            self.book = replace(self.book, cash=self.book.cash + (paid if each.side > 0 else -paid))
+            paid = each.side * each.qty * each.exit_price
+            self.book = replace(
+                self.book,
+                cash=self.book.cash + paid,
+                buying_power=self.book.buying_power + max(paid, Decimal(0)),
+            )
 
     # --- in ---------------------------------------------------------------------------------------
 
@@ -165,13 +171,7 @@ class _Account:
         for index in range(self.ranked.starts[column], self.ranked.starts[column + 1]):
             candidate = self.candidates.candidate(self.book, index)
             denials = judge(candidate.intent, self.book, self.rules)
-            refused = (
-                denials[0].reason
-                if denials
-                else None
-                if candidate.enters
-                else Reason.INVALIDATED_AT_OPEN
-            )
+            refused = _skip_reason(denials, enters=candidate.enters)
             if refused:
                 self.denied[refused] += 1
                 continue
@@ -213,11 +213,18 @@ class _Account:
             price = prices[each.row, column]
             if not math.isnan(price):
                 each.mark = round(float(price) * UNITS_PER_DOLLAR)
-        self.book = books.see_account(self.book, cash=self.cash, equity=self._equity())
+        self.book = see_account(
+            self.book, cash=self.cash, equity=self._equity(), buying_power=self._buying_power()
+        )
         breach = first_breach(self.book, self.rules)
         if breach and self.book.trading_state is TradingState.ACTIVE:
             self.book = books.reduce_only(self.book, breach)
             self.reduced = f"from {self.panel.sessions[column]} on: {breach}"
+
+    def _buying_power(self) -> Decimal:
+        """Cash less what buying back the shorts would take, as the simulated broker has it."""
+        shorts = sum(each.qty * each.mark for each in self.held if each.side < 0)
+        return max(self.cash - dollars(shorts), Decimal(0))
 
     def _equity(self) -> Decimal:
         return self.cash + dollars(sum(each.side * each.qty * each.mark for each in self.held))
@@ -229,3 +236,13 @@ class _Account:
         self.equities.append(float(self._equity()))
         self.spendable.append(float(self.cash - locked))
         self.grosses.append(float(dollars(sum(each.qty * each.mark for each in self.held))))
+
+
+def _skip_reason(denials: Sequence[Denial], *, enters: bool) -> Reason | None:
+    """The first reason; an open beyond the stop or target counts before what it makes invalid."""
+    reasons = [denial.reason for denial in denials]
+    if Reason.INVALIDATED_AT_OPEN in reasons:
+        reasons = [reason for reason in reasons if reason is not Reason.INVALID_PROTECTION]
+    if reasons or enters:
+        return reasons[0] if reasons else None
+    return Reason.INVALIDATED_AT_OPEN

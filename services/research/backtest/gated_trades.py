@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from services.research.backtest.gated_candidates import BID_BELOW_ASK, EntryCandidate
+from services.research.backtest.gated_candidates import EntryCandidate
 from services.research.engine.outcomes import EXIT_REASONS, UNITS_PER_DOLLAR, dollars, last_close
 from services.research.engine.ranking_kernels import Candidates
 from services.research.engine.simulate import Trades
 from shared.domain.market.bars import Panel
+from shared.domain.market.simulated_quote import SPREAD
 from shared.domain.trading.fills import Costs, ExitReason, exit_fill, fee, limit_fill
 from shared.domain.trading.marketable_limit import limit_price
 from shared.schemas.values import Direction
@@ -103,7 +104,7 @@ class GatedPosition:
         closing = self.direction.closes_with
         price = exit_fill(self.decided_at, self.reason, self.direction, costs)
         if self.reason in APPROVED:
-            limit = limit_price(self.decided_at, self.decided_at - BID_BELOW_ASK, closing)
+            limit = limit_price(self.decided_at, self.decided_at - SPREAD, closing)
             price = limit_fill(self.decided_at, limit, closing, costs.slippage_bps) or price
         self.exit_price, self.exit_fee = price, fee(self.qty, price, closing, costs)
 

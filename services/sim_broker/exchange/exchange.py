@@ -36,6 +36,7 @@ from services.sim_broker.exchange.order import (
 )
 from services.sim_broker.exchange.order_faults import NoOrderFaults, OrderFaults
 from services.sim_broker.exchange.order_validation import UNPROCESSABLE, ticket
+from shared.domain.market.simulated_quote import simulated_quote
 from shared.domain.trading.fills import Costs
 from shared.runtime.clock import Clock
 from shared.schemas.values import OrderStatus, Quote, Stage
@@ -94,7 +95,7 @@ class Exchange:
         if price is None:
             return None
         at = self.book.now if self._clock else self.book.account.at
-        return Quote(symbol=symbol, bid=price - CENT, ask=price, at=at)
+        return simulated_quote(symbol, price, at=at)
 
     # --- orders -----------------------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ class Reservation(Value, frozen=True, kw_only=True):
     filled_qty: int = 0
     filled_notional: Decimal = Decimal(0)
     ended: bool = False
+    expires_at: dt.datetime | None = None
 
     @property
     def opens(self) -> bool:
@@ -72,6 +73,13 @@ class Reservation(Value, frozen=True, kw_only=True):
             self.filled_notional if self.side is Side.SELL else -self.filled_notional
         )
 
+    @property
+    def power_to_come(self) -> Decimal:
+        """The same for buying power: a short sale uses it, buying one back gives none."""
+        if self.opens:
+            return self.cost - self.filled_notional
+        return self.filled_notional if self.side is Side.SELL else Decimal(0)
+
 
 class Attempt(Value, frozen=True, kw_only=True):
     """How often an intent was tried, and how often the gate was asked for it, in this session.
@@ -91,15 +99,21 @@ class Book(Value, frozen=True, kw_only=True):
     """All that the gate believes about money and positions.
 
     `used` is the session's budget spent and reserved; `drifted` are symbols that only the operator
-    frees.
+    frees. `external` is what the account holds besides our positions, by symbol. `last_cash` and
+    `last_equity` are the broker's when last seen, `traded_cash` what our fills have moved since.
     """
 
     session: dt.date | None = None
     used: Decimal = Decimal(0)
     cash: Decimal = Decimal(0)
+    buying_power: Decimal = Decimal(0)
     equity: Decimal = Decimal(0)
     peak_equity: Decimal = Decimal(0)
     session_equity: Decimal = Decimal(0)
+    last_cash: Decimal | None = None
+    last_equity: Decimal = Decimal(0)
+    traded_cash: Decimal = Decimal(0)
+    blocked: bool = False
     trading_state: TradingState = TradingState.ACTIVE
     why: str = ""
     approved_at: tuple[dt.datetime, ...] = ()
@@ -107,6 +121,7 @@ class Book(Value, frozen=True, kw_only=True):
     reservations: dict[str, Reservation] = {}
     attempts: dict[str, Attempt] = {}
     drifted: dict[str, bool] = {}
+    external: dict[str, Decimal] = {}
 
     @property
     def open_symbols(self) -> set[str]:
@@ -150,7 +165,7 @@ def roll_session(book: Book, session: dt.date) -> Book:
     """Begin a session with a fresh budget and no attempts; an earlier one is ignored."""
     if book.session is not None and session <= book.session:
         return book
-    settled = _settle(book, [name for name, held in book.reservations.items() if held.ended])
+    settled = settle(book, [name for name, held in book.reservations.items() if held.ended])
     return replace(
         settled, session=session, used=Decimal(0), attempts={}, session_equity=book.equity
     )
@@ -165,6 +180,7 @@ def reserve(book: Book, client_order_id: str, reservation: Reservation, at: dt.d
         book,
         used=book.used + reservation.cost,
         cash=book.cash - reservation.cost,
+        buying_power=book.buying_power - reservation.cost,
         approved_at=(*recent, at),
         reservations={**book.reservations, client_order_id: reservation},
     )
@@ -230,12 +246,12 @@ def release(book: Book, client_order_id: str, ending: Ending) -> Book:
     book = replace(
         book, reservations={**book.reservations, client_order_id: replace(held, ended=True)}
     )
-    return book if held.session == book.session else _settle(book, [client_order_id])
+    return book if held.session == book.session else settle(book, [client_order_id])
 
 
 def settle_scan(book: Book, scan_id: str) -> Book:
     """Give back what was not filled and move cash by what was; price improvement stays spent."""
-    return _settle(
+    return settle(
         book,
         [
             name
@@ -245,7 +261,7 @@ def settle_scan(book: Book, scan_id: str) -> Book:
     )
 
 
-def _settle(book: Book, names: Iterable[str]) -> Book:
+def settle(book: Book, names: Iterable[str]) -> Book:
     """Close reservations; what an earlier session did not spend is not given to this one."""
     done = set(names)
     settled = [book.reservations[name] for name in done]
@@ -256,19 +272,8 @@ def _settle(book: Book, names: Iterable[str]) -> Book:
         book,
         used=book.used - sum(unspent, Decimal(0)),
         cash=book.cash + sum((held.cash_to_come for held in settled), Decimal(0)),
+        buying_power=book.buying_power + sum((held.power_to_come for held in settled), Decimal(0)),
         reservations={name: held for name, held in book.reservations.items() if name not in done},
-    )
-
-
-def see_account(book: Book, *, cash: Decimal, equity: Decimal) -> Book:
-    """Take the broker's cash and equity; what open reservations will still move is held apart."""
-    first = book.session_equity == 0
-    return replace(
-        book,
-        cash=cash - sum((held.cash_to_come for held in book.reservations.values()), Decimal(0)),
-        equity=equity,
-        peak_equity=max(book.peak_equity, equity),
-        session_equity=equity if first else book.session_equity,
     )
 
 

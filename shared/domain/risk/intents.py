@@ -39,6 +39,7 @@ class Intent(Value, frozen=True, kw_only=True):
     quote: Quote | None
     stop: Decimal | None = None
     target: Decimal | None = None
+    time_stop_bars: int = 0
     last_close: Decimal | None = None
     session: dt.date
     signal_session: dt.date
@@ -47,6 +48,7 @@ class Intent(Value, frozen=True, kw_only=True):
     closes_at: dt.datetime
     halted: tuple[str, ...] = ()
     same_pin: bool = True
+    in_universe: bool = True
     repeated: bool = False
 
     @property

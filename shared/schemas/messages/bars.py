@@ -13,7 +13,10 @@ from shared.schemas.values import Message, ScanRef
 
 
 class BarsReady(Message, frozen=True, kw_only=True):
-    """The archive holds the sessions up to `through`; `digest` is their chained digest."""
+    """The archive holds the sessions up to `through`; `digest` is their chained digest.
+
+    `universe` are the symbols whose bars are kept: the only ones that may be entered.
+    """
 
     scan: ScanRef | None
     through: dt.date
@@ -22,6 +25,7 @@ class BarsReady(Message, frozen=True, kw_only=True):
     coverage: f.Fraction
     sufficient: bool
     stale: Annotated[tuple[f.ForeignName, ...], Meta(max_length=20_000)]
+    universe: Annotated[tuple[f.ForeignName, ...], Meta(max_length=20_000)] = ()
     refused: Annotated[dict[f.Word, f.Count], Meta(max_length=64)]
 
 

@@ -105,7 +105,7 @@ class AccountSeen(Message, frozen=True, kw_only=True):
     """The account and market as the broker reports them.
 
     `drift` names symbols on which our books differ. `market` is None if the broker's clock or
-    calendar could not be read.
+    calendar could not be read. `live_orders` are the approved orders that have not ended yet.
     """
 
     session: dt.date
@@ -119,6 +119,7 @@ class AccountSeen(Message, frozen=True, kw_only=True):
     holdings: Annotated[tuple[Holding, ...], Meta(max_length=5_000)]
     drift: Annotated[tuple[f.ForeignName, ...], Meta(max_length=5_000)]
     market: MarketView | None = None
+    live_orders: Annotated[tuple[f.Id, ...], Meta(max_length=5_000)] | None = None
 
 
 class ScanExecuted(Message, frozen=True, kw_only=True):

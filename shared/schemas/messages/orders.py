@@ -50,8 +50,8 @@ class OrderDenied(Message, frozen=True, kw_only=True):
     symbol: f.Symbol
     side: Side
     purpose: Purpose
-    qty: f.QtyOrZero
-    limit_price: f.PriceOrZero | None
+    qty: f.Sequence
+    limit_price: f.Money | None
     reasons: Annotated[tuple[Reason, ...], Meta(min_length=1, max_length=64)]
     details: Annotated[dict[f.Word, f.Text], Meta(max_length=64)] = {}
 

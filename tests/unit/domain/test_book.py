@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from shared.domain.errors import InvariantBroken
+from shared.domain.risk.account import see_account
 from shared.domain.risk.book import (
     RATE_WINDOW,
     TRIED_IN_VAIN,
@@ -16,7 +17,6 @@ from shared.domain.risk.book import (
     release,
     reserve,
     roll_session,
-    see_account,
     settle_scan,
 )
 from shared.runtime.runner.state_codec import changes, state_from
@@ -113,16 +113,16 @@ def test_cash_is_the_same_whenever_the_account_is_seen(
     after = D(1000) - filled * D("9.50")
     state = reserve(book(cash=D(1000)), "k", reservation(), SLOT_AT)
     if seen_early:
-        state = see_account(state, cash=D(1000), equity=D(1000))
+        state = see_account(state, cash=D(1000), buying_power=D(1000), equity=D(1000))
         assert state.cash == D(930)
     if filled:
         state = apply_fill(state, "k", qty=filled, price=D("9.50"), opens=True)
     if seen_late:
-        state = see_account(state, cash=after, equity=D(1000))
+        state = see_account(state, cash=after, buying_power=after, equity=D(1000))
         assert state.cash == D(930)
     state = settle_scan(release(state, "k", Ending.CANCELED), SCAN)
     assert state.cash == after
-    assert see_account(state, cash=after, equity=D(1000)).cash == after
+    assert see_account(state, cash=after, buying_power=after, equity=D(1000)).cash == after
 
 
 def test_the_account_seen_between_an_exits_fill_and_its_settlement_counts_the_proceeds_once() -> (
@@ -130,13 +130,13 @@ def test_the_account_seen_between_an_exits_fill_and_its_settlement_counts_the_pr
 ):
     state = reserve(book(cash=D(100), positions={"AAPL": position()}), "x", leaving(), SLOT_AT)
     state = apply_fill(state, "x", qty=5, price=D(10), opens=False)
-    state = see_account(state, cash=D(150), equity=D(150))
+    state = see_account(state, cash=D(150), buying_power=D(150), equity=D(150))
     assert settle_scan(release(state, "x", Ending.FILLED), SCAN).cash == D(150)
 
 
 def test_the_peak_only_rises_and_the_sessions_equity_is_the_first_seen() -> None:
-    state = see_account(Book(), cash=D(100), equity=D(100))
-    state = see_account(state, cash=D(100), equity=D(90))
+    state = see_account(Book(), cash=D(100), buying_power=D(100), equity=D(100))
+    state = see_account(state, cash=D(100), buying_power=D(100), equity=D(90))
     assert (state.peak_equity, state.session_equity, state.equity) == (D(100), D(100), D(90))
     assert roll_session(state, SESSION).session_equity == D(90)
 

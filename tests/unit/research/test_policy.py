@@ -38,7 +38,8 @@ WIDE: dict[str, dict[str, Any]] = {
     "gross_exposure": {"maximum": "1000000000"},
     "max_positions": {"maximum": 100000},
     "price_band": {"minimum": "0.01", "maximum": "1000000"},
-    "price_collar": {"quote_fraction": "100", "close_fraction": "100"},
+    "price_collar": {"quote_fraction": "1", "close_fraction": "1"},
+    "invalid_protection": {"maximum_stop_fraction": "1", "maximum_target_fraction": "1000"},
     "drawdown": {"maximum_fraction": "1", "daily_loss_fraction": "1"},
     "short_selling": {"allowed": True},
 }

@@ -38,6 +38,13 @@ LOOSE: dict[str, dict[str, Any]] = {
     "max_positions": {"maximum": 10**6},
     "gross_exposure": {"maximum": "100000000"},
 }
+UNIVERSE = (
+    *("AAPL", "IBM", "MSFT", "GE", "NOASK", "NOBID", "CROSSED", *"ABCDEF"),
+    *(f"S{number}" for number in range(1000)),
+    *(f"S{number:03}" for number in range(1000)),
+    *(f"S{number:04}" for number in range(2000)),
+)
+"""The symbols that tests may enter."""
 RETRY_AT = dt.datetime(2024, 1, 5, 15, 30, tzinfo=dt.UTC)
 LATER_AT = dt.datetime(2024, 1, 5, 16, 30, tzinfo=dt.UTC)
 CLOSE_AT = dt.datetime(2024, 1, 5, 20, 55, tzinfo=dt.UTC)
@@ -53,6 +60,7 @@ def gate_settings(tables: dict[str, dict[str, Any]] | None = None, **changes: An
         "sizing": Sizing(SizingMethod.BUDGET, D(75)),
         "rank": ("donchian", "turtle_soup"),
         "replay": True,
+        "universe": UNIVERSE,
     }
     return GateSettings(**{**values, **changes})
 
@@ -223,7 +231,7 @@ def changes_of(state: State) -> dict[str, str]:
     return changes(State(), state)[0]
 
 
-def account_seen(cash: str = "100000", **changes: Any) -> m.AccountSeen:
+def account_seen(cash: str | Decimal = "100000", **changes: Any) -> m.AccountSeen:
     values: dict[str, Any] = {
         "session": SESSION,
         "stage": Stage.OPEN,

@@ -67,12 +67,12 @@ def test_a_loss_in_the_session_moves_to_reducing_before_the_scan_that_waited_for
 ):
     desk = Desk().open()
     desk.scan([signal()], ref=scan_at(RETRY_AT, executions_seq=desk.seq + 1))
-    said = desk.account("94999")
+    said = desk.account(equity=D(94999))
     assert states(said) == REDUCED
     assert isinstance(said[0], m.TradingStateChanged)
     assert denied(said) == {"AAPL": ("reducing",)}
     assert len(next(message for message in said if isinstance(message, m.OrderDenied)).reasons) == 1
-    assert states(desk.account("94000")) == []
+    assert states(desk.account(equity=D(94000))) == []
 
 
 def test_a_fall_from_the_peak_over_many_sessions_moves_to_reducing() -> None:
@@ -84,7 +84,7 @@ def test_a_fall_from_the_peak_over_many_sessions_moves_to_reducing() -> None:
             m.SessionOpened(session=day, previous=None, opens_at=desk.at, closes_at=desk.at),
             session=day,
         )
-        seen = states(desk.hear(account_seen(str(equity), session=day, stage=Stage.MARK)))
+        seen = states(desk.hear(account_seen(equity=D(equity), session=day, stage=Stage.MARK)))
         day, equity = day + dt.timedelta(days=1), int(equity * 0.97)
     assert seen == REDUCED
     assert D(76000) < desk.state.book.equity < D(80000)
@@ -93,12 +93,12 @@ def test_a_fall_from_the_peak_over_many_sessions_moves_to_reducing() -> None:
 
 def test_the_operator_moves_back_to_active_and_the_high_water_begins_anew() -> None:
     desk = Desk().open()
-    desk.account("94000")
+    desk.account(equity=D(94000))
     assert desk.hear(m.ActivateRequested(by="ann", why="seen"))
     assert desk.state.book.trading_state is TradingState.ACTIVE
-    assert states(desk.account("94000")) == []
+    assert states(desk.account(equity=D(94000))) == []
     assert len(approved(desk.scan([signal()]))) == 1
-    assert states(desk.account("89000")) == REDUCED
+    assert states(desk.account(equity=D(89000))) == REDUCED
 
 
 def test_an_activation_of_what_is_active_changes_nothing() -> None:

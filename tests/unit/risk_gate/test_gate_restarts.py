@@ -88,6 +88,7 @@ def test_only_what_changed_is_written() -> None:
     assert {field.split(":")[0] for field in changed} == {
         "book.used",
         "book.cash",
+        "book.buying_power",
         "book.approved_at",
         "book.reservations",
         "book.attempts",

@@ -35,6 +35,7 @@ def intent(**changes: Any) -> Intent:
         "quote": quote(),
         "stop": D("9.00"),
         "target": D("12.50"),
+        "time_stop_bars": 20,
         "last_close": D("10.00"),
         "session": SESSION,
         "signal_session": YESTERDAY,
@@ -54,6 +55,7 @@ def exit_intent(**changes: Any) -> Intent:
         "limit_price": D("9.98"),
         "stop": None,
         "target": None,
+        "time_stop_bars": 0,
         "last_close": None,
     }
     return intent(**{**values, **changes})
@@ -63,6 +65,7 @@ def book(**changes: Any) -> Book:
     values: dict[str, Any] = {
         "session": SESSION,
         "cash": D(100000),
+        "buying_power": D(100000),
         "equity": D(100000),
         "peak_equity": D(100000),
         "session_equity": D(100000),

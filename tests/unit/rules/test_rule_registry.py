@@ -60,14 +60,16 @@ def test_all_reasons_are_told_in_the_fixed_order() -> None:
         quote=quote(bid=D(1), ask=D(5)),
         halted=("killed",),
         same_pin=False,
+        in_universe=False,
     )
-    reasons = [
-        denial.reason for denial in judge(everything_wrong, book(cash=D(0)), registry.load({}))
-    ]
+    poor = book(cash=D(0), buying_power=D(10**7))
+    reasons = [denial.reason for denial in judge(everything_wrong, poor, registry.load({}))]
     assert reasons == [
         Reason.PRICE_OUT_OF_BOUNDS,
         Reason.EXCEEDS_PER_ORDER_BUDGET,
         Reason.EXCEEDS_DAILY_BUDGET,
+        Reason.INVALID_PROTECTION,
+        Reason.NOT_IN_UNIVERSE,
         Reason.INVALIDATED_AT_OPEN,
         Reason.COLLAR,
         Reason.SPREAD,
@@ -81,3 +83,39 @@ def test_all_reasons_are_told_in_the_fixed_order() -> None:
 
 def test_a_calm_book_trips_no_breaker() -> None:
     assert first_breach(book(), registry.load({})) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("daily_notional", {"maximum": "-1"}),
+        ("daily_notional", {"maximum": "Infinity"}),
+        ("notional_per_order", {"maximum": "1E+30"}),
+        ("gross_exposure", {"maximum": "-0.01"}),
+        ("max_positions", {"maximum": -1}),
+        ("max_positions", {"maximum": 10**9}),
+        ("max_positions", {"maximum": True}),
+        ("order_rate", {"per_minute": -1}),
+        ("order_rate", {"per_minute": 1.5}),
+        ("repeated_entry", {"maximum": 0}),
+        ("price_band", {"minimum": "-3"}),
+        ("price_band", {"maximum": "10000001"}),
+        ("price_band", {"minimum": "10", "maximum": "5"}),
+        ("price_collar", {"quote_fraction": "1.01"}),
+        ("price_collar", {"close_fraction": "-0.1"}),
+        ("spread", {"maximum_fraction": "2"}),
+        ("stale_quote", {"maximum_age_seconds": -1}),
+        ("stale_quote", {"maximum_age_seconds": 10**6}),
+        ("drawdown", {"maximum_fraction": "1.5"}),
+        ("drawdown", {"daily_loss_fraction": "-0.05"}),
+        ("short_selling", {"allowed": "yes"}),
+        ("invalid_protection", {"maximum_stop_fraction": "1.1"}),
+        ("invalid_protection", {"maximum_target_fraction": "-1"}),
+        ("invalid_protection", {"maximum_time_stop_bars": 0}),
+        ("invalid_protection", {"maximum_time_stop_bars": 251}),
+    ],
+)
+def test_a_limit_out_of_range_stops_the_start(name: str, table: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=rf"^\[rules\.{name}\]: ") as refusal:
+        registry.load({name: table})
+    assert refusal.value.exit_code == 3
