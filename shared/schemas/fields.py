@@ -50,18 +50,18 @@ class Clipped:
     length: int
 
 
-SYMBOL_GRAMMAR = r"^[A-Z][A-Z0-9]{0,9}(\.[A-Z0-9]{1,5})?\Z"
+SYMBOL_GRAMMAR = r"^[A-Z][A-Z0-9]{0,9}(\.[A-Z0-9]{1,5})?$(?!\n)"
 Symbol: TypeAlias = Annotated[str, Meta(pattern=SYMBOL_GRAMMAR, max_length=16)]
 """A tradable share: AAPL, or with its class after a dot: BRK.B."""
 ForeignName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64), Clipped(64)]
 """Whatever a vendor or a broker calls something that need not be tradable by us: an option, a coin."""
-StrategyName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]*\Z", max_length=64)]
+StrategyName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]*$(?!\n)", max_length=64)]
 """A file's name, or empty for shares that no strategy of ours has bought."""
-Id: TypeAlias = Annotated[str, Meta(pattern=r"^[!-~]+\Z", max_length=128)]
-OptionalId: TypeAlias = Annotated[str, Meta(pattern=r"^[!-~]*\Z", max_length=128)]
-Word: TypeAlias = Annotated[str, Meta(pattern=r"^[!-~]+\Z", max_length=64)]
+Id: TypeAlias = Annotated[str, Meta(pattern=r"^[!-~]+$(?!\n)", max_length=128)]
+OptionalId: TypeAlias = Annotated[str, Meta(pattern=r"^[!-~]*$(?!\n)", max_length=128)]
+Word: TypeAlias = Annotated[str, Meta(pattern=r"^[!-~]+$(?!\n)", max_length=64)]
 """A short name of ours: an indicator, a reason, a bar's defect."""
-Digest: TypeAlias = Annotated[str, Meta(pattern=r"^[!-~]*\Z", max_length=128)]
+Digest: TypeAlias = Annotated[str, Meta(pattern=r"^[!-~]*$(?!\n)", max_length=128)]
 Text: TypeAlias = Annotated[str, Meta(max_length=1000), Clipped(1000)]
 """Words for people; as long as a broker's explanation, short enough for hundreds in a message."""
 
