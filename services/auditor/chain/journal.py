@@ -37,6 +37,7 @@ from services.auditor.chain.sequence_gaps import Gap
 from services.auditor.chain.torn_tail import TornTail, set_aside
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 from shared.runtime.atomic_file import sync
+from shared.runtime.crash_points import CrashPoint, reach
 from shared.runtime.locking import try_lock
 from shared.runtime.signing import Signer
 
@@ -87,6 +88,7 @@ class ChainJournal:
             sealed.append((payload, line, head))
         self._open(max(f"{day:%Y%m%d}.jsonl", self._name))
         self._write(b"".join(line + b"\n" for _, line, _ in sealed))
+        reach(CrashPoint.FSYNCED)
         repeated = [gap for record in sealed if (gap := self.state.add(*record))]
         self.genesis = self.genesis or sealed[0][0]
         return repeated
@@ -146,6 +148,7 @@ class ChainJournal:
     def seal(self, *, at: dt.datetime, cosigned: int = 0) -> Checkpoint:
         """Sign what is there, durably, and remember it. Raises TransientError if the disk is full."""
         checkpoint = self._checkpoint(at)
+        reach(CrashPoint.CHECKPOINT)
         append_note(self.folder / FILE, checkpoint.text)
         self.sealed_size = checkpoint.size
         self.remember(cosigned)

@@ -25,6 +25,7 @@ from services.executor.orders.state import EXITS, ExecutorSettings, State, prote
 from shared.domain.errors import TransientError
 from shared.domain.trading.orders import ENDINGS, Order, OrderView
 from shared.runtime.clock import Clock
+from shared.runtime.crash_points import CrashPoint, reach
 from shared.runtime.kill.protocol import Latch
 from shared.runtime.observability.log import Log
 from shared.schemas.envelope import canonical
@@ -62,6 +63,7 @@ class OrderSender:
         """Call when the last outcome has been committed."""
         for note in self._notes:
             note()
+            reach(CrashPoint.RECORDED)
         self._notes.clear()
 
     def forget_notes(self) -> None:
@@ -172,12 +174,14 @@ class OrderSender:
         key, name = order.journal_key, order.client_order_id
         if not self.journal.claim(key, name, digest, at=self.clock.now()):
             return self._repeat(order)
+        reach(CrashPoint.JOURNALED)
         refusal = self._last_look(order)
         if refusal:
             self.journal.note(key, RowState.NOT_TAKEN)
             return self._refuse(order, *refusal)
         begun = self.clock.monotonic()
         answer = self.broker.submit(request)
+        reach(CrashPoint.POST_ANSWERED)
         seconds = self.clock.monotonic() - begun
         self.observe_seconds(seconds)
         return self._classify(order, answer, prompt=seconds < PROMPT_SECONDS)

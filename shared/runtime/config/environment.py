@@ -71,6 +71,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     stooq_url: str
     arm_file: Path
     test: bool
+    crash: str
 
     def secrets(self) -> list[str]:
         """Every secret this process holds, for the mask of the log."""
@@ -105,6 +106,7 @@ VARIABLES: dict[str, tuple[str, str | None]] = {
     "KOBE_STOOQ_URL": ("stooq_url", "https://stooq.com"),
     "KOBE_ARM_FILE": ("arm_file", "state/ARMED"),
     "KOBE_TEST": ("test", ""),
+    "KOBE_CRASH": ("crash", ""),
 }
 SECRETS: dict[str, str] = {
     "KOBE_REDIS_PASSWORD": "redis_password",
@@ -158,6 +160,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         yahoo_url=texts["yahoo_url"].rstrip("/"),
         stooq_url=texts["stooq_url"].rstrip("/"),
         test=texts["test"] == "1",
+        crash=texts["crash"],
         witness_dirs=tuple(Path(each) for each in texts["witness_dirs"].split(":") if each),
         **files,
         **secrets,

@@ -24,6 +24,7 @@ from shared.runtime.bus.protocol import (
     Step,
 )
 from shared.runtime.clock import Clock
+from shared.runtime.crash_points import CrashPoint, reach
 from shared.runtime.kill.protocol import Latch
 from shared.runtime.observability.health_server import Health
 from shared.runtime.observability.log import Log, brief
@@ -131,6 +132,7 @@ class Runner(Generic[State, S]):
         self._trim()
         entries = self._bus.read(count=BATCH, block_ms=self._block(block_ms))
         if entries:
+            reach(CrashPoint.READ)
             self._handle_batch(entries)
         worked = self._work()
         return bool(entries) or worked
@@ -231,6 +233,7 @@ class Runner(Generic[State, S]):
             dead=draft.dead,
             kill=draft.kill if self.service.kill_fenced else None,
         )
+        reach(CrashPoint.DECIDED)
         try:
             self._bus.commit(step)
         except Conflict as conflict:
@@ -238,6 +241,7 @@ class Runner(Generic[State, S]):
             self._adopt(self._bus.load())
             self._latch.refresh()
             return False
+        reach(CrashPoint.ACKED if draft.acks else CrashPoint.COMMITTED)
         self.state = draft.state
         self._version += 1
         self._seq += len(envelopes)

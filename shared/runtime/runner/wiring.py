@@ -20,6 +20,7 @@ from shared.runtime.bus.redis_bus import RedisBus
 from shared.runtime.bus.redis_connection import Address, RedisConnection
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.config.settings import Settings, load_settings
+from shared.runtime.crash_points import arm
 from shared.runtime.kill.channel import RedisKillLine
 from shared.runtime.kill.latch import KillLatch
 from shared.runtime.kill.protocol import Latch
@@ -32,6 +33,7 @@ from shared.runtime.runner.instance import instance_id
 from shared.runtime.runner.runner import Runner
 from shared.runtime.runner.sealer import Identity, Sealer
 from shared.schemas.streams import ServiceName
+from shared.schemas.values import Mode
 
 INVARIANT_EXIT = 70
 
@@ -122,10 +124,18 @@ def _keep_seconds(settings: Settings) -> float:
     return 3_600.0 if settings.config.timetable.clock == "replay" else 7 * 86_400.0
 
 
+def _arm_crash(settings: Settings) -> None:
+    """Only a test may ask for a crash, and only in mode sim."""
+    environment = settings.environment
+    if environment.crash and environment.test and settings.mode is Mode.SIM:
+        arm(environment.crash)
+
+
 def _run_wired(name: ServiceName, run: Callable[[Wiring], None]) -> None:
     stop = stop_on_signal()
     settings = load_settings(os.environ)
     configure_logging(settings, name.value)
+    _arm_crash(settings)
     environment, clock, metrics = settings.environment, SystemClock(), MetricRegistry(name.value)
     health, log = Health(clock), logger()
     server = Server(

@@ -18,6 +18,8 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.runtime.crash_points import CrashPoint, reach
+
 MAX_BODY = 1 << 20  # the longest list of orders is a tenth of it
 CONNECT_SECONDS = 2.0  # leaves three of a POST's five seconds for the answer
 
@@ -99,6 +101,8 @@ class DeadlineHttp:
         headers = self._headers | ({"Content-Type": "application/json"} if body is not None else {})
         try:
             connection.request(method, self._prefix + path, body, headers)
+            if method == "POST":
+                reach(CrashPoint.POST_SENT)
             return self._read(connection.getresponse())
         except (OSError, HTTPException, ValueError) as error:
             self.close()
