@@ -77,23 +77,61 @@ def test_only_the_data_fetcher_and_the_executor_reach_the_outside_for_their_vend
     assert document["networks"]["bus"]["internal"] is True
 
 
+def test_no_network_of_the_sim_stack_but_the_door_reaches_the_outside() -> None:
+    networks = compose()["networks"]
+    outside = {name for name, options in networks.items() if not options.get("internal")}
+    assert outside == {"door", "research-door"}
+    at_the_door = {
+        name
+        for name, service in compose()["services"].items()
+        if outside & set(service.get("networks", []))
+    }
+    assert not at_the_door & set(OURS)
+
+
+@pytest.mark.parametrize("name", [*OURS, "witness"])
+def test_every_service_reads_the_users_file_and_strategies_and_logs_to_a_volume(name: str) -> None:
+    service = compose()["services"][name]
+    assert service["environment"]["KOBE_CONFIG"] == "/etc/kobe/kobe.toml"
+    assert {
+        "./compose:/etc/kobe:ro",
+        "./strategies:/app/strategies:ro",
+        f"logs-{name}:/logs/{name}",
+    } <= set(service["volumes"])
+
+
+def test_sim_paper_and_live_publish_different_ports() -> None:
+    require(Requirement.COMPOSE, found=compose_answers())
+    published = [
+        port["published"]
+        for files in ([], ["-f", "compose/paper.yml"], ["-f", "compose/live.yml"])
+        for service in rendered("docker-compose.yml", *files)["services"].values()
+        for port in service.get("ports", [])
+    ]
+    assert len(published) == len(set(published)) == 12
+
+
+def rendered(file: str, *more: str) -> dict[str, Any]:
+    """What docker compose makes of the files."""
+    command = ["docker", "compose", "-f", file, *more, "config", "--format", "json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_the_overlays_open_only_what_vendor_and_broker_need(mode: str) -> None:
+    require(Requirement.COMPOSE, found=compose_answers())
+    networks = rendered("docker-compose.yml", "-f", f"compose/{mode}.yml")["networks"]
+    outside = {name for name, options in networks.items() if not options.get("internal")}
+    assert outside == {"door", "data-egress", "broker-egress"}
+
+
 @pytest.mark.parametrize("mode", ["paper", "live"])
 def test_the_overlays_render(mode: str) -> None:
     require(Requirement.COMPOSE, found=compose_answers())
-    command = [
-        "docker",
-        "compose",
-        "-f",
-        "docker-compose.yml",
-        "-f",
-        f"compose/{mode}.yml",
-        "config",
-        "--format",
-        "json",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    services = json.loads(done.stdout)["services"]
+    services = rendered("docker-compose.yml", "-f", f"compose/{mode}.yml")["services"]
     assert services["executor"]["environment"]["KOBE_MODE"] == mode
     assert "sim-broker" not in services["executor"]["environment"].get("KOBE_BROKER_URL", "")
     assert "sim-broker" not in services

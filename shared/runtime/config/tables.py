@@ -128,6 +128,7 @@ class AuditConfig(Table, frozen=True, kw_only=True):
 
 class LoggingConfig(Table, frozen=True, kw_only=True):
     level: Literal["debug", "info", "warning", "error"]
+    terminal: Literal["debug", "info", "warning", "error"]
     rotate_megabytes: Annotated[int, Meta(ge=1, le=1_024)]
     keep_files: Annotated[int, Meta(ge=1, le=1_000)]
 

@@ -1,4 +1,4 @@
-"""The logs of a service: JSON lines to stdout and to a rotated file, with every secret masked.
+"""The logs of a service: JSON lines in a rotated file, a short line on the terminal, secrets masked.
 
 Everything that is logged in the process goes through the same two handlers, whatever logger it came
 from, and is masked as finished text.
@@ -11,9 +11,10 @@ import logging.handlers
 import re
 import sys
 import threading
+from collections.abc import MutableMapping
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -45,25 +46,31 @@ def logger() -> Log:
 
 
 def configure_logging(settings: Settings, service: str) -> None:
-    """Log lines with `ts, level, event, service, …` to stdout and `<log_dir>/<service>/`."""
+    """Log JSON lines to `<log_dir>/<service>/events.jsonl`, and what people must see to stdout.
+
+    Nothing is written twice: the file holds everything, the terminal only lines from
+    `[logging] terminal` on. Where the file cannot be written, stdout holds everything.
+    """
     limits = settings.config.logging
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    mask = Mask(settings.environment.secrets())
+    terminal = logging.StreamHandler(sys.stdout)
+    terminal.setLevel(limits.terminal.upper())
+    terminal.setFormatter(MaskedLines(mask, _terminal_line))
+    handlers: list[logging.Handler] = [terminal]
     folder = settings.environment.log_dir / service
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            _rotating_file(
-                folder / "events.jsonl", limits.rotate_megabytes << 20, limits.keep_files
-            )
+        file = _rotating_file(
+            folder / "events.jsonl", limits.rotate_megabytes << 20, limits.keep_files
         )
+        file.setFormatter(MaskedLines(mask, structlog.processors.JSONRenderer(sort_keys=False)))
+        handlers.append(file)
     except OSError as error:
         print(
             f"logs go to stdout only: {folder} cannot be written ({error.strerror})",
             file=sys.stderr,
         )
-    mask = Mask(settings.environment.secrets())
-    for handler in handlers:
-        handler.setFormatter(MaskedLines(mask))
+        terminal.setLevel(limits.level.upper())
     logging.basicConfig(level=limits.level.upper(), handlers=handlers, force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -73,9 +80,9 @@ def configure_logging(settings: Settings, service: str) -> None:
 
 
 class MaskedLines(logging.Formatter):
-    """One JSON line a record, from structlog or not, traceback included; masked at the very end."""
+    """One line a record, from structlog or not, traceback included; masked at the very end."""
 
-    def __init__(self, mask: Mask) -> None:
+    def __init__(self, mask: Mask, renderer: structlog.typing.Processor) -> None:
         super().__init__()
         self._mask = mask
         self._lines = structlog.stdlib.ProcessorFormatter(
@@ -83,12 +90,24 @@ class MaskedLines(logging.Formatter):
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(sort_keys=False),
+                renderer,
             ],
         )
 
     def format(self, record: logging.LogRecord) -> str:
         return self._mask(self._lines.format(record))
+
+
+def _terminal_line(_: object, __: str, event: MutableMapping[str, Any]) -> str:
+    """`14:30:05 risk-gate WARNING lease_lost why=…`: a line for a person at a terminal."""
+    fields = dict(event)
+    head = [str(fields.pop(key, "")) for key in ("ts", "service", "level", "event")]
+    head[0] = head[0][11:19]
+    head[2] = head[2].upper()
+    fields.pop("mode", None)
+    trace = fields.pop("exception", "")
+    line = " ".join([*head, *(f"{key}={value}" for key, value in fields.items())])
+    return f"{line}\n{trace}" if trace else line
 
 
 def _common() -> list[structlog.typing.Processor]:
