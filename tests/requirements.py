@@ -30,6 +30,7 @@ class Requirement(Enum):
     CHROMIUM = "Chromium"
     PROMTOOL = "promtool"
     MAKE = "make"
+    LINUX = "Linux and its /proc"
 
 
 FOUND: dict[Requirement, Callable[[], bool]] = {
@@ -39,8 +40,14 @@ FOUND: dict[Requirement, Callable[[], bool]] = {
     Requirement.CHROMIUM: lambda: shutil.which("chromium") is not None,
     Requirement.PROMTOOL: lambda: shutil.which("promtool") is not None,
     Requirement.MAKE: lambda: shutil.which("make") is not None,
+    Requirement.LINUX: Path("/proc/self").is_dir,
 }
-MAY_LACK_UNDER_CI = {Requirement.REFERENCE_DATA, Requirement.DOCKER, Requirement.COMPOSE}
+MAY_LACK_UNDER_CI = {
+    Requirement.REFERENCE_DATA,
+    Requirement.DOCKER,
+    Requirement.COMPOSE,
+    Requirement.LINUX,
+}
 _MARK = "needs "
 
 

@@ -23,12 +23,15 @@ from services.console.stack.address import DEMO_FILE, find_stack
 from services.console.stack.client import StackClient
 from services.console.stack.local_stack import EmbeddedStack
 from services.console.stack.sim_broker_client import SimBrokerClient, count_duplicates
+from services.console.views.demo_result import ChainSummary, DemoResult
+from services.console.views.positions import quantities
+from services.console.views.round_trips import round_trips
 from services.console.views.run_summary import RunSummary, add_message
-from services.console.views.status import quantities
 from shared.domain.errors import TransientError, UserError
 from shared.runtime.clock import SystemClock
-from shared.schemas.messages import OrderSubmitted, ProtectionPlaced
+from shared.schemas import messages as m
 from shared.schemas.streams import ServiceName, Stream
+from shared.schemas.values import Stage
 
 WATCHED = (
     Stream.SCHEDULE,
@@ -38,6 +41,8 @@ WATCHED = (
     Stream.EXECUTIONS,
     Stream.AUDIT,
 )
+DEFAULT_SESSIONS = 250
+"""A year: enough to see entries, stops, targets and exits, replayed within half a minute."""
 POLL_SECONDS = 0.1
 """The progress bar needs no more."""
 STALLED_SECONDS = 60.0
@@ -47,43 +52,14 @@ SETTLE_SECONDS = 0.7
 
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
-    sessions: int = 250
+    """`sessions` None: as many as the bars have, DEFAULT_SESSIONS at most."""
+
+    sessions: int | None = None
     start: dt.date | None = None
     bars: Path | None = None
     keep: Path | None = None
     pace: float = 0.0
     redis_port: int = 0
-
-
-class ChainSummary(msgspec.Struct, frozen=True, kw_only=True):
-    height: int
-    valid: bool
-
-
-class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
-    """`duplicates` are orders at the broker beyond those sent.
-
-    `reconciled`: our positions equal the broker's.
-    """
-
-    sessions: int
-    signals: int
-    approved: int
-    denied: dict[str, int]
-    orders: int
-    protections: int
-    fills: int
-    open_positions: int
-    equity: str
-    chain: ChainSummary
-    duplicates: int
-    reconciled: bool
-    refused_bars: dict[str, int]
-    seconds: float
-
-    @property
-    def sound(self) -> bool:
-        return self.chain.valid and self.duplicates == 0 and self.reconciled
 
 
 class StreamWatcher:
@@ -92,20 +68,30 @@ class StreamWatcher:
     def __init__(self, operations: StackClient) -> None:
         self._operations = operations
         self._last = dict.fromkeys(WATCHED, "0-0")
-        self.tally = RunSummary()
+        self.summary = RunSummary()
         self.sent: list[str] = []
+        self.fills: list[m.OrderFilled] = []
+        self.equity_curve: list[tuple[str, float]] = []
 
     def catch_up(self) -> bool:
         """Read what is new; True if there was anything."""
         moved = False
         for stream in WATCHED:
             for heard in self._operations.after(stream, self._last[stream]):
-                self.tally = add_message(self.tally, heard.message)
-                if isinstance(heard.message, OrderSubmitted | ProtectionPlaced):
-                    self.sent.append(heard.message.client_order_id)
+                self.summary = add_message(self.summary, heard.message)
+                self._remember(heard.message)
                 self._last[stream] = heard.entry_id
                 moved = True
         return moved
+
+    def _remember(self, message: m.Message) -> None:
+        match message:
+            case m.OrderSubmitted() | m.ProtectionPlaced():
+                self.sent.append(message.client_order_id)
+            case m.OrderFilled():
+                self.fills.append(message)
+            case m.AccountSeen(stage=Stage.MARK):
+                self.equity_curve.append((message.session.isoformat(), float(message.equity)))
 
     def has_finished_replay(self) -> bool:
         """Whether the scheduler has no session left; the bars may hold fewer than requested."""
@@ -129,6 +115,8 @@ def run_demo(
             folder, changes=settings_of(options), redis_port=options.redis_port, on_step=on_step
         )
         with _announce(stack), _sigterm_interrupts():
+            if options.keep is None:
+                stack.tether.delete(folder)
             on_start(stack)
             operations = StackClient(stack.address)
             watch = StreamWatcher(operations)
@@ -138,29 +126,32 @@ def run_demo(
             orders, equity = broker.orders(), broker.equity()
         trust = load_trust(folder / "secrets/console/public_keys.json")
         verdict = verify_folder(folder / "audit", trust=trust, as_of=SystemClock().now())
-        tally = watch.tally
+        summary = watch.summary
         return DemoResult(
-            sessions=tally.sessions,
-            signals=tally.signals,
-            approved=tally.approved,
-            denied=tally.denied,
-            orders=tally.orders,
-            protections=tally.protections,
-            fills=tally.fills,
-            open_positions=tally.open_positions,
+            requested=options.sessions or 0,
+            sessions=summary.sessions,
+            signals=summary.signals,
+            approved=summary.approved,
+            denied=summary.denied,
+            orders=summary.orders,
+            protections=summary.protections,
+            fills=summary.fills,
+            open_positions=summary.open_positions,
             equity=str(equity),
             chain=ChainSummary(height=verdict.height, valid=verdict.exit_code == 0),
             duplicates=count_duplicates(orders, watch.sent),
-            reconciled=reconciled and not tally.drift,
-            refused_bars=tally.refused_bars,
+            reconciled=reconciled and not summary.drift,
+            refused_bars=summary.refused_bars,
             seconds=round(time.monotonic() - begun, 1),
+            trades=round_trips(watch.fills),
+            equity_curve=watch.equity_curve,
         )
 
 
 def settings_of(options: DemoOptions) -> dict[str, Any]:
     """What differs from kobe.toml. Raises UserError if there are no bars where options say."""
     changes: dict[str, Any] = {
-        "sim.timetable.sessions": options.sessions,
+        "sim.timetable.sessions": options.sessions or DEFAULT_SESSIONS,
         "sim.timetable.start": options.start.isoformat() if options.start else "",
         "sim.timetable.pace_seconds": options.pace,
         "sim.timetable.loop": False,
@@ -200,6 +191,7 @@ def _announce(stack: EmbeddedStack) -> Iterator[None]:
     try:
         with stack:
             stack.announce(DEMO_FILE)
+            stack.tether.delete(DEMO_FILE)
             yield
     finally:
         DEMO_FILE.unlink(missing_ok=True)
@@ -237,13 +229,13 @@ def _follow(
     while True:
         if watch.catch_up():
             moved_at = time.monotonic()
-            on_progress(watch.tally)
+            on_progress(watch.summary)
         quiet = time.monotonic() - moved_at
-        if _is_finished(watch, options.sessions) and quiet > SETTLE_SECONDS:
+        if _is_finished(watch, options.sessions or DEFAULT_SESSIONS) and quiet > SETTLE_SECONDS:
             return
-        words = stack.failure()
-        if words:
-            raise UserError(f"The demo cannot go on: {words}.")
+        failure = stack.failure()
+        if failure:
+            raise UserError(f"The demo cannot go on: {failure}.")
         if quiet > STALLED_SECONDS:
             raise UserError(
                 f"Nothing has happened for {STALLED_SECONDS:.0f} s; "
@@ -253,7 +245,7 @@ def _follow(
 
 
 def _is_finished(watch: StreamWatcher, sessions: int) -> bool:
-    return watch.tally.sessions >= sessions or watch.has_finished_replay()
+    return watch.summary.sessions >= sessions or watch.has_finished_replay()
 
 
 def _positions_match(operations: StackClient, broker: SimBrokerClient) -> bool:

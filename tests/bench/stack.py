@@ -14,8 +14,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.console.demo import DemoOptions, DemoResult, run_demo
+from services.console.demo import DemoOptions, run_demo
 from services.console.stack.local_stack import EmbeddedStack
+from services.console.views.demo_result import DemoResult
 from services.console.views.run_summary import RunSummary
 
 RUNS = 3

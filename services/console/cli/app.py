@@ -1,90 +1,112 @@
-"""`kobe`, the command line: gathers the commands and turns every failure into one sentence.
+"""`kobe`, the command line: finds the command asked for and turns every failure into one sentence.
 
-Exit codes: 0 ok, 1 a check failed or bad input, 2 missing keys or no stack, 3 configuration, 4 a
-probe failed, 64 usage, 69 not reachable, 130 interrupted. `kobe audit verify` has its own (see its
-help).
+With --json a failure is one JSON object on stdout, else a sentence on stderr. Exit codes: see
+commands.py, `kobe --help` and docs/reference/commands.md.
 """
 
 from __future__ import annotations
 
+import importlib
+import os
+import signal
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
-import typer
+from services.console.cli import commands
 
-from services.console.cli import replay, research, showdown as compare, walk_forward
-from shared.domain.errors import InvariantBroken, TransientError, UserError
-
-USAGE, UNAVAILABLE, INTERRUPTED = 64, 69, 130
-UsageError: Any = typer.BadParameter.__mro__[1]
-
-
-def command_line(first: str = "") -> typer.Typer:
-    """All commands; without the stack's clients if the first word is a research command."""
-    app = typer.Typer(
-        name="kobe",
-        help="Trade daily-bar strategies on US stocks: research, paper and live.",
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        add_completion=False,
-    )
-    rooms = (research, walk_forward, compare, replay)
-    if not any(first in room.COMMANDS for room in rooms):
-        _register_stack(app)
-    for room in rooms:
-        room.register(app)
-    app.callback()(lambda: None)
-    return app
-
-
-def _register_stack(app: typer.Typer) -> None:
-    from services.console.cli import (
-        audit,
-        control as halt,
-        demo,
-        preflight,
-        sim,
-        status as watch,
-    )
-
-    app.command("demo")(demo.demo)
-    app.command("preflight")(preflight.preflight)
-    for group in (watch, halt):
-        group.register(app)
-    app.add_typer(audit.app, name="audit")
-    app.add_typer(sim.app, name="sim")
+ROOM = "services.console.cli"
+COMPLETING = "_KOBE_COMPLETE"
+"""Set by the shell's completion, which asks for the whole tree of one command."""
 
 
 def main() -> NoReturn:
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what remains is Python's own ending
+    sys.exit(code)
 
 
-def run(arguments: list[str]) -> int:
-    """The exit code; whatever goes wrong is reported in one sentence on stderr."""
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the exit code. Whatever goes wrong is one sentence."""
     try:
-        app = command_line(arguments[0] if arguments else "")
-        return int(app(args=arguments, standalone_mode=False) or 0)
-    except (KeyboardInterrupt, typer.Abort):
-        return _say("interrupted.", INTERRUPTED)
-    except UserError as error:
-        return _say(str(error), error.exit_code)
-    except TransientError as error:
-        return _say(f"{error}. Is the stack running?", UNAVAILABLE)
-    except InvariantBroken as error:
-        return _say(str(error), 1)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
-    except Exception as error:
-        if isinstance(error, UsageError):
-            usage: Any = error
-            sentence = usage.format_message().rstrip(".")
-            return _say(f"{sentence}. Try `kobe --help`.", USAGE)
-        raise
+        _speak_any_locale()
+        return _run(list(arguments) or ["--help"])
+    except BaseException as error:
+        if _is_closed_pipe(error):
+            _drop_output()
+            return commands.OK
+        return _report(error, as_json="--json" in arguments)
 
 
-def _say(sentence: str, code: int) -> int:
-    print(f"kobe: {sentence}", file=sys.stderr)
+def _run(arguments: list[str]) -> int:
+    from services.console.cli.output import forget_consoles
+
+    forget_consoles()
+    app = command_line(_first_word(arguments))
+    code = int(app(args=arguments, standalone_mode=False, prog_name="kobe") or 0)
+    if code == commands.INTERRUPTED:  # typer's way to say it
+        raise KeyboardInterrupt
+    sys.stdout.flush()
+    return code
+
+
+def command_line(first: str | None = None) -> Any:
+    """The typer app; only the command named `first` is imported, all of them if it is None."""
+    from services.console.cli import tree
+
+    app = tree.empty_app()
+    for command in commands.COMMANDS:
+        target = _load(command) if first in (None, command.name) else None
+        tree.add(app, command, target)
+    return app
+
+
+def _load(command: commands.Command) -> Any:
+    module, _, name = command.place.partition(":")
+    return getattr(importlib.import_module(f"{ROOM}.{module}"), name)
+
+
+def _first_word(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:
+    words = environ.get("COMP_WORDS", "").split()[1:] if COMPLETING in environ else arguments
+    return next((word for word in words if not word.startswith("-")), "")
+
+
+def _speak_any_locale() -> None:
+    """A character that the terminal's encoding lacks is written as an escape, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="backslashreplace")
+
+
+def _is_closed_pipe(error: BaseException) -> bool:
+    """Whether the reader of our output has had enough; typer turns that into an exit."""
+    cause = error.__context__ if isinstance(error, SystemExit) else error
+    return isinstance(cause, BrokenPipeError)
+
+
+def _drop_output() -> None:
+    """What Python would still flush to stdout at its end goes nowhere."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _report(error: BaseException, *, as_json: bool) -> int:
+    """Say what went wrong; the exit code."""
+    from services.console.cli.failures import explain
+    from services.console.cli.output import plain, print_json
+
+    sentence, code = explain(error)
+    if as_json and sentence:
+        try:
+            print_json({"error": sentence, "exit_code": code})
+        except OSError:  # stdout itself is what failed
+            as_json = False
+    if sentence and not as_json:
+        print(f"kobe: {plain(sentence)}", file=sys.stderr)
+    if isinstance(error, OSError):
+        _drop_output()
     return code
 
 

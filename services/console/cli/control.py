@@ -1,4 +1,4 @@
-"""`kobe kill`, `kobe resume`, `kobe activate`, `kobe reconcile`, `kobe acknowledge`: the operator's hand."""
+"""`kobe kill`, `resume`, `activate`, `reconcile` and `acknowledge`: the operator's hand."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from services.console.cli.output import AsJson, print_json, terminal
-from services.console.stack.address import find_stack
-from services.console.stack.client import StackClient
+from services.console.stack.connect import open_client
 from services.console.stack.control_writer import say
 from shared.domain.errors import UserError
 from shared.runtime.kill.resume import resume as write_resume
@@ -24,14 +23,12 @@ from shared.schemas.messages import (
 Why = Annotated[str, typer.Argument(help="Why; it is written into the audit chain.")]
 
 
-def register(app: typer.Typer) -> None:
-    for command in (kill, resume, activate, reconcile, acknowledge):
-        app.command()(command)
-
-
 def kill(why: Why = "by the operator", as_json: AsJson = False) -> None:
-    """Stop all new exposure at once. Positions keep their protection; `kobe resume` clears it."""
-    operations = StackClient(find_stack(os.environ))
+    """Stop all new exposure at once; positions keep their protection.
+
+    `kobe resume` clears it.
+    """
+    operations = open_client(os.environ)
     heard = operations.kill(why)
     if as_json:
         print_json({"published": True, "listeners": heard})
@@ -42,12 +39,13 @@ def kill(why: Why = "by the operator", as_json: AsJson = False) -> None:
 
 
 def resume(why: Why = "by the operator", as_json: AsJson = False) -> None:
-    """Clear the kills there have been until now; a kill that arrives meanwhile stays."""
-    operations = StackClient(find_stack(os.environ))
+    """Clear the kills so far; one that arrives meanwhile stays."""
+    operations = open_client(os.environ)
     view = operations.kill_view()
     if view.last_id is None:
         raise UserError(
-            "The kill log is absent from Redis; the stack stays halted. Run the init-streams job first."
+            "The kill log is missing from Redis; the stack stays halted. "
+            "Run the init-streams job first."
         )
     if not view.halted:
         terminal.print("Nothing to clear: no kill is active.") if not as_json else print_json(
@@ -64,21 +62,39 @@ def resume(why: Why = "by the operator", as_json: AsJson = False) -> None:
         )
 
 
-def activate(why: Why) -> None:
+def activate(why: Why, as_json: AsJson = False) -> None:
     """Move trading from reducing (exits only) back to active."""
-    say(StackClient(find_stack(os.environ)), ActivateRequested(by=getuser(), why=why))
-    terminal.print("Asked the risk-gate to trade actively again.")
+    say(open_client(os.environ), ActivateRequested(by=getuser(), why=why))
+    _confirm({"requested": "activate"}, "Asked the risk-gate to trade actively again.", as_json)
 
 
-def reconcile() -> None:
+def reconcile(as_json: AsJson = False) -> None:
     """Have the executor compare orders and positions with the broker now."""
-    say(StackClient(find_stack(os.environ)), ReconcileRequested(by=getuser()))
-    terminal.print("Asked the executor to reconcile; `kobe positions` shows what it finds.")
+    say(open_client(os.environ), ReconcileRequested(by=getuser()))
+    sentence = "Asked the executor to reconcile; `kobe status` names symbols that differ."
+    _confirm({"requested": "reconcile"}, sentence, as_json)
 
 
 def acknowledge(
     symbol: Annotated[str, typer.Argument(help="The symbol you have looked at.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Say that you have looked at a symbol on which our books and the broker disagreed."""
-    say(StackClient(find_stack(os.environ)), DriftAcknowledged(symbol=symbol.upper(), by=getuser()))
-    terminal.print(f"{symbol.upper()} may be traded again.")
+    """Confirm that you have looked at a symbol whose books disagree."""
+    from services.console.views.positions import drifting_symbols
+
+    client, name = open_client(os.environ), symbol.upper()
+    known = drifting_symbols(client)
+    if name not in known:
+        raise UserError(
+            f"Our books and the broker do not disagree on {name}; "
+            f"they disagree on {', '.join(known) or 'nothing'}."
+        )
+    say(client, DriftAcknowledged(symbol=name, by=getuser()))
+    _confirm({"acknowledged": name}, f"{name} may be traded again.", as_json)
+
+
+def _confirm(facts: dict[str, str], sentence: str, as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        terminal.print(sentence)

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
-from services.console.cli.output import AsJson, print_json, terminal
-from services.console.stack.preflight import run_checks
-from shared.runtime.config.environment import read_env_file
+from services.console.cli.output import AsJson, print_json, print_lines
+from shared.domain.errors import UserError
+
+MARKS = {"ok": "✓", "failed": "✗", "not checked": "–"}
+STYLES = {"ok": "", "failed": "red", "not checked": "dim"}
 
 
 def preflight(
@@ -19,19 +21,30 @@ def preflight(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Check configuration, keys, broker and data before starting a stack.
+    """Check everything a stack of this mode needs before starting it."""
+    from services.console.stack.preflight import exit_code, run_checks
 
-    Exit codes: 0 ok, 2 keys missing, 3 configuration, 4 a probe failed.
-    """
-    environ = {**(read_env_file(env_file) if env_file else {}), **os.environ}
-    found = run_checks(environ)
-    code = found[-1].exit_code
+    results = run_checks({**_variables(env_file), **os.environ})
+    code = exit_code(results)
     if as_json:
-        print_json({"ok": code == 0, "exit_code": code, "findings": found})
+        print_json({"ok": code == 0, "exit_code": code, "checks": results})
         return code
-    for finding in found:
-        terminal.print(
-            f"{'✗' if finding.exit_code else '✓'} {finding.what}: {finding.sentence}.",
-            soft_wrap=True,
-        )
+    for result in results:
+        what = result.what if result.state != "not checked" else f"{result.what} not checked"
+        line = f"{MARKS[result.state]} {what}: {result.sentence}."
+        print_lines([line], style=STYLES[result.state])
     return code
+
+
+def _variables(file: Path | None) -> dict[str, str]:
+    """Raises UserError if the file sets nothing: then it is surely not the one meant."""
+    if file is None:
+        return {}
+    from shared.runtime.config.environment import MISSING_KEYS, read_env_file
+
+    found = read_env_file(file)
+    if not any(found.values()):
+        raise UserError(
+            f"{file} sets no variable; fill it in (see .env.example).", exit_code=MISSING_KEYS
+        )
+    return found

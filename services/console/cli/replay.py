@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,15 +30,13 @@ Bars = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    for name, command in COMMANDS.items():
-        app.command(name)(command)
-
-
 def replay(
     sessions: Sessions = 250, start: From = None, bars: Bars = None, as_json: AsJson = False
 ) -> None:
-    """Replay past sessions through all services in one process, without Redis; list the fills."""
+    """Replay past sessions through all services in one process, without Redis.
+
+    It lists the fills.
+    """
     fills = _replayed_fills(sessions, start, bars)
     if as_json:
         print_json({"sessions": sessions, "fills": fills})
@@ -65,7 +63,7 @@ def parity(
             }
         )
     else:
-        terminal.print(compared.story, markup=False)
+        terminal.print(compared.story)
     return 0 if compared.place is None else DIFFERENT
 
 
@@ -110,6 +108,3 @@ def _counting(sessions: int) -> Iterator[Callable[[int], None]]:
             done = now
 
         yield count
-
-
-COMMANDS: dict[str, Callable[..., Any]] = {"replay": replay, "parity": parity}

@@ -7,7 +7,6 @@ kernels.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -35,11 +34,6 @@ FOUND, HISTORY = 1, 756
 NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")]
 
 
-def register(app: typer.Typer) -> None:
-    for name, command in COMMANDS.items():
-        app.command(name)(command)
-
-
 def backtest(
     strategy: Strategies = "",
     bars: BarsOption = "sample",
@@ -56,7 +50,7 @@ def backtest(
     no_report: NoReport = False,
     as_json: AsJson = False,
 ) -> None:
-    """What the strategies would have made: exact fills, shared cash, costs, every trade."""
+    """Test strategies on past bars: exact fills, shared cash, costs, every trade."""
     start_preloading()
     asked = ResearchRequest(
         strategy,
@@ -94,7 +88,7 @@ def backtest(
         if out
         else "Add --out FOLDER for the trades, the equity curve and the report."
     )
-    terminal.print(place, markup=False)
+    terminal.print(place)
 
 
 def check_strategy(
@@ -108,7 +102,10 @@ def check_strategy(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a strategy for look-ahead on real bars, cut after every session."""
+    """Check a strategy for look-ahead on real bars.
+
+    The bars are cut after every session, and it must say the same of what comes before the cut.
+    """
     start_preloading()
     asked = ResearchRequest(strategies=name, bars=bars, changes=changes or [])
     inputs = inputs_from(asked, os.environ)
@@ -123,6 +120,3 @@ def check_strategy(
         print_proof(inputs.names[0], proof)
     if proof.findings:
         raise typer.Exit(FOUND)
-
-
-COMMANDS: dict[str, Callable[..., None]] = {"backtest": backtest, "check-strategy": check_strategy}

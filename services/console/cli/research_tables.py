@@ -1,4 +1,4 @@
-"""Research results as tables for people: a run's summary, a strategy's proof."""
+"""Research results as tables for people: a run's summary, a strategy's check."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from rich.markup import escape
-from rich.table import Table
 
-from services.console.cli.output import terminal
+from services.console.cli.output import (
+    number,
+    print_comparison,
+    print_lines,
+    print_warnings,
+    terminal,
+)
 
 ROWS = (
     ("Total return", "total_return", "+.2%"),
@@ -35,48 +39,39 @@ ROWS = (
 def print_run(summary: Mapping[str, Any]) -> None:
     """Metrics beside the benchmark's, then what was not taken, then the warnings."""
     metrics: Mapping[str, Any] = msgspec.to_builtins(summary["metrics"])
-    held: Mapping[str, Any] = summary["benchmark"] or {}
+    benchmark: Mapping[str, Any] = summary["benchmark"] or {}
     period, names = summary["period"], ", ".join(summary["inputs"]["strategies"])
-    table = Table(
-        title=f"{names}\n{period['first']} to {period['last']}, {period['sessions']:,} sessions, "
-        f"{summary['universe']['symbols']:,} symbols of {escape(summary['inputs']['bars'])}",
-        title_justify="left",
-        header_style="bold",
+    title = (
+        names,
+        (
+            f"{period['first']} to {period['last']}, {period['sessions']:,} sessions, "
+            f"{summary['universe']['symbols']:,} symbols of {summary['inputs']['bars']}"
+        ),
     )
-    table.add_column("")
-    table.add_column("this run", justify="right", style="bold")
-    if held:
-        table.add_column(str(held["name"]), justify="right", max_width=24)
-    for label, name, form in ROWS:
-        cells = [_number(metrics[name], form), *([_number(held.get(name), form)] if held else [])]
-        table.add_row(label, *cells)
-    terminal.print(table)
+    columns = ["this run", *([benchmark["name"]] if benchmark else [])]
+    sources = [metrics, *([benchmark] if benchmark else [])]
+    rows = [
+        (label, [number(each.get(name), form) for each in sources]) for label, name, form in ROWS
+    ]
+    print_comparison(title, columns, rows)
     if summary["not_taken"]:
         skipped = ", ".join(
             f"{count:,} {reason.replace('_', ' ')}"
             for reason, count in summary["not_taken"].items()
         )
-        terminal.print(f"Signals not taken: {skipped}.", markup=False)
-    for warning in summary["warnings"]:
-        terminal.print(f"! {warning}", style="yellow", markup=False)
+        print_lines([f"Signals not taken: {skipped}."])
+    print_warnings(summary["warnings"])
 
 
 def print_proof(name: str, proof: Any) -> None:
-    for finding in proof.findings:
-        terminal.print(f"✗ {finding}", style="red", markup=False)
+    print_lines((f"✗ {finding}" for finding in proof.findings), style="red")
     looked = f"{proof.signals:,} signals, {proof.cuts:,} cuts"
     if not proof.findings:
         terminal.print(
-            f"✓ {name} does not look ahead and answers as it must ({looked}).",
-            style="green",
-            markup=False,
+            f"✓ {name} does not look ahead and answers as it must ({looked}).", style="green"
         )
     if not proof.signals and not proof.findings:
-        terminal.print(
-            "It gave no signal on these bars, so little is proven; try others with --bars.",
+        print_lines(
+            ["It gave no signal on these bars, so little is proven; try others with --bars."],
             style="yellow",
         )
-
-
-def _number(value: Any, form: str) -> str:
-    return "–" if value is None else format(value, form)

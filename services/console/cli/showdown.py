@@ -7,9 +7,8 @@ kernels.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -36,11 +35,6 @@ Folder = Annotated[
     Path | None,
     typer.Argument(help="What `kobe backtest --out` wrote; without it a backtest is run."),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    for name, command in COMMANDS.items():
-        app.command(name)(command)
 
 
 def showdown(
@@ -103,7 +97,7 @@ def montecarlo(
     out: OutFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Resample a backtest's trades and days: what other orders would have made of them."""
+    """Resample a backtest's trades and days: how much was luck."""
     from services.research.backtest.monte_carlo import (
         DrawSettings,
         files,
@@ -156,7 +150,4 @@ def _all_names() -> str:
 
 
 def _say_where(out: Path | None, what: str) -> None:
-    terminal.print(f"Written to {out}." if out else f"Add --out FOLDER for {what}.", markup=False)
-
-
-COMMANDS: dict[str, Callable[..., Any]] = {"showdown": showdown, "montecarlo": montecarlo}
+    terminal.print(f"Written to {out}." if out else f"Add --out FOLDER for {what}.")

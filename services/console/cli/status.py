@@ -1,89 +1,115 @@
-"""`kobe status`, `orders`, `positions`, `signals` and `logs`: read-only views of a stack."""
+"""`kobe status`, `positions`, `orders`, `signals` and `logs`: read-only views of a stack."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.console.cli.output import AsJson, print_facts, print_json, print_rows, terminal
+from services.console.cli.output import (
+    AsJson,
+    json_line,
+    print_facts,
+    print_json,
+    print_lines,
+    print_rows,
+    terminal,
+)
 from services.console.stack.address import find_stack
-from services.console.stack.client import StackClient
-from services.console.stack.log_files import follow as follow_logs, tail
-from services.console.views.order_history import OrderRow, order_rows
-from services.console.views.status import overview, positions as held_positions
+from services.console.stack.connect import open_client
 from shared.domain.errors import UserError
-from shared.schemas.messages import OrderApproved, OrderDenied, ScanCompleted
-from shared.schemas.streams import Stream
 
-Recent = Annotated[int, typer.Option("--recent", min=1, max=10_000, help="How many, newest last.")]
+if TYPE_CHECKING:
+    from services.console.views.order_history import OrderRow
+    from services.console.views.status import Overview
 
-
-def register(app: typer.Typer) -> None:
-    for command in (status, orders, positions, signals, logs):
-        app.command()(command)
-
-
-def _operations() -> StackClient:
-    return StackClient(find_stack(os.environ))
+NOT_WELL = 1
+HEAD = ("ts", "level", "event", "service", "mode")
+"""What a log line begins with, or what every line has."""
+Recent = Annotated[
+    int, typer.Option("--recent", min=1, max=10_000, help="How many; the newest come last.")
+]
 
 
-def status(as_json: AsJson = False) -> None:
+def status(as_json: AsJson = False) -> int:
     """Show whether the stack trades, and if not, why."""
-    seen = overview(_operations())
+    client = open_client(os.environ)
+    from services.console.views.status import look
+
+    seen = look(client)
     if as_json:
-        print_json(seen)
-        return
-    kill = (
-        f"HALTED: {seen.kill or 'a kill'} ({seen.kill_id})" if seen.halted else seen.trading_state
-    )
+        print_json({"ok": seen.ok, **_fields(seen)})
+    else:
+        _print_overview(seen)
+    return 0 if seen.ok else NOT_WELL
+
+
+def _fields(seen: Overview) -> dict[str, Any]:
+    return {name: getattr(seen, name) for name in seen.__struct_fields__}
+
+
+def _print_overview(seen: Overview) -> None:
+    from services.console.views.status import age_text
+
+    trading = "halted" if seen.halted or seen.kill_file else seen.trading_state
+    print_lines((f"✗ {problem}" for problem in seen.problems), style="bold red")
+    if seen.ok:
+        print_lines([f"✓ Trading is {trading}; nothing is away."], style="bold green")
     facts = {
-        "trading": kill,
+        "mode": f"{seen.mode} {seen.account}".strip() or "no session yet",
+        "trading": trading,
         "session": seen.session or "none yet",
+        "last scan": f"{seen.last_scan} {age_text(seen.last_scan_age)}".strip(),
+        "next scan": seen.next_scan or "with the next session",
         "equity": seen.equity,
         "cash": seen.cash,
+        "budget used": seen.budget_used,
+        "open positions": seen.open_positions,
+        "bars through": seen.bars_through or "none yet",
+        "broker seen": age_text(seen.broker_seen_age),
+        "audit chain": f"{seen.chain_height} records",
+        "dead letters": seen.dead_letters,
+        "disk free": f"{seen.disk.free_bytes / (1 << 30):.1f} GiB" if seen.disk else "unknown",
+        "config pin": seen.config_pin[:12],
     }
-    facts |= {"open positions": str(seen.open_positions), "budget used": seen.budget_used}
-    facts |= {"audit chain": f"{seen.chain_height} records", "dead letters": str(seen.dead_letters)}
     print_facts("Kobe81", facts)
     rows = [
-        (row.service, "active" if row.active else "AWAY", row.fence, row.version, row.seq)
+        (row.service, "active" if row.active else "AWAY", _readiness(seen, row.service), row.seq)
         for row in seen.services
     ]
-    print_rows(
-        "Services",
-        ("service", "lease", "fence", "steps", "messages"),
-        rows,
-        empty="No service has started yet.",
-    )
+    columns = ("service", "lease", "ready", "messages")
+    print_rows("Services", columns, rows, empty="No service has started yet.")
+
+
+def _readiness(seen: Overview, service: str) -> str:
+    if service not in seen.not_ready:
+        return "not asked"
+    return "; ".join(seen.not_ready[service]) or "yes"
 
 
 def orders(recent: Recent = 20, as_json: AsJson = False) -> None:
     """Show the risk-gate's latest decisions and what became of them."""
-    operations = _operations()
-    decisions = operations.latest(Stream.ORDERS, (OrderApproved, OrderDenied), recent)[::-1]
-    executions = (
-        operations.after(Stream.EXECUTIONS, decisions[0].entry_id, count=100_000)
-        if decisions
-        else []
-    )
-    rows = order_rows(decisions, executions)
+    client = open_client(os.environ)
+    from services.console.views.order_history import latest_orders
+
+    rows = latest_orders(client, recent)
     if as_json:
         print_json({"orders": rows})
         return
     columns = ("decision", "order", "purpose", "state", "filled", "why")
     cells = [
         (
-            r.decision_id,
-            _order(r),
-            f"{r.purpose} ({r.strategy})",
-            r.state,
-            f"{r.filled_qty} at {r.price}" if r.filled_qty else "",
-            r.why,
+            row.decision_id,
+            _order(row),
+            f"{row.purpose} ({row.strategy})",
+            row.state,
+            f"{row.filled_qty} at {row.price}" if row.filled_qty else "",
+            row.why,
         )
-        for r in rows
+        for row in rows
     ]
     print_rows("Orders", columns, cells, empty="No order has been decided yet.")
 
@@ -97,52 +123,52 @@ def _order(row: OrderRow) -> str:
 
 def positions(as_json: AsJson = False) -> None:
     """Show open positions and the stops that protect them."""
-    rows = held_positions(_operations())
+    client = open_client(os.environ)
+    from services.console.views.positions import positions as open_positions
+
+    rows = open_positions(client)
     if as_json:
         print_json({"positions": rows})
         return
     columns = ("symbol", "qty", "average price", "strategy", "since", "stop", "target", "protected")
     cells = [
         (
-            r.symbol,
-            r.qty,
-            r.average_price,
-            r.strategy,
-            r.entry_session,
-            r.stop,
-            r.target,
-            "yes" if r.protected else "NO",
+            row.symbol,
+            row.qty,
+            row.average_price,
+            row.strategy,
+            row.entry_session,
+            row.stop,
+            row.target,
+            "yes" if row.protected else "NO",
         )
-        for r in rows
+        for row in rows
     ]
     print_rows("Positions", columns, cells, empty="No position is open.")
 
 
 def signals(recent: Recent = 20, as_json: AsJson = False) -> None:
     """Show the latest signals."""
-    scans = _operations().latest(Stream.SIGNALS, ScanCompleted, recent * 5)[::-1]
-    found = [
-        s
-        for heard in scans
-        if isinstance(heard.message, ScanCompleted)
-        for s in heard.message.signals
-    ][-recent:]
+    client = open_client(os.environ)
+    from services.console.views.order_history import latest_signals
+
+    found = latest_signals(client, recent)
     if as_json:
         print_json({"signals": found})
         return
     columns = ("session", "symbol", "strategy", "direction", "price", "stop", "target", "score")
     rows = [
         (
-            s.session,
-            s.symbol,
-            s.strategy,
-            s.direction.value,
-            s.reference_price,
-            s.stop,
-            s.target,
-            f"{s.score:.3f}",
+            signal.session,
+            signal.symbol,
+            signal.strategy,
+            signal.direction.value,
+            signal.reference_price,
+            signal.stop,
+            signal.target,
+            f"{signal.score:.3f}",
         )
-        for s in found
+        for signal in found
     ]
     print_rows("Signals", columns, rows, empty="No strategy has given a signal yet.")
 
@@ -153,31 +179,32 @@ def logs(
     as_json: AsJson = False,
 ) -> None:
     """Show the services' logs, merged by time."""
+    from services.console.stack.log_files import follow as follow_logs, tail
+
     folder = Path(find_stack(os.environ).log_dir)
     if not folder.is_dir():
-        raise UserError(
-            f"There are no logs at {folder}; containers' logs are shown by `docker compose logs`."
-        )
+        raise UserError(f"There are no logs at {folder}; for containers use `docker compose logs`.")
     for line in tail(folder, recent):
-        _print_line(line, as_json)
+        _print_log(line, as_json)
     if follow:
         for line in follow_logs(folder):
-            _print_line(line, as_json)
+            _print_log(line, as_json)
 
 
-def _print_line(line: dict[str, Any], as_json: bool) -> None:
+def _print_log(line: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(line)
         return
-    shown = {
-        key: value
+    facts = "  ".join(
+        f"{key}={_log_value(value)}"
         for key, value in line.items()
-        if key not in ("ts", "level", "event", "service", "mode")
-    }
-    facts = " ".join(f"{key}={value}" for key, value in shown.items() if value not in (None, ""))
-    head = f"{str(line.get('ts', ''))[:23]} {line.get('service', ''):<13} {line.get('event', '')}"
-    terminal.print(
-        f"{head} {facts}",
-        style="red" if line.get("level") in ("error", "critical") else None,
-        markup=False,
+        if key not in HEAD and value not in (None, "", [], {})
     )
+    head = f"{str(line.get('ts', ''))[:19]} {line.get('service', ''):<13} {line.get('event', '')}"
+    bad = line.get("level") in ("error", "critical")
+    terminal.print(f"{head}  {facts}".rstrip(), style="red" if bad else "", soft_wrap=False)
+
+
+def _log_value(value: object) -> str:
+    """Text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json_line(value)

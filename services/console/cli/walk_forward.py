@@ -7,16 +7,14 @@ kernels.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from services.console.cli.output import AsJson, print_json, terminal
+from services.console.cli.output import AsJson, print_json, print_note, progress, terminal
 from services.console.cli.research_options import (
     AllowShorts,
     BarsOption,
@@ -36,11 +34,9 @@ from shared.domain.errors import UserError
 
 if TYPE_CHECKING:
     from services.research.data.inputs import Inputs
-    from services.research.walk_forward.trials import ReportSteps
     from services.research.walk_forward.walk_forward import Plan, Runner, WalkForward
     from shared.runtime.config.settings import Settings
 
-errors = Console(stderr=True, highlight=False)
 USAGE = 64
 UNITS = ".units"
 OBJECTIVES = ("sharpe", "profit_factor", "return_over_drawdown")
@@ -68,11 +64,6 @@ Queue = Annotated[
     typer.Option("--queue", help="Let `kobe worker` processes do it, through the research Redis."),
 ]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out the HTML report.")]
-
-
-def register(app: typer.Typer) -> None:
-    for name, command in COMMANDS.items():
-        app.command(name)(command)
 
 
 def walk_forward(
@@ -137,7 +128,7 @@ def walk_forward(
     from services.console.cli.walk_forward_tables import print_walk
 
     print_walk(found)
-    terminal.print(f"Written to {out}.", markup=False)
+    terminal.print(f"Written to {out}.")
 
 
 def _request_from(
@@ -168,12 +159,11 @@ def _request_from(
 
 @contextmanager
 def _runner(planned: Plan, out: Path, *, queue: bool, yes: bool) -> Iterator[Runner]:
-    with _progress(planned.steps) as advance:
+    with progress("walk-forward", planned.steps) as advance:
         if queue:
             from services.research.walk_forward.queue_runner import QueueRunner
 
-            say = partial(errors.print, markup=False)
-            yield QueueRunner(planned.settings.environment.research_redis_url, advance, say)
+            yield QueueRunner(planned.settings.environment.research_redis_url, advance, print_note)
             return
         from services.research.walk_forward.estimate import refuse_endless_grid
         from services.research.walk_forward.thread_runner import ThreadRunner
@@ -186,40 +176,14 @@ def _runner(planned: Plan, out: Path, *, queue: bool, yes: bool) -> Iterator[Run
         local.forget_others()
 
 
-@contextmanager
-def _progress(steps: int) -> Iterator[ReportSteps]:
-    """A bar with the time that is left, on stderr, where that is a terminal."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    left = TimeRemainingColumn(compact=True)
-    with Progress(
-        *columns, left, console=errors, transient=True, disable=not errors.is_terminal
-    ) as progress:
-        bar = progress.add_task("walk-forward", total=steps)
-        yield lambda done: progress.advance(bar, done)
-
-
 def worker(
     burst: Annotated[bool, typer.Option("--burst", help="Stop when the queue is empty.")] = False,
 ) -> None:
-    """Process queued research; run one per core, on any machine with Redis and the bars."""
+    """Process queued research; run one per core.
+
+    Any machine will do that reaches the research Redis and the bars.
+    """
     from services.research.walk_forward.queue_worker import work
     from shared.runtime.config.settings import load_settings
 
     work(load_settings(os.environ).environment.research_redis_url, burst=burst)
-
-
-COMMANDS: dict[str, Callable[..., Any]] = {"walk-forward": walk_forward, "worker": worker}

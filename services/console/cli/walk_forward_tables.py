@@ -1,4 +1,4 @@
-"""Walk-forwards, showdowns and Monte-Carlo runs as tables for people."""
+"""Walk-forwards, showdowns and Monte Carlo runs as tables for people."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from rich.markup import escape
-from rich.table import Table
 
-from services.console.cli.output import terminal
+from services.console.cli.output import (
+    number,
+    print_comparison,
+    print_lines,
+    print_rows,
+    print_warnings,
+)
 
 WALK_ROWS = (
     ("Total return", ("metrics", "total_return"), "+.2%"),
@@ -31,50 +35,40 @@ WALK_ROWS = (
 
 def print_walk(summary: Mapping[str, Any]) -> None:
     """Strategies side by side, the benchmark beside them, then costs and warnings."""
-    plain: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
-    strategies: Mapping[str, Any] = plain["strategies"]
-    held: Mapping[str, Any] = plain["benchmark"] or {}
-    period, universe = plain["period"], plain["universe"]
-    table = Table(
-        title=f"Walk-forward, out of sample\n{period['first']} to {period['last']}, "
-        f"{period['sessions']:,} sessions in {plain['splits']} windows, "
-        f"{universe['symbols']:,} symbols of {escape(plain['inputs']['bars'])}",
-        title_justify="left",
-        header_style="bold",
+    facts: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
+    strategies: Mapping[str, Any] = facts["strategies"]
+    benchmark: Mapping[str, Any] = facts["benchmark"] or {}
+    period, universe = facts["period"], facts["universe"]
+    title = (
+        "Walk-forward, out of sample",
+        (
+            f"{period['first']} to {period['last']}, {period['sessions']:,} sessions in "
+            f"{facts['splits']} windows, {universe['symbols']:,} symbols of {facts['inputs']['bars']}"
+        ),
     )
-    table.add_column("")
-    for name in strategies:
-        table.add_column(name, justify="right", style="bold")
-    if held:
-        table.add_column(str(held["name"]), justify="right", max_width=24)
-    for label, path, form in WALK_ROWS:
-        cells = [_number(_at(found, path), form) for found in strategies.values()]
-        table.add_row(label, *cells, *([_number(held.get(str(path[-1])), form)] if held else []))
+    rows = [
+        (
+            label,
+            [number(_at(each, path), form) for each in strategies.values()]
+            + ([number(benchmark.get(str(path[-1])), form)] if benchmark else []),
+        )
+        for label, path, form in WALK_ROWS
+    ]
     for place, cost in enumerate(next(iter(strategies.values()))["robustness"]["costs"]):
         cells = [
-            _number(found["robustness"]["costs"][place]["total_return"], "+.2%")
-            for found in strategies.values()
+            number(each["robustness"]["costs"][place]["total_return"], "+.2%")
+            for each in strategies.values()
         ]
-        table.add_row(
-            f"Total return at {cost['slippage_bps']} bps", *cells, *([""] if held else [])
-        )
-    terminal.print(table)
-    print_warnings(plain["warnings"])
-
-
-def print_warnings(warnings: Sequence[str]) -> None:
-    for warning in warnings:
-        terminal.print(f"! {warning}", style="yellow", markup=False)
+        label = f"Total return at {cost['slippage_bps']} bps"
+        rows.append((label, cells + ([""] if benchmark else [])))
+    print_comparison(title, [*strategies, *([benchmark["name"]] if benchmark else [])], rows)
+    print_warnings(facts["warnings"])
 
 
 def _at(found: Any, path: Sequence[str | int]) -> Any:
     for name in path:
         found = found[name]
     return found
-
-
-def _number(value: Any, form: str) -> str:
-    return "–" if value is None else format(value, form)
 
 
 SHOWN = (
@@ -90,45 +84,43 @@ SHOWN = (
 
 def print_showdown(summary: Mapping[str, Any]) -> None:
     """A row a strategy, the benchmark last."""
-    plain: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
-    period = plain["period"]
+    facts: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
+    period = facts["period"]
     title = (
-        f"{period['first']} to {period['last']}, "
-        f"{plain['symbols']:,} symbols of {escape(plain['bars'])}"
+        f"{period['first']} to {period['last']}, {facts['symbols']:,} symbols of {facts['bars']}"
     )
-    table = Table(title=title, title_justify="left", header_style="bold")
-    table.add_column("", max_width=20)
-    for label, _, _ in SHOWN:
-        table.add_column(label, justify="right")
-    for name, metrics in plain["strategies"].items():
-        table.add_row(name, *(_number(metrics[column], form) for _, column, form in SHOWN))
-    if held := plain["benchmark"]:
-        table.add_row(held["name"], *(_number(held.get(column), form) for _, column, form in SHOWN))
-    terminal.print(table)
-    print_warnings(plain["warnings"])
+    competitors = [*facts["strategies"].items()]
+    if benchmark := facts["benchmark"]:
+        competitors.append((benchmark["name"], benchmark))
+    rows = [
+        (name, *(number(metrics.get(column), form) for _, column, form in SHOWN))
+        for name, metrics in competitors
+    ]
+    print_rows(title, ("", *(label for label, _, _ in SHOWN)), rows, empty="Nothing to compare.")
+    print_warnings(facts["warnings"])
 
 
 def print_draws(summary: Mapping[str, Any]) -> None:
     """Quantiles of what was drawn, beside what was."""
-    plain: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
-    title = f"{', '.join(plain['strategies'])}: {plain['draws']['samples']:,} histories drawn anew"
-    table = Table(title=title, title_justify="left", header_style="bold")
-    table.add_column("")
-    for cut in plain["cuts"]:
-        table.add_column(f"{cut:.0%}", justify="right")
-    table.add_column("as it was", justify="right", style="bold")
-    for label, drawn in (("days", plain["days"]), ("trades", plain["trades"])):
-        for name, form in (("total_return", "+.1%"), ("max_drawdown", ".1%")):
-            cells = [_number(value, form) for value in drawn[name]]
-            table.add_row(
-                f"{name.replace('_', ' ')}, {label} drawn",
-                *cells,
-                _number(plain["actual"][name], form),
+    facts: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
+    title = f"{', '.join(facts['strategies'])}: {facts['draws']['samples']:,} histories drawn anew"
+    columns = ("", *(f"{cut:.0%}" for cut in facts["cuts"]), "as it was")
+    rows = [
+        (
+            f"{name.replace('_', ' ')}, {label} drawn",
+            *(number(value, form) for value in drawn[name]),
+            number(facts["actual"][name], form),
+        )
+        for label, drawn in (("days", facts["days"]), ("trades", facts["trades"]))
+        for name, form in (("total_return", "+.1%"), ("max_drawdown", ".1%"))
+    ]
+    print_rows(title, columns, rows, empty="Nothing was drawn.")
+    days = facts["days"]
+    print_lines(
+        [
+            (
+                f"Of the histories with days drawn anew, {days['loss_probability']:.1%} end with a "
+                f"loss and {days['ruin_probability']:.1%} lose half on the way."
             )
-    terminal.print(table)
-    days = plain["days"]
-    terminal.print(
-        f"Of the histories with days drawn anew, {days['loss_probability']:.1%} end with a loss "
-        f"and {days['ruin_probability']:.1%} lose half on the way.",
-        markup=False,
+        ]
     )

@@ -5,7 +5,8 @@ from typing import Any
 
 import typer.main
 
-from services.console.cli import app
+from services.console.cli.app import command_line
+from services.console.cli.commands import EXIT_CODES
 
 HEADING = """# Commands
 
@@ -15,9 +16,10 @@ Made from the program itself; `make docs` writes it anew. `--json` prints one JS
 
 def commands_page() -> str:
     """Return the page as Markdown."""
-    root = typer.main.get_command(app.command_line())
-    exit_codes = (app.__doc__ or "").split("\n\n", 1)[1].replace("\n", " ").strip()
-    return "".join([HEADING, f"\n{exit_codes}\n", *_pages("kobe", root)])
+    root = typer.main.get_command(command_line())
+    rows = (f"| {code} | {words} |\n" for code, words in EXIT_CODES.items())
+    table = "".join(["\n| exit code | what it means |\n|---|---|\n", *rows])
+    return "".join([HEADING, table, *_pages("kobe", root)])
 
 
 def _pages(name: str, command: Any) -> Iterator[str]:
@@ -28,6 +30,8 @@ def _pages(name: str, command: Any) -> Iterator[str]:
                 yield from _pages(f"{name} {word}", child)
         return
     yield f"\n## `{name}`\n\n{command.help or ''}\n"
+    if command.epilog:
+        yield f"\n{command.epilog}\n"
     rows = list(filter(None, (_row(parameter) for parameter in command.params)))
     if rows:
         yield "\n| argument or option | what it is | default |\n|---|---|---|\n"

@@ -11,8 +11,10 @@ from pathlib import Path
 import msgspec
 
 from shared.domain.errors import UserError
+from shared.schemas.streams import ServiceName
 
 DEMO_FILE = Path("state/demo.json")
+SERVICES = tuple(name.value for name in ServiceName if name is not ServiceName.CONSOLE)
 
 
 class StackAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +28,8 @@ class StackAddress(msgspec.Struct, frozen=True, kw_only=True):
     audit_dir: str
     public_keys_file: str = ""
     witness_dir: str = ""
+    readiness_urls: dict[str, str] = {}
+    """By service; empty where services cannot be asked, only their leases be seen."""
 
 
 def find_stack(environ: Mapping[str, str], demo_file: Path = DEMO_FILE) -> StackAddress:
@@ -44,7 +48,13 @@ def find_stack(environ: Mapping[str, str], demo_file: Path = DEMO_FILE) -> Stack
             "KOBE_PUBLIC_KEYS_FILE", "state/secrets/console/public_keys.json"
         ),
         witness_dir=environ.get("KOBE_WITNESS_DIR", ""),
+        readiness_urls=_readiness_urls(environ.get("KOBE_READINESS_URL", "")),
     )
+
+
+def _readiness_urls(template: str) -> dict[str, str]:
+    """`http://{service}:8000/readiness` for every service of a stack."""
+    return {name: template.replace("{service}", name) for name in SERVICES} if template else {}
 
 
 def write_address(file: Path, address: StackAddress) -> None:

@@ -7,15 +7,15 @@ the kill channel and the operator's resume key.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from services.console.stack.address import StackAddress, password_of
+from services.console.stack.reader import ServiceStatus, StreamMessage
 from shared.runtime.bus.protocol import Fields, KillView
 from shared.runtime.bus.redis_connection import Address, RedisConnection, pairs
-from shared.schemas.envelope import Envelope, Malformed, from_fields
+from shared.schemas.envelope import Malformed, from_fields
 from shared.schemas.messages import Message
 from shared.schemas.streams import (
     DEAD,
@@ -31,23 +31,6 @@ from shared.schemas.streams import (
 PAGE = 500
 """Entries a read: a few hundred kilobytes."""
 SERVICES = tuple(name for name in ServiceName if name is not ServiceName.CONSOLE)
-
-
-class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
-    service: str
-    active: bool
-    fence: int
-    version: int
-    seq: int
-
-
-@dataclass(frozen=True)
-class StreamMessage:
-    """One entry of a stream, decoded."""
-
-    entry_id: str
-    envelope: Envelope
-    message: Message
 
 
 class StackClient:
@@ -82,14 +65,15 @@ class StackClient:
     ) -> list[StreamMessage]:
         """The newest messages of some types, newest first."""
         found: list[StreamMessage] = []
-        for heard in self._backwards(stream):
+        for heard in self.backwards(stream):
             if isinstance(heard.message, wanted):
                 found.append(heard)
                 if len(found) == count:
                     break
         return found
 
-    def _backwards(self, stream: Stream) -> Iterator[StreamMessage]:
+    def backwards(self, stream: Stream) -> Iterator[StreamMessage]:
+        """Entries, newest first; unreadable ones are skipped."""
         before = "+"
         while entries := self.redis.one("XREVRANGE", stream.key, before, "-", "COUNT", PAGE):
             for entry_id, flat in entries:

@@ -13,8 +13,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +21,8 @@ from typing import Any, Self
 import msgspec
 
 from services.console.stack.address import StackAddress, write_address
+from services.console.stack.readiness import local_url, reasons
+from services.console.stack.tether import Tether
 from shared.domain.errors import UserError
 from shared.runtime.config.settings import DEFAULT_FILE, read_document, with_changes
 from shared.schemas.streams import ServiceName, package_of
@@ -56,6 +56,7 @@ class EmbeddedStack:
     on_step: Callable[[str], None] = lambda _: None
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
+    tether: Tether = field(default_factory=Tether)
 
     def __enter__(self) -> Self:
         try:
@@ -72,6 +73,7 @@ class EmbeddedStack:
 
     def start(self) -> None:
         self.prepare()
+        self.tether.start()
         self.on_step("secrets and rights")
         self._run_once("secrets", str(self.folder / "secrets"))
         self.on_step("Redis")
@@ -85,6 +87,7 @@ class EmbeddedStack:
         self.wait_ready(ORDER[-1])
 
     def prepare(self) -> None:
+        """Folders, configuration and ports; nothing is started."""
         for name in ("redis", "logs", "state", "archive", "audit"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         document = with_changes(read_document(DEFAULT_FILE), self.changes)
@@ -110,7 +113,11 @@ class EmbeddedStack:
         """A one-shot job, the same as the containers' init jobs."""
         command = [sys.executable, "-m", "shared.runtime.provisioning", *arguments]
         done = subprocess.run(
-            command, env=self.env(user or "init"), capture_output=True, text=True, check=False
+            command,
+            env={**os.environ, **self.env(user or "init")},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise UserError(
@@ -130,6 +137,7 @@ class EmbeddedStack:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
             )
+        self.tether.add(self.processes[name].pid)
 
     def env(self, name: str) -> dict[str, str]:
         """The environment of one service's process, as compose gives it to a container."""
@@ -165,9 +173,9 @@ class EmbeddedStack:
 
     def _wait_for_one(self, name: str, port: int) -> None:
         def unready() -> str:
-            return f"{name} is not ready: {'; '.join(readiness(port))}"
+            return f"{name} is not ready: {'; '.join(reasons(local_url(port)))}"
 
-        wait_for(lambda: readiness(port) == [], self.failure, unready)
+        wait_for(lambda: not reasons(local_url(port)), self.failure, unready)
 
     def _failure_of(self, name: str) -> str | None:
         """The last words of a process that has ended, or None while it lives."""
@@ -195,6 +203,7 @@ class EmbeddedStack:
             log_dir=str(self.folder / "logs"),
             audit_dir=str(self.folder / "audit"),
             public_keys_file=str(self.folder / "secrets/console/public_keys.json"),
+            readiness_urls={name: local_url(port) for name, port in self.ports.items()},
         )
 
     def announce(self, file: Path) -> None:
@@ -213,6 +222,7 @@ class EmbeddedStack:
             self.processes["redis"].send_signal(signal.SIGTERM)
             _end(self.processes["redis"])
         self.processes.clear()
+        self.tether.release()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -256,18 +266,6 @@ def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def readiness(port: int) -> list[str]:
-    """The reasons for which the service on that port is not ready; empty when it is."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readiness", timeout=2) as reply:
-            body: dict[str, Any] = msgspec.json.decode(reply.read())
-    except urllib.error.HTTPError as error:
-        body = msgspec.json.decode(error.read())
-    except OSError:
-        return ["no answer yet"]
-    return list(body["reasons"])
 
 
 def wait_for(

@@ -7,15 +7,20 @@ from decimal import Decimal
 
 import msgspec
 
-from services.console.stack.client import StreamMessage
+from services.console.stack.reader import StackReader, StreamMessage
 from shared.schemas.messages import (
     OrderApproved,
     OrderDenied,
     OrderEnded,
     OrderFilled,
     OrderSubmitted,
+    ScanCompleted,
 )
-from shared.schemas.values import Ending
+from shared.schemas.streams import Stream
+from shared.schemas.values import Ending, Signal
+
+MOST_EXECUTIONS = 100_000
+"""Far more than follow ten thousand decisions, the most that can be asked for."""
 
 STATE_OF_ENDING = {
     Ending.FILLED: "FILLED",
@@ -41,6 +46,26 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     filled_qty: int = 0
     price: Decimal | None = None
     why: str = ""
+
+
+def latest_orders(client: StackReader, count: int) -> list[OrderRow]:
+    """The newest decisions, oldest first, each with what became of it."""
+    decisions = client.latest(Stream.ORDERS, (OrderApproved, OrderDenied), count)[::-1]
+    if not decisions:
+        return []
+    executions = client.after(Stream.EXECUTIONS, decisions[0].entry_id, count=MOST_EXECUTIONS)
+    return order_rows(decisions, executions)
+
+
+def latest_signals(client: StackReader, count: int) -> list[Signal]:
+    """The newest signals, oldest first, however many scans gave none."""
+    found: list[Signal] = []
+    for entry in client.backwards(Stream.SIGNALS):
+        if isinstance(entry.message, ScanCompleted):
+            found = [*entry.message.signals, *found]
+        if len(found) >= count:
+            break
+    return found[-count:]
 
 
 def decision_row(heard: StreamMessage) -> OrderRow:

@@ -137,7 +137,7 @@ def files(history: History, draws: DrawSettings) -> dict[str, str]:
     """Every artifact by name."""
     facts = summary(history, draws)
     return {
-        "summary.json": artifacts.json_text(facts),
+        "montecarlo.json": artifacts.json_text(facts),
         "montecarlo.html": _render(history, draws, facts),
     }
 

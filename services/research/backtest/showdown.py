@@ -110,7 +110,7 @@ def files(comparison: Showdown) -> dict[str, str]:
     ]
     return {
         "showdown.csv": artifacts.csv_text(("strategy", *COMPARED), rows),
-        "summary.json": artifacts.json_text(summary(comparison)),
+        "showdown.json": artifacts.json_text(summary(comparison)),
         "showdown.html": render(comparison),
     }
 

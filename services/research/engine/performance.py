@@ -8,11 +8,13 @@ infinite and never NaN.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.research.engine.simulate import SimulationResult, Trades
+if TYPE_CHECKING:
+    from services.research.engine.simulate import SimulationResult, Trades
 
 SESSIONS_PER_YEAR = 252
 Floats = NDArray[np.float64]

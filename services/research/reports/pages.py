@@ -21,10 +21,10 @@ PALEST_SCALE = 0.005
 """A run whose every month moved less than this is shown pale: colour means something happened."""
 
 
-def templates() -> jinja2.Environment:
+def templates(*more: Path) -> jinja2.Environment:
     """The environment that renders them, with style sheet and number formats."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader([TEMPLATES, *more]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

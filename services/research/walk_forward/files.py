@@ -98,7 +98,7 @@ def files(report: WalkForwardReport) -> dict[str, str]:
             }
         texts[f"{each.name}/equity_curve.csv"] = artifacts.equity_curve(each.walk.stitched)
     texts["wf_summary_compare.csv"] = _comparison_csv(report)
-    texts["summary.json"] = artifacts.json_text(summary(report))
+    texts["wf_summary.json"] = artifacts.json_text(summary(report))
     return texts
 
 
@@ -112,7 +112,7 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> None:
 
 
 def summary(report: WalkForwardReport) -> dict[str, Any]:
-    """The contents of summary.json."""
+    """The contents of wf_summary.json."""
     plan = report.plan
     sessions, (first, last) = plan.market.panel.sessions, report.span
     return {
@@ -197,7 +197,7 @@ def _split_files(report: WalkForwardReport, each: AssessedWalk, split: Split) ->
         "objective": plan.request.objective,
         "trained": split.trained,
     }
-    benchmark_metrics = {
+    facts = {
         "kind": f"{KIND} split",
         "id": report.id,
         "split": fold.number,
@@ -212,7 +212,7 @@ def _split_files(report: WalkForwardReport, each: AssessedWalk, split: Split) ->
     return {
         "trade_list.csv": artifacts.trade_list(plan.market.panel, split.result),
         "equity_curve.csv": artifacts.equity_curve(split.result),
-        "summary.json": artifacts.json_text(benchmark_metrics),
+        "summary.json": artifacts.json_text(facts),
         "params.json": artifacts.json_text(parameters),
     }
 

@@ -1,6 +1,6 @@
 """wf_report.html of a walk-forward: one file that needs no network, for the screen and for paper.
 
-Called by `kobe walk-forward`. It computes nothing that summary.json does not already say.
+Called by `kobe walk-forward`. It computes nothing that wf_summary.json does not already say.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from services.console.demo import DemoOptions, StreamWatcher, run_demo
 from services.console.stack.client import StackClient
 from services.console.stack.local_stack import EmbeddedStack
 from services.console.stack.sim_broker_client import SimBrokerClient, count_duplicates
-from services.console.views.status import positions, quantities
+from services.console.views.positions import positions, quantities
 from shared.domain.market.sessions import sessions_between
 from shared.runtime.kill.resume import resume
 from shared.schemas.messages import OrderFilled
@@ -114,7 +114,7 @@ class Running:
 
     def sessions(self) -> int:
         self.watch.catch_up()
-        return self.watch.tally.sessions
+        return self.watch.summary.sessions
 
     def no_entries_for(self, sessions: int) -> None:
         """Sessions go by, and nothing is opened."""

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from services.console.stack.local_stack import free_port, readiness
+from services.console.stack.local_stack import free_port
+from services.console.stack.readiness import local_url, reasons
 from shared.runtime.provisioning.secret_files import init_secrets
 from tests.servers import redis_server
 
@@ -55,8 +56,8 @@ def test_without_redis_a_service_waits_alive_and_unready_and_ends_when_told(tmp_
     port = free_port()
     with gate(environment(tmp_path, f"redis://127.0.0.1:{free_port()}", port)) as process:
         until = time.monotonic() + 30
-        while not any("Redis does not answer" in reason for reason in readiness(port)):
-            assert time.monotonic() < until, readiness(port)
+        while not any("Redis does not answer" in reason for reason in reasons(local_url(port))):
+            assert time.monotonic() < until, reasons(local_url(port))
             assert process.poll() is None
             time.sleep(0.1)
         process.terminate()

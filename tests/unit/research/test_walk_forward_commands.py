@@ -104,7 +104,7 @@ def test_bad_input_is_one_sentence(
     errors = capsys.readouterr().err
     assert sentence in errors
     assert errors.count("\n") <= 2
-    assert not (tmp_path / "out" / "summary.json").exists()
+    assert not (tmp_path / "out" / "wf_summary.json").exists()
 
 
 def test_a_huge_grid_says_how_long_it_takes_and_asks_for_leave(
@@ -227,3 +227,24 @@ def test_a_worker_without_redis_is_one_sentence(
     monkeypatch.setenv("KOBE_RESEARCH_REDIS_URL", "redis://127.0.0.1:1")
     assert run(["worker", "--burst"]) == 69
     assert "The research Redis does not answer" in capsys.readouterr().err
+
+
+def test_results_of_every_kind_stand_side_by_side_in_one_folder(
+    bars: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_grid(tmp_path, monkeypatch)
+    out = str(tmp_path / "all")
+    options = ["--strategy", "donchian", "--bars", bars, "--set", "donchian.lookback=5"]
+    options += ["--set", "donchian.min_price=1"]
+    assert run(["backtest", *options, "--out", out, "--no-report"]) == 0
+    backtest = (tmp_path / "all" / "summary.json").read_bytes()
+    assert run(["montecarlo", out, "--samples", "50", "--out", out]) == 0
+    assert run(["showdown", *options, "--out", out]) == 0
+    assert walk(bars, Path(out), "--no-report") == 0
+    assert (tmp_path / "all" / "summary.json").read_bytes() == backtest
+    kinds = {
+        name: json.loads((tmp_path / "all" / name).read_text())["kind"]
+        for name in ("summary.json", "montecarlo.json", "showdown.json", "wf_summary.json")
+    }
+    assert list(kinds.values()) == ["backtest", "montecarlo", "showdown", "walk-forward"]
+    assert run(["montecarlo", out, "--samples", "50"]) == 0

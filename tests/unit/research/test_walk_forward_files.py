@@ -116,7 +116,7 @@ def test_the_files_are_those_that_are_promised(tmp_path: Path) -> None:
         "donchian/equity_curve.csv",
         "donchian/split_10/mine.txt",
         "wf_summary_compare.csv",
-        "summary.json",
+        "wf_summary.json",
     }
     params = json.loads((out / "donchian/split_01/params.json").read_text())
     assert params["parameters"].items() >= params["tried"].items()

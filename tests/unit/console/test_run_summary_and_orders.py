@@ -1,6 +1,6 @@
 from decimal import Decimal
 
-from services.console.stack.client import StreamMessage
+from services.console.stack.reader import StreamMessage
 from services.console.stack.sim_broker_client import count_duplicates
 from services.console.views.order_history import order_rows
 from services.console.views.run_summary import RunSummary, add_message

@@ -1,0 +1,45 @@
+"""The operator's hand refuses what makes no sense."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.console.cli import control
+from services.console.cli.app import run
+from shared.schemas import messages as m
+from shared.schemas.streams import ServiceName
+from tests.unit.console.fake_stack import FakeClient, address
+
+
+@pytest.fixture
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[m.Message]:
+    """What the commands write to the control stream of a stack that drifts on AAPL."""
+    client = FakeClient(address(tmp_path))
+    client.states[ServiceName.EXECUTOR] = {"drifts:AAPL": {"symbol": "AAPL", "what": "3 and 0"}}
+    written: list[m.Message] = []
+    monkeypatch.setattr(control, "open_client", lambda _: client)
+    monkeypatch.setattr(control, "say", lambda _, message: written.append(message))
+    return written
+
+
+def test_only_a_symbol_that_differs_can_be_acknowledged(
+    said: list[m.Message], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["acknowledge", "nosuch"]) == 1
+    assert "do not disagree on NOSUCH; they disagree on AAPL" in capsys.readouterr().err
+    assert not said
+    assert run(["acknowledge", "aapl"]) == 0
+    assert [type(message) for message in said] == [m.DriftAcknowledged]
+    assert "AAPL may be traded again" in capsys.readouterr().out
+
+
+def test_every_steering_command_speaks_json(
+    said: list[m.Message], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in (["activate", "all well"], ["reconcile"], ["acknowledge", "AAPL"]):
+        assert run([*arguments, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)
+    assert len(said) == 3
