@@ -18,7 +18,7 @@ from shared.runtime.bus.protocol import Fields
 
 AUDITOR, REDIS, WITNESS = "the auditor's volume", "Redis", "the witness"
 ADOPT = (
-    "If it comes from a backup, put it back with `kobe backup restore`, which proves it first; "
+    "If it comes from a backup, check it with `kobe audit verify` before you put it back; "
     "else begin anew with an empty folder."
 )
 

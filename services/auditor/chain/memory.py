@@ -42,7 +42,7 @@ class Remembered:
 
 
 REPAIR = (
-    "Restore the newest backup (`kobe backup restore`); "
+    "Put back the newest backup of the folder; "
     "`kobe audit verify` says what is wrong with the folder."
 )
 
