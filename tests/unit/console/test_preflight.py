@@ -101,12 +101,11 @@ def test_the_mode_comes_first_and_what_is_not_checked_is_named(broker: Broker) -
     ]
 
 
-def test_every_check_is_made_whatever_failed_before(broker: Broker, bars: Path) -> None:
-    bars.unlink()
+def test_every_check_is_made_whatever_failed_before(broker: Broker) -> None:
     broker.status = 500
     results = run_checks(paper(broker))
     failed = {result.what: result.exit_code for result in results if result.state == "failed"}
-    assert failed == {"keys": 2, "bars": 4, "broker": 4, "quotes": 4}
+    assert failed == {"keys": 2, "broker": 4, "quotes": 4}
     assert exit_code(results) == 2
 
 

@@ -47,9 +47,15 @@ def fields(struct: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield f"{place}{name}", name
 
 
+READ_WITH_THE_SETTINGS = {"universe.list"}
+"""Turned into another setting as the file is read (universe.symbols)."""
+
+
 @pytest.mark.parametrize(("place", "name"), list(fields(Config)))
 def test_a_setting_of_kobe_toml_is_read_somewhere(place: str, name: str) -> None:
-    assert name in READ, f"nothing reads {place}: remove it, or do what it promises"
+    assert name in READ or place in READ_WITH_THE_SETTINGS, (
+        f"nothing reads {place}: remove it, or do what it promises"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(set(Environment.__struct_fields__) - FOR_VENDORS_TO_COME))

@@ -158,7 +158,7 @@ def test_a_showdown_puts_all_strategies_side_by_side(
     bars: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["showdown", "--bars", bars, "--out", str(tmp_path / "out"), "--json"]) == 1
-    assert "needs 202 bars" in capsys.readouterr().err
+    assert "needs 202 bars" in json.loads(capsys.readouterr().out)["error"]
     names = "donchian,ibs"
     changes = ["--set", "ibs.sma_period=20", "--set", "donchian.min_price=1"]
     command = [
