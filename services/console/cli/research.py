@@ -13,8 +13,11 @@ import typer
 
 from services.console.cli.output import AsJson, print_json, terminal
 from services.console.cli.research_options import (
+    AcceptFlawed,
+    Adjust,
     AllowShorts,
     BarsOption,
+    BasisOption,
     Cash,
     Changes,
     Costs,
@@ -46,6 +49,9 @@ def backtest(
     allow_shorts: AllowShorts = False,
     policy: PolicyOption = False,
     changes: Changes = None,
+    accept_flawed: AcceptFlawed = False,
+    adjust: Adjust = "",
+    basis: BasisOption = "",
     out: OutFolder = None,
     no_report: NoReport = False,
     as_json: AsJson = False,
@@ -64,6 +70,9 @@ def backtest(
         allow_shorts,
         policy,
         changes or [],
+        accept_flawed,
+        adjust,
+        basis,
     )
     inputs = inputs_from(asked, os.environ)
     from services.research.backtest.run import backtest as run, files, summary
@@ -97,6 +106,9 @@ def check_strategy(
     ],
     bars: BarsOption = "sample",
     changes: Changes = None,
+    accept_flawed: AcceptFlawed = False,
+    adjust: Adjust = "",
+    basis: BasisOption = "",
     all_bars: Annotated[
         bool, typer.Option("--all-bars", help="The whole history, not the last 3 years.")
     ] = False,
@@ -107,7 +119,14 @@ def check_strategy(
     The bars are cut after every session, and it must say the same of what comes before the cut.
     """
     start_preloading()
-    asked = ResearchRequest(strategies=name, bars=bars, changes=changes or [])
+    asked = ResearchRequest(
+        strategies=name,
+        bars=bars,
+        changes=changes or [],
+        accept_flawed=accept_flawed,
+        adjust=adjust,
+        basis=basis,
+    )
     inputs = inputs_from(asked, os.environ)
     from services.research.strategy_check.check import check
 

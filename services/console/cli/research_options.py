@@ -112,7 +112,7 @@ def inputs_from(request: ResearchRequest, environ: Mapping[str, str]) -> Inputs:
 
     Raises UserError if an option makes no sense.
     """
-    from services.research.data.inputs import Inputs, StrategyInputs, parse_costs
+    from services.research.data.inputs import Inputs, StrategyInputs, parse_cash, parse_costs
     from shared.runtime.config.settings import load_settings
     from shared.runtime.config.universe_list import read_universe
 
@@ -127,7 +127,7 @@ def inputs_from(request: ResearchRequest, environ: Mapping[str, str]) -> Inputs:
         symbols=read_universe(request.universe) if request.universe else (),
         start=_date("--start", request.start),
         end=_date("--end", request.end),
-        cash=_money(request.cash),
+        cash=parse_cash(request.cash),
         sizing=method,
         size=size,
         slippage_bps=slippage,
@@ -216,13 +216,3 @@ def _date(option: str, text: str) -> dt.date | None:
         raise UserError(
             f"{option} {text!r} is not a date; write YYYY-MM-DD.", exit_code=USAGE
         ) from None
-
-
-def _money(text: str) -> Decimal:
-    try:
-        amount = Decimal(text.replace(",", ""))
-    except ArithmeticError:
-        amount = Decimal("nan")
-    if not amount.is_finite() or amount <= 0:
-        raise UserError(f"--cash {text!r} must be dollars, more than 0.", exit_code=USAGE)
-    return amount

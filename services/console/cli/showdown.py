@@ -14,8 +14,11 @@ import typer
 
 from services.console.cli.output import AsJson, print_json, terminal
 from services.console.cli.research_options import (
+    AcceptFlawed,
+    Adjust,
     AllowShorts,
     BarsOption,
+    BasisOption,
     Cash,
     Changes,
     Costs,
@@ -49,6 +52,9 @@ def showdown(
     allow_shorts: AllowShorts = False,
     policy: PolicyOption = False,
     changes: Changes = None,
+    accept_flawed: AcceptFlawed = False,
+    adjust: Adjust = "",
+    basis: BasisOption = "",
     out: OutFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,7 +65,20 @@ def showdown(
     start_preloading()
     names = strategy or _all_names()
     asked = ResearchRequest(
-        names, bars, universe, start, end, cash, sizing, costs, allow_shorts, policy, changes or []
+        names,
+        bars,
+        universe,
+        start,
+        end,
+        cash,
+        sizing,
+        costs,
+        allow_shorts,
+        policy,
+        changes or [],
+        accept_flawed,
+        adjust,
+        basis,
     )
     inputs = inputs_from(asked, os.environ)
     from services.research.backtest.showdown import files, showdown as run, summary
@@ -89,6 +108,9 @@ def montecarlo(
     costs: Costs = "5",
     allow_shorts: AllowShorts = False,
     changes: Changes = None,
+    accept_flawed: AcceptFlawed = False,
+    adjust: Adjust = "",
+    basis: BasisOption = "",
     samples: Annotated[int, typer.Option("--samples", min=1, help="Histories to draw.")] = 2_000,
     block: Annotated[
         float, typer.Option("--block", min=1, help="Mean length of the blocks drawn.")
@@ -122,6 +144,9 @@ def montecarlo(
             allow_shorts,
             False,
             changes or [],
+            accept_flawed,
+            adjust,
+            basis,
         )
         from services.research.backtest.run import backtest
 

@@ -16,8 +16,11 @@ import typer
 
 from services.console.cli.output import AsJson, print_json, print_note, progress, terminal
 from services.console.cli.research_options import (
+    AcceptFlawed,
+    Adjust,
     AllowShorts,
     BarsOption,
+    BasisOption,
     Cash,
     Changes,
     Costs,
@@ -77,6 +80,9 @@ def walk_forward(
     costs: Costs = "5",
     allow_shorts: AllowShorts = False,
     changes: Changes = None,
+    accept_flawed: AcceptFlawed = False,
+    adjust: Adjust = "",
+    basis: BasisOption = "",
     train: Train = None,
     test: Test = None,
     anchored: Anchored = False,
@@ -101,6 +107,9 @@ def walk_forward(
         allow_shorts,
         False,
         changes or [],
+        accept_flawed,
+        adjust,
+        basis,
     )
     from shared.runtime.config.settings import load_settings
 

@@ -77,6 +77,8 @@ def columns(panel: Panel, start: dt.date | None, end: dt.date | None) -> tuple[i
 
 def _open(inputs: Inputs, environ: Mapping[str, str]) -> Dataset:
     bars = inputs.bars
+    if bars in (SAMPLE, ARCHIVE) and (inputs.adjust or inputs.basis):
+        raise UserError("--adjust and --basis are for files of your own (--bars FILE).")
     if bars == SAMPLE:
         return _sample()
     if bars == ARCHIVE:

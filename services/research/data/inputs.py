@@ -20,6 +20,8 @@ from shared.domain.trading.fills import Costs
 from shared.schemas.envelope import canonical
 
 COSTS_ON = "fees"
+MOST_CASH = 10**12
+"""Dollars; the kernels count in ten-thousandths, exactly, to 9e14."""
 
 
 class StrategyInputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,26 +100,54 @@ def _plain(value: Any) -> Any:
 
 
 def parse_costs(text: str) -> tuple[Decimal, bool]:
-    """`5`, `10+fees`, `none`: slippage in basis points, and whether regulatory fees are charged."""
+    """`5`, `10+fees`, `none`: slippage in basis points, and whether regulatory fees are charged.
+
+    Raises UserError for anything else.
+    """
     bps, _, fees = text.lower().partition("+")
     if fees not in ("", COSTS_ON):
         raise UserError(
             f"--costs {text!r}: after the plus only `{COSTS_ON}` is known.", exit_code=64
         )
-    try:
-        return Decimal("0" if bps == "none" else bps), bool(fees)
-    except ArithmeticError:
+    slippage = _number("0" if bps == "none" else bps)
+    if slippage is None:
         raise UserError(
             f"--costs {text!r}: give basis points, such as 5 or 5+fees, or none.", exit_code=64
-        ) from None
+        )
+    return slippage, bool(fees)
 
 
 def parse_sizing(text: str) -> tuple[SizingMethod, Decimal]:
-    """`cash_fraction:0.007`, `budget:1000`, `risk_fraction:0.005`."""
+    """`cash_fraction:0.007`, `budget:1000`, `risk_fraction:0.005`.
+
+    Raises UserError for anything else.
+    """
     method, _, value = text.partition(":")
     known = {each.value: each for each in SizingMethod}
-    try:
-        return known[method], Decimal(value)
-    except (KeyError, ArithmeticError):
+    size = _number(value)
+    if method not in known or size is None:
         shape = ", ".join(f"{name}:NUMBER" for name in known)
-        raise UserError(f"--sizing {text!r} must be one of {shape}.", exit_code=64) from None
+        raise UserError(f"--sizing {text!r} must be one of {shape}.", exit_code=64)
+    return known[method], size
+
+
+def parse_cash(text: str) -> Decimal:
+    """Dollars, commas allowed.
+
+    Raises UserError if it is no amount that can be traded with.
+    """
+    amount = _number(text.replace(",", ""))
+    if amount is None or not 0 < amount <= MOST_CASH:
+        raise UserError(
+            f"--cash {text!r} must be dollars, more than 0 and at most {MOST_CASH:,}.", exit_code=64
+        )
+    return amount
+
+
+def _number(text: str) -> Decimal | None:
+    """A finite number; None if the text is none."""
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        return None
+    return number if number.is_finite() else None

@@ -94,8 +94,8 @@ def _table_splits(path: Path, cells: Cells) -> tuple[Split, ...]:
     for at, ratio in enumerate(ratios):
         if kinds and normal(kinds[at]) not in SPLIT_KINDS:
             continue
-        if ratio == "" or (parse_ratio(ratio) or 0) in (0, 1):
-            continue
+        if not ratio.strip() or parse_ratio(ratio) in (0, 1):
+            continue  # how vendors write that there was none
         splits.append(_split(symbols[at], days[at].item(), ratio, at + 2))
     return tuple(sorted(splits, key=lambda split: (split.ex_date, split.symbol)))
 

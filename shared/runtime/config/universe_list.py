@@ -10,6 +10,7 @@ import csv
 from pathlib import Path
 
 from shared.domain.errors import UserError
+from shared.domain.market.symbols import canonical_symbol
 
 STARTER = "starter"
 STARTER_FILE = Path(__file__).with_name("starter_universe.csv")
@@ -28,11 +29,18 @@ def read_universe(name: str | Path) -> tuple[str, ...]:
     if column is None and len(header) > 1:
         raise UserError(f"The universe {file} has several columns and none of them is `symbol`.")
     cells = [row[column or 0] for row in rows[column is not None :] if len(row) > (column or 0)]
-    texts = (cell.split("#")[0].strip().upper() for cell in cells)
-    symbols = tuple(dict.fromkeys(text for text in texts if text))
+    texts = [text for cell in cells if (text := cell.split("#")[0].strip())]
+    symbols = tuple(dict.fromkeys(_symbol(file, text) for text in texts))
     if not symbols:
         raise UserError(f"The universe {file} names no symbol.")
     return symbols
+
+
+def _symbol(file: Path, text: str) -> str:
+    symbol = canonical_symbol(text)
+    if symbol is None:
+        raise UserError(f"The universe {file} names {text!r}, which is no symbol.")
+    return symbol
 
 
 def _lines(file: Path) -> list[str]:

@@ -240,6 +240,7 @@ def test_bars_without_any_row_are_refused(tmp_path: Path) -> None:
         "# mine\nAAPL # good\n\nIBM\nAAPL\n",
         "symbol\nAAPL\nIBM\n",
         "name,Symbol\nx,AAPL\ny,IBM\n",
+        " aapl \nNYSE:IBM\n",
     ],
 )
 def test_a_universe_is_a_list_or_a_table(tmp_path: Path, text: str) -> None:
@@ -248,7 +249,12 @@ def test_a_universe_is_a_list_or_a_table(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("", "names no symbol"), ("a,b\nAAPL,1\n", "none of them is `symbol`")]
+    ("text", "words"),
+    [
+        ("", "names no symbol"),
+        ("a,b\nAAPL,1\n", "none of them is `symbol`"),
+        ("AAPL\n[/]\n", r"names '\[/\]', which is no symbol"),
+    ],
 )
 def test_a_universe_without_symbols_is_refused(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "universe.txt").write_text(text)
