@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 
 from services.risk_gate.handlers import HANDLERS
@@ -10,13 +11,17 @@ from services.risk_gate.state import GateSettings, State
 from shared.domain.errors import InvalidMessage, UserError
 from shared.domain.risk.sizing import Sizing, SizingMethod
 from shared.rules import registry
+from shared.runtime.clock import Clock
 from shared.runtime.config.settings import CONFIG_PIN_ERROR, Settings
 from shared.runtime.runner.contract import Service
 from shared.runtime.runner.wiring import Wiring, run_service
 from shared.runtime.signing import Signer
 from shared.schemas.envelope import Envelope
-from shared.schemas.streams import ServiceName
+from shared.schemas.streams import ServiceName, Stream
 from shared.schemas.values import Mode
+
+AHEAD = dt.timedelta(seconds=60)
+"""The schedule's clock may be ahead of ours by less than a session could be mistaken for another."""
 
 
 def gate_settings(settings: Settings) -> GateSettings:
@@ -46,13 +51,17 @@ def _sizing(settings: Settings) -> Sizing:
         raise UserError(f"[sizing]: {error}.", exit_code=CONFIG_PIN_ERROR) from error
 
 
-def only_of(mode: Mode, account: str) -> Callable[[Envelope], None]:
-    """A check that refuses what was written for another mode or account."""
+def only_of(mode: Mode, account: str, clock: Clock | None = None) -> Callable[[Envelope], None]:
+    """A check that refuses what was written for another mode or account, or by a future schedule.
+
+    Without a clock (in a replay) the schedule may write what it likes."""
 
     def verify(envelope: Envelope) -> None:
         if (envelope.mode, envelope.account) != (mode, account):
             addressed = f"{envelope.type} is for {envelope.mode} {envelope.account!r}"
             raise InvalidMessage(f"{addressed}, not {mode} {account!r}")
+        if clock and envelope.stream is Stream.SCHEDULE and envelope.at > clock.now() + AHEAD:
+            raise InvalidMessage(f"{envelope.type} was written at {envelope.at}, in the future")
 
     return verify
 
@@ -64,7 +73,7 @@ def build(wiring: Wiring) -> Service[State, GateSettings]:
         initial=State(),
         handlers=HANDLERS,
         settings=settings,
-        verify=only_of(settings.mode, settings.account),
+        verify=only_of(settings.mode, settings.account, None if settings.replay else wiring.clock),
         sign=Signer.load(wiring.settings.environment.signing_key_file).sign,
         kill_fenced=True,
         event=event,

@@ -6,8 +6,6 @@ entries.
 
 from __future__ import annotations
 
-import datetime as dt
-
 from msgspec.structs import replace
 
 from services.risk_gate.state import (
@@ -19,6 +17,7 @@ from services.risk_gate.state import (
 )
 from services.risk_gate.verdicts import Verdict, decide_entries, decide_exits, scan_decision
 from shared.domain.errors import InvalidMessage
+from shared.domain.market.session_order import AnnouncedSession, session_problem
 from shared.domain.risk import book as books
 from shared.domain.risk.account import count_trade, take_account
 from shared.domain.risk.book import Book
@@ -36,28 +35,40 @@ Messages = tuple[m.Message | Outgoing, ...]
 def on_session_opened(
     state: State, message: m.SessionOpened, context: GateContext
 ) -> Decision[State]:
-    return _roll(state, message.session), ()
+    """A session begins with its budget, if it can be the next one; a repeat changes nothing."""
+    return _open_session(state, AnnouncedSession.of_opening(message), context), ()
 
 
 def on_scan_due(state: State, message: m.ScanDue, context: GateContext) -> Decision[State]:
     """A scan is due: the scheduler alone says which session it is and which scans there are."""
-    state, scan = _roll(state, message.scan.session), message.scan
+    scan = message.scan
+    if state.book.session is None or scan.session > state.book.session:
+        state = _open_session(state, AnnouncedSession.of_scan(scan), context)
     known = state.scans.get(scan.id, Gathering(ref=scan))
     if known.due or scan.id in state.decided:
         return state, ()
     return _advance(_with(state, replace(known, ref=scan, due=True)), context)
 
 
-def _roll(state: State, session: dt.date) -> State:
-    """Scans of earlier sessions that were never decided, or never executed, are forgotten."""
-    book = books.roll_session(state.book, session)
+def _open_session(state: State, announced: AnnouncedSession, context: GateContext) -> State:
+    """Scans of other sessions, never decided or never executed, are forgotten.
+
+    Raises InvalidMessage if the session cannot be the next one."""
+    problem = session_problem(
+        announced,
+        last=state.book.session,
+        announced_at=None if context.settings.replay else context.at,
+        market=state.market,
+    )
+    if problem:
+        raise InvalidMessage(f"the session {announced.session} cannot be opened: {problem}")
+    book = books.roll_session(state.book, announced.session)
     if book is state.book:
         return state
-    return replace(
-        state,
-        book=book,
-        scans={key: scan for key, scan in state.scans.items() if scan.ref.session >= session},
-    )
+    scans = {
+        key: scan for key, scan in state.scans.items() if scan.ref.session == announced.session
+    }
+    return replace(state, book=book, scans=scans)
 
 
 # --- the universe ---------------------------------------------------------------------------------
@@ -198,7 +209,9 @@ def on_scan_executed(
 
 def on_account_seen(state: State, message: m.AccountSeen, context: GateContext) -> Decision[State]:
     book = take_account(state.book, message, at=context.at)
-    state, tripped = _trip(replace(state, book=books.see_drift(book, message.drift)), context)
+    market = state.market if context.settings.replay else message.market or state.market
+    state = replace(state, book=books.see_drift(book, message.drift), market=market)
+    state, tripped = _trip(state, context)
     state, said = _count_execution(state, state.book, context)
     return state, (*tripped, *said)
 

@@ -8,7 +8,7 @@ from shared.domain.risk.book import Book
 from shared.domain.risk.sizing import Sizing
 from shared.rules.judge import Rule
 from shared.runtime.runner.contract import Context
-from shared.schemas.values import Exit, Mode, Phase, Quote, ScanRef, Signal, Value
+from shared.schemas.values import Exit, MarketView, Mode, Phase, Quote, ScanRef, Signal, Value
 
 REMEMBERED_SCANS = 32
 """Decided scans kept, so that a late repeat is ignored: several sessions of slots."""
@@ -52,6 +52,7 @@ class State(Value, frozen=True, kw_only=True):
     decided: tuple[str, ...] = ()
     executions_seq: int = 0
     universe: tuple[str, ...] = ()
+    market: MarketView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,9 @@ from tests.unit.risk_gate.desk import (
 REDUCED = [TradingState.REDUCING]
 
 
+FRIDAY = 4
+
+
 def states(said: list[m.Message]) -> list[TradingState]:
     return [message.state for message in said if isinstance(message, m.TradingStateChanged)]
 
@@ -85,7 +88,8 @@ def test_a_fall_from_the_peak_over_many_sessions_moves_to_reducing() -> None:
             session=day,
         )
         seen = states(desk.hear(account_seen(equity=D(equity), session=day, stage=Stage.MARK)))
-        day, equity = day + dt.timedelta(days=1), int(equity * 0.97)
+        days = 3 if day.weekday() == FRIDAY else 1
+        day, equity = day + dt.timedelta(days=days), int(equity * 0.97)
     assert seen == REDUCED
     assert D(76000) < desk.state.book.equity < D(80000)
     assert "peak 100000" in desk.state.book.why
