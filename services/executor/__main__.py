@@ -68,6 +68,7 @@ def _own_settings(settings: Settings) -> ExecutorSettings:
         account=settings.environment.account,
         config_pin=settings.config_pin,
         replay=settings.mode is Mode.SIM or config.timetable.clock == "replay",
+        stepped=config.timetable.clock == "replay",
         ambiguous_in_a_row=config.executor.ambiguous_in_a_row,
         unknown_seconds=config.executor.unknown_seconds,
         flatten_on_kill=config.executor.flatten_on_kill,

@@ -9,8 +9,15 @@ import datetime as dt
 
 from msgspec.structs import replace
 
-from services.executor.orders import apply_update as updates, outcomes as o
-from services.executor.orders.reconciliation import on_broker_snapshot
+from services.executor.orders import (
+    adjustments,
+    apply_update as updates,
+    corporate_actions,
+    outcomes as o,
+    protection as protect,
+)
+from services.executor.orders.judgement import announced
+from services.executor.orders.reconciliation import on_broker_snapshot, on_reconcile_failed
 from services.executor.orders.state import (
     ExecutorContext,
     ExecutorSettings,
@@ -19,25 +26,33 @@ from services.executor.orders.state import (
     State,
     with_halt,
     with_order,
-    without_order,
 )
+from services.executor.orders.submission import may_be_resent
 from shared.domain.errors import InvalidMessage
 from shared.domain.trading import orders
 from shared.domain.trading.ids import is_ours
 from shared.domain.trading.orders import Order
-from shared.runtime.runner.contract import Decision, handler_table, on
+from shared.runtime.runner.contract import Decision, Outgoing, handler_table, on
 from shared.schemas import messages as m
+from shared.schemas.corporate_actions import CorporateActions
 from shared.schemas.envelope import Envelope
-from shared.schemas.values import OrderStatus, Purpose
+from shared.schemas.values import Ending, OrderStatus, Purpose
 
 # --- what is heard --------------------------------------------------------------------------------
 
 
 def on_session_opened(
-    state: State, message: m.SessionOpened, _: ExecutorContext
+    state: State, message: m.SessionOpened, context: ExecutorContext
 ) -> Decision[State]:
-    """Forget what ended in other sessions, unless its scan still waits; the journal remembers."""
+    """Forget what ended in other sessions, unless its scan still waits; the journal remembers.
+
+    A session is believed only in order, and only about the day on which it is announced.
+    """
     today = message.session
+    late = state.session is not None and today < state.session
+    strange = abs((today - context.at.date()).days) > 1 and not context.settings.replay
+    if late or strange:
+        return with_halt(state, f"the session {today} was announced at {context.at.date()}"), ()
     scans = {
         key: scan for key, scan in state.scans.items() if scan.session == today or not scan.executed
     }
@@ -47,7 +62,23 @@ def on_session_opened(
         for key, order in state.orders.items()
         if order.live or order.session == today or order.scan_id in waiting
     }
-    return replace(state, session=today, orders=kept, scans=scans), ()
+    state = replace(state, session=today, orders=kept, scans=scans)
+    return corporate_actions.move_stops(state, today), ()
+
+
+def on_corporate_actions_seen(
+    state: State, message: m.CorporateActionsSeen, context: ExecutorContext
+) -> Decision[State]:
+    """Splits, renames and removals of what is held, known before the open."""
+    found = announced(
+        CorporateActions(splits=message.splits, renames=message.renames, removals=message.removals)
+    )
+    before = state.actions
+    state = corporate_actions.remember(state, found, message.session)
+    if state.actions is before:
+        return state, ()
+    state = corporate_actions.move_stops(state, message.session)
+    return _with_reconcile(state, state.session or message.session, context), ()
 
 
 def on_order_approved(
@@ -77,6 +108,10 @@ def _refusal(
         (not is_ours(message.client_order_id), "its id is not of our making"),
         (message.purpose is Purpose.PROTECT, "protections are not approved by themselves"),
         (entry and message.protection is None, "an entry without protection"),
+        (
+            entry and corporate_actions.has_action_on(state, message.symbol, envelope.session),
+            "a corporate action takes effect today: entries wait a session",
+        ),
     )
     return next((sentence for wrong, sentence in checks if wrong), "")
 
@@ -124,13 +159,50 @@ def on_scan_decided(
 def on_reconcile_due(
     state: State, message: m.ReconcileDue, context: ExecutorContext
 ) -> Decision[State]:
-    return _with_reconcile(replace(state, stage=message.stage), message.session, context), ()
+    """A stage has passed: what the broker refused may be taken now."""
+    state = protect.unblock(replace(state, stage=message.stage), protect.REFUSED)
+    return _with_reconcile(state, message.session, context), ()
 
 
 def on_reconcile_requested(
     state: State, _: m.ReconcileRequested, context: ExecutorContext
 ) -> Decision[State]:
+    state = replace(protect.unblock(state), retry_at=None)
     return _with_reconcile(state, state.session or context.trigger.session, context), ()
+
+
+# --- the operator's word on a disputed position ---------------------------------------------------
+
+
+def on_adopt_requested(
+    state: State, message: m.AdoptRequested, context: ExecutorContext
+) -> Decision[State]:
+    state, messages = adjustments.adopt_dispute(state, message.symbol, by=message.by)
+    return _after_word(state, messages, message.symbol, context)
+
+
+def on_release_requested(
+    state: State, message: m.ReleaseRequested, context: ExecutorContext
+) -> Decision[State]:
+    state, messages = adjustments.release(state, message.symbol, by=message.by)
+    return _after_word(state, messages, message.symbol, context)
+
+
+def on_drift_acknowledged(
+    state: State, message: m.DriftAcknowledged, context: ExecutorContext
+) -> Decision[State]:
+    state = adjustments.acknowledge(state, message.symbol)
+    return _after_word(state, (), message.symbol, context)
+
+
+def _after_word(
+    state: State, messages: tuple[m.Message, ...], symbol: str, context: ExecutorContext
+) -> Decision[State]:
+    session = state.session or context.trigger.session
+    state = _with_reconcile(protect.unblock(state), session, context)
+    correlation = context.trigger.correlation_id
+    addressed = [Outgoing(message, session, correlation) for message in messages]
+    return updates.conclude(state, addressed, (symbol,), at=context.at)
 
 
 def _with_reconcile(state: State, session: dt.date, context: ExecutorContext) -> State:
@@ -156,7 +228,7 @@ def on_order_observed(
     state, messages = updates.apply_view(
         with_order(state, order), order, outcome.view, at=context.at
     )
-    state = _halt_if_unknown_too_long(state, order.client_order_id, context)
+    state = _halt_if_pending_too_long(state, order.client_order_id, context)
     return updates.conclude(state, messages, (order.symbol,), at=context.at)
 
 
@@ -169,9 +241,37 @@ def on_submit_refused(
         state = replace(state, sent=state.sent + 1, ambiguous=0)
     if outcome.halts:
         state = with_halt(state, f"the broker takes no orders: {outcome.detail}")
-    if order.purpose is Purpose.PROTECT and not outcome.posted and order.symbol in state.positions:
-        state = _with_reconcile(state, state.session or order.session, context)
+    if order.purpose is Purpose.PROTECT and outcome.posted:
+        state = protect.note_refusal(state, order, passes=outcome.passes, at=context.at)
+    elif order.purpose is Purpose.PROTECT and order.symbol in state.positions:
+        state = _doubt_position(
+            protect.note_absence(state, order, at=context.at), order.symbol, context
+        )
     return updates.conclude(state, messages, (order.symbol,), at=context.at)
+
+
+def on_stop_passed(
+    state: State, outcome: o.StopPassed, context: ExecutorContext
+) -> Decision[State]:
+    order = state.orders[outcome.client_order_id]
+    state = protect.note_passed(state, order, outcome.price)
+    return updates.conclude(state, (), (order.symbol,), at=context.at)
+
+
+def on_scale_doubtful(
+    state: State, outcome: o.ScaleDoubtful, context: ExecutorContext
+) -> Decision[State]:
+    """Neither a stop at an old price nor a sale at a new one: it is compared first."""
+    order = orders.end_unsent(state.orders[outcome.client_order_id], Ending.NOT_SENT)
+    state = protect.note_absence(with_order(state, order), order, at=context.at)
+    return _doubt_position(state, order.symbol, context), ()
+
+
+def _doubt_position(state: State, symbol: str, context: ExecutorContext) -> State:
+    """Compare books and broker now, and once more later."""
+    if state.reconciles:
+        return state
+    return _with_reconcile(state, state.session or context.trigger.session, context)
 
 
 def on_submit_delayed(
@@ -201,20 +301,27 @@ def on_order_not_found(
     state: State, outcome: o.OrderNotFound, context: ExecutorContext
 ) -> Decision[State]:
     before = state.orders[outcome.client_order_id]
+    if may_be_resent(before):
+        return _resend(state, before, context)
     known = before if before.sent_at else replace(before, sent_at=outcome.sent_at)
     order = orders.count_miss(known, at=context.at)
     state = replace(with_order(state, order), sent=state.sent + (not before.was_sent))
     if order.status is OrderStatus.ABANDONED:
-        messages = (
-            updates.outgoing(
-                state, order, updates.ending_message(order, "the broker never had it")
-            ),
-        )
+        state, messages = updates.report_end(state, order, "the broker never had it")
         return updates.conclude(state, messages, (order.symbol,), at=context.at)
-    state = _halt_if_unknown_too_long(state, order.client_order_id, context)
-    return state, () if before.was_sent else (
-        updates.unknown_message(state, order, "journaled, not found at the broker"),
+    state = _halt_if_pending_too_long(state, order.client_order_id, context)
+    messages = (
+        ()
+        if before.was_sent
+        else (updates.unknown_message(state, order, "journaled, not found at the broker"),)
     )
+    return updates.conclude(state, messages, (order.symbol,), at=context.at)
+
+
+def _resend(state: State, before: Order, context: ExecutorContext) -> Decision[State]:
+    order = orders.resend(before, at=context.at)
+    state = replace(with_order(state, order), sent=state.sent - before.was_sent)
+    return _halt_if_pending_too_long(state, order.client_order_id, context), ()
 
 
 def on_lookup_failed(
@@ -224,34 +331,39 @@ def on_lookup_failed(
     if outcome.canceling:
         order = orders.mark_canceling(order, at=context.at)
     state = with_order(state, orders.look_later(order, at=context.at))
-    return _halt_if_unknown_too_long(state, order.client_order_id, context), ()
+    return _halt_if_pending_too_long(state, order.client_order_id, context), ()
 
 
 def on_approval_repeated(
-    state: State, outcome: o.ApprovalRepeated, _: ExecutorContext
+    state: State, outcome: o.ApprovalRepeated, context: ExecutorContext
 ) -> Decision[State]:
-    if outcome.client_order_id:
-        return without_order(state, outcome.client_order_id), ()
-    return replace(state, repeats=state.repeats[1:]), ()
+    """It was carried out and reported before; its scan need not wait for it."""
+    order = state.orders.get(outcome.client_order_id)
+    if order is None:
+        return replace(state, repeats=state.repeats[1:]), ()
+    ended = replace(orders.end_unsent(order, Ending.NOT_SENT), reported_end=True)
+    return updates.conclude(with_order(state, ended), (), (), at=context.at)
 
 
 def on_halt_latched(state: State, outcome: o.HaltLatched, _: ExecutorContext) -> Decision[State]:
     return replace(state, halts=tuple(why for why in state.halts if why != outcome.why)), ()
 
 
-def _halt_if_unknown_too_long(
+def _halt_if_pending_too_long(
     state: State, client_order_id: str, context: ExecutorContext
 ) -> State:
-    """Halt once for an order that nobody has known for `unknown_seconds`."""
+    """Halt once for an order that has been unknown, or asked to end, for `unknown_seconds`."""
     order = state.orders[client_order_id]
-    if order.unknown_at is None or order.alarmed or not order.live:
+    since = order.unknown_at or order.cancel_since
+    if since is None or order.alarmed or not order.live:
         return state
-    seconds = (context.at - order.unknown_at).total_seconds()
+    seconds = (context.at - since).total_seconds()
     if seconds < context.settings.unknown_seconds:
         return state
+    what = "unknown" if order.unknown_at else "asked to end"
     state = with_order(state, replace(order, alarmed=True))
     return with_halt(
-        state, f"{client_order_id} ({order.symbol}) has been unknown for {seconds:.0f} s"
+        state, f"{client_order_id} ({order.symbol}) has been {what} for {seconds:.0f} s"
     )
 
 
@@ -261,6 +373,13 @@ HANDLERS = handler_table(
     on(m.ScanDecided, on_scan_decided),
     on(m.ReconcileDue, on_reconcile_due),
     on(m.ReconcileRequested, on_reconcile_requested),
+    on(m.AdoptRequested, on_adopt_requested),
+    on(m.ReleaseRequested, on_release_requested),
+    on(m.DriftAcknowledged, on_drift_acknowledged),
+    on(m.CorporateActionsSeen, on_corporate_actions_seen),
+    on(o.StopPassed, on_stop_passed),
+    on(o.ScaleDoubtful, on_scale_doubtful),
+    on(o.ReconcileFailed, on_reconcile_failed),
     on(o.OrderObserved, on_order_observed),
     on(o.SubmitRefused, on_submit_refused),
     on(o.SubmitDelayed, on_submit_delayed),

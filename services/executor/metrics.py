@@ -36,22 +36,32 @@ def gauges(state: State) -> Iterable[MetricSample]:
         bare,
         help="Symbols held without a resting protection",
     )
-    drifting = sum(bool(drift.symbol) for drift in state.drifts.values())
+    differing = {*state.drifts, *state.disputes}
     yield MetricSample(
-        "kobe_executor_drift_symbols", drifting, help="Symbols on which broker and books disagree"
+        "kobe_executor_drift_symbols",
+        len(differing),
+        help="Symbols on which broker and books disagree",
     )
     yield MetricSample(
-        "kobe_executor_orphan_orders",
-        len(state.drifts) - drifting,
-        help="Orders of ours not followed",
+        "kobe_executor_disputed_symbols",
+        len(state.disputes),
+        help="Symbols that wait for kobe adopt, release or acknowledge",
+    )
+    yield MetricSample(
+        "kobe_executor_orphan_orders", len(state.strays), help="Orders of ours not followed"
     )
     yield MetricSample(
         "kobe_executor_foreign_orders", state.foreign_orders, help="Open orders that are not ours"
     )
     yield MetricSample(
         "kobe_executor_foreign_positions",
-        state.foreign_positions,
-        help="Symbols held that are not ours",
+        len(state.external),
+        help="Symbols with shares that are not ours",
+    )
+    yield MetricSample(
+        "kobe_executor_unreadable_rows",
+        len(state.unreadable),
+        help="Rows of the broker's that made no sense",
     )
     yield MetricSample(
         "kobe_executor_realised_dollars",

@@ -13,11 +13,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from services.executor.brokers.protocol import Broker, Wakeups
-from services.executor.orders import next_action as actions, outcomes as o, reconciliation
+from services.executor.orders import next_action as actions, outcomes as o
 from services.executor.orders.journal import OrderJournal
 from services.executor.orders.market_look import observe_market
+from services.executor.orders.snapshot import observe
 from services.executor.orders.state import ExecutorSettings, ReconcileRequest, State
-from services.executor.orders.submission import OrderSender
+from services.executor.orders.submission import LEASE_ENDS, LEASE_MARGIN, OrderSender
 from services.executor.startup.recovery import recover
 from shared.domain.errors import TransientError
 from shared.domain.trading.orders import Order
@@ -26,8 +27,6 @@ from shared.runtime.kill.protocol import Latch
 from shared.runtime.observability.log import Log
 from shared.runtime.runner.contract import Outcome
 
-LEASE_MARGIN = 7.0
-"""Seconds of lease that must be left: more than a POST's deadline of 5 s and its look-up."""
 EVERYTHING = "*"
 
 
@@ -43,24 +42,27 @@ class ExecutorWork:
     lease_left: Callable[[], float]
     log: Log
     wakeups: Wakeups | None = None
+    changed_pin: Callable[[], str] = lambda: ""
     observe_seconds: Callable[[float], None] = lambda _: None
     _touched: frozenset[str] = frozenset()
     _recheck: bool = True
 
     def __post_init__(self) -> None:
-        self._sender = OrderSender(
+        self.sender = OrderSender(
             broker=self.broker,
             journal=self.journal,
             latch=self.latch,
             clock=self.clock,
             settings=self.settings,
             log=self.log,
+            lease_left=self.lease_left,
+            changed_pin=self.changed_pin,
             observe_seconds=self.observe_seconds,
         )
 
     def recover(self, state: State) -> None:
         """Compare journal and state; what was under way is looked up, never sent again blindly."""
-        self._sender.forget_notes()
+        self.sender.forget_notes()
         recover(
             state,
             broker=self.broker,
@@ -72,17 +74,25 @@ class ExecutorWork:
         self._recheck = True
 
     def wait(self, state: State) -> float:
-        return 0.0 if self._recheck else actions.seconds_until(state, self._moment(state))
+        moment = self._moment(state)
+        if self._first_look(state, moment):
+            return 0.0
+        return actions.seconds_until(state, moment)
 
     def act(self, state: State) -> Outcome | None:
-        self._sender.take_notes()
+        self.sender.take_notes()
         moment = self._moment(state)
-        action = actions.Reconcile(None) if self._recheck else actions.next_action(state, moment)
+        action = self._first_look(state, moment) or actions.next_action(state, moment)
         if action is None:
             return None
         if self.lease_left() < LEASE_MARGIN:
-            raise TransientError("the lease is about to run out")
+            raise TransientError(LEASE_ENDS)
         return self._carry_out(state, action)
+
+    def _first_look(self, state: State, moment: actions.Moment) -> actions.Reconcile | None:
+        """After a start everything is compared; until that succeeds nothing is opened."""
+        waits = state.retry_at is not None and moment.at < state.retry_at
+        return actions.Reconcile(None) if self._recheck and not waits else None
 
     def _moment(self, state: State) -> actions.Moment:
         if self.wakeups:
@@ -92,8 +102,8 @@ class ExecutorWork:
         return actions.Moment(
             at=self.clock.now(),
             halted=bool(self.latch.reasons()),
+            reconciled=not self._recheck,
             touched=self._touched,
-            recheck_seconds=self.settings.drift_seconds,
         )
 
     def _carry_out(self, state: State, action: actions.PendingAction) -> Outcome:
@@ -108,25 +118,38 @@ class ExecutorWork:
             case actions.Reconcile(request):
                 return self._reconcile(state, request)
             case actions.CancelOrder(order):
-                return self._order_outcome(order, self._sender.cancel(order))
+                return self._order_outcome(order, self.sender.cancel(order))
             case actions.LookUpOrder(order):
                 self._touched -= {order.symbol, order.client_order_id}
-                return self._order_outcome(order, self._sender.look_up(order))
+                return self._order_outcome(order, self.sender.look_up(order))
             case actions.SendOrder(order):
-                return self._order_outcome(*self._sender.send(state, order))
+                return self._order_outcome(*self.sender.send(state, order))
 
     def _reconcile(self, state: State, request: ReconcileRequest | None) -> Outcome:
-        session = request.session if request else state.session or self.clock.now().date()
-        snapshot = reconciliation.observe(
-            self.broker, state, request, session, is_journaled=self.journal.knows
-        )
-        if not self.settings.replay:
-            snapshot = replace(snapshot, market=observe_market(self.broker))
-        self._recheck = False
+        """What the broker says of everything; without an answer it is asked again later."""
+        at = self.clock.now()
+        session = request.session if request else state.session or at.date()
+        value: o.BrokerSnapshot | o.ReconcileFailed
+        try:
+            value = observe(
+                self.broker,
+                state,
+                request,
+                session,
+                at=at,
+                at_once=self.settings.stepped,
+                is_journaled=self.journal.knows,
+            )
+            if not self.settings.replay:
+                value = replace(value, market=observe_market(self.broker))
+            self._recheck = False
+        except TransientError as error:
+            self.log.warning("reconcile_failed", error=str(error))
+            value = o.ReconcileFailed(detail=str(error))
         if request is None:
-            return Outcome(snapshot, self.clock.now(), session, "")
+            return Outcome(value, self.clock.now(), session, "")
         return Outcome(
-            snapshot, self.clock.now(), session, request.correlation_id, request.causation_id
+            value, self.clock.now(), session, request.correlation_id, request.causation_id
         )
 
     def _outcome(self, state: State, value: Any) -> Outcome:

@@ -186,6 +186,22 @@ def on_position_adjusted(
     return _count_execution(state, book, context)
 
 
+def on_position_rescaled(
+    state: State, message: m.PositionRescaled, context: GateContext
+) -> Decision[State]:
+    book = books.rescale_position(
+        state.book, message.symbol, qty=message.qty, new=message.new, old=message.old
+    )
+    return _count_execution(state, book, context)
+
+
+def on_position_renamed(
+    state: State, message: m.PositionRenamed, context: GateContext
+) -> Decision[State]:
+    book = books.rename_position(state.book, message.symbol, message.new_symbol)
+    return _count_execution(state, book, context)
+
+
 def on_order_ended(state: State, message: m.OrderEnded, context: GateContext) -> Decision[State]:
     return _count_execution(
         state, books.release(state.book, message.client_order_id, message.ending), context
@@ -234,9 +250,12 @@ def on_activate_requested(
     return replace(state, book=books.activate(state.book)), (changed,)
 
 
-def on_drift_acknowledged(
-    state: State, message: m.DriftAcknowledged, context: GateContext
+def on_dispute_settled(
+    state: State,
+    message: m.DriftAcknowledged | m.AdoptRequested | m.ReleaseRequested,
+    context: GateContext,
 ) -> Decision[State]:
+    """The operator has decided whose the shares are: the symbol may be traded again."""
     return replace(state, book=books.acknowledge_drift(state.book, message.symbol)), ()
 
 
@@ -323,8 +342,15 @@ HANDLERS = handler_table(
     on(m.OrderUnknown, on_other_execution),
     on(m.ProtectionPlaced, on_other_execution),
     on(m.PositionAdjusted, on_position_adjusted),
+    on(m.PositionRescaled, on_position_rescaled),
+    on(m.PositionRenamed, on_position_renamed),
+    on(m.PositionDisputed, on_other_execution),
+    on(m.FlatConfirmed, on_other_execution),
+    on(m.FlatNotConfirmed, on_other_execution),
     on(m.AccountSeen, on_account_seen),
     on(m.ScanExecuted, on_scan_executed),
     on(m.ActivateRequested, on_activate_requested),
-    on(m.DriftAcknowledged, on_drift_acknowledged),
+    on(m.DriftAcknowledged, on_dispute_settled),
+    on(m.AdoptRequested, on_dispute_settled),
+    on(m.ReleaseRequested, on_dispute_settled),
 )

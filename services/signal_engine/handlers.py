@@ -88,6 +88,27 @@ def on_position_adjusted(
     return _count_execution(_move_position(state, found, message.qty), context), ()
 
 
+def on_position_rescaled(
+    state: State, message: m.PositionRescaled, context: Context[None]
+) -> Decided:
+    """A split changes the shares, not the day of the entry."""
+    change = message.qty - message.qty_before
+    held = state.positions.get(message.symbol)
+    return _count_execution(_move_position(state, held, change) if held else state, context), ()
+
+
+def on_position_renamed(
+    state: State, message: m.PositionRenamed, context: Context[None]
+) -> Decided:
+    held = state.positions.get(message.symbol)
+    if held is None:
+        return _count_execution(state, context), ()
+    moved = replace(held, symbol=message.new_symbol)
+    others = {name: each for name, each in state.positions.items() if name != message.symbol}
+    state = replace(state, positions={**others, message.new_symbol: moved})
+    return _count_execution(state, context), ()
+
+
 def on_other_execution(state: State, message: m.Message, context: Context[None]) -> Decided:
     return _count_execution(state, context), ()
 
@@ -196,6 +217,11 @@ def counts(message: m.Message) -> Iterable[MetricSample]:
 HANDLERS = handler_table(
     on(m.OrderFilled, on_order_filled),
     on(m.PositionAdjusted, on_position_adjusted),
+    on(m.PositionRescaled, on_position_rescaled),
+    on(m.PositionRenamed, on_position_renamed),
+    on(m.PositionDisputed, on_other_execution),
+    on(m.FlatConfirmed, on_other_execution),
+    on(m.FlatNotConfirmed, on_other_execution),
     on(m.OrderSubmitted, on_other_execution),
     on(m.OrderEnded, on_other_execution),
     on(m.OrderUnknown, on_other_execution),

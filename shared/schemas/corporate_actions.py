@@ -61,6 +61,14 @@ class Removal(Value, frozen=True, kw_only=True):
     why: Ended
 
 
+class SpinOff(Value, frozen=True, kw_only=True):
+    """Holders of `symbol` get shares of `new` at the open of `ex_date`; their own shares stay."""
+
+    symbol: str
+    new: str
+    ex_date: dt.date
+
+
 class CorporateActions(Value, frozen=True, kw_only=True):
     """Everything announced for some symbols and dates, each kind by date, then symbol."""
 
@@ -68,3 +76,4 @@ class CorporateActions(Value, frozen=True, kw_only=True):
     dividends: tuple[CashDividend, ...] = ()
     renames: tuple[Rename, ...] = ()
     removals: tuple[Removal, ...] = ()
+    spin_offs: tuple[SpinOff, ...] = ()

@@ -41,6 +41,11 @@ def test_an_unknown_broker_is_refused_with_the_nearest_name() -> None:
         connect_broker("alpacca", place())
 
 
+def held(world: BrokerWorld) -> Decimal:
+    view = world.broker.position("AAPL")
+    return view.qty if view else Decimal(0)
+
+
 def order(number: int = 1, **changes: object) -> OrderRequest:
     values: dict[str, object] = {
         "client_order_id": f"{CLIENT_ORDER_PREFIX}{number}",
@@ -62,10 +67,10 @@ def test_an_immediate_order_is_filled_at_its_limit_or_better(world: BrokerWorld)
     assert world.broker.submit(order()).result is SubmitResult.ACCEPTED
     view = world.broker.order_by_client_id(f"{CLIENT_ORDER_PREFIX}1")
     assert view is not None
-    assert (view.status, view.filled_qty) == (OrderStatus.FILLED, 6)
+    assert (view.status, int(view.filled_qty)) == (OrderStatus.FILLED, 6)
     assert view.average_price is not None
     assert view.average_price <= Decimal("100.10")
-    assert world.broker.held_qty("AAPL") == 6
+    assert held(world) == 6
 
 
 def test_an_immediate_order_that_is_not_reached_ends_canceled_and_unfilled(
@@ -75,7 +80,7 @@ def test_an_immediate_order_that_is_not_reached_ends_canceled_and_unfilled(
     assert answer.order is not None
     view = world.broker.order(answer.order.broker_order_id)
     assert view is not None
-    assert (view.status, view.filled_qty) == (OrderStatus.CANCELED, 0)
+    assert (view.status, int(view.filled_qty)) == (OrderStatus.CANCELED, 0)
 
 
 @pytest.mark.parametrize("shares", [1, 5])
@@ -86,14 +91,14 @@ def test_an_immediate_order_filled_in_part_ends_canceled_with_its_fill(
     world.broker.submit(order())
     view = world.broker.order_by_client_id(f"{CLIENT_ORDER_PREFIX}1")
     assert view is not None
-    assert (view.status, view.filled_qty) == (OrderStatus.CANCELED, shares)
+    assert (view.status, int(view.filled_qty)) == (OrderStatus.CANCELED, shares)
 
 
 def test_the_same_id_twice_is_one_order(world: BrokerWorld) -> None:
     assert world.broker.submit(order()).result is SubmitResult.ACCEPTED
     assert world.broker.submit(order()).result is SubmitResult.EXISTS
     assert len(world.broker.orders_since(None).ours) == 1
-    assert world.broker.held_qty("AAPL") == 6
+    assert held(world) == 6
 
 
 @pytest.mark.parametrize("kind", [Kind.STOP, Kind.STOP_AND_TARGET])
@@ -107,7 +112,7 @@ def test_a_protection_rests_until_it_is_canceled(world: BrokerWorld, kind: Kind)
     world.broker.cancel(placed.order.broker_order_id)
     view = world.broker.order(placed.order.broker_order_id)
     assert view is not None
-    assert (view.status, view.filled_qty) == (OrderStatus.CANCELED, 0)
+    assert (view.status, int(view.filled_qty)) == (OrderStatus.CANCELED, 0)
     assert world.broker.open_orders().ours == ()
 
 
@@ -121,12 +126,12 @@ def test_a_protection_that_is_hit_shows_its_fill_and_the_position_is_gone(
     assert placed.order is not None
     view = world.broker.order(placed.order.broker_order_id)
     assert view is not None
-    assert (view.status, view.filled_qty, view.average_price) == (
+    assert (view.status, int(view.filled_qty), view.average_price) == (
         OrderStatus.FILLED,
         6,
         Decimal("89.95"),
     )
-    assert world.broker.positions() == ()
+    assert world.broker.positions().rows == ()
 
 
 def test_canceling_what_has_ended_is_no_error(world: BrokerWorld) -> None:
@@ -141,7 +146,7 @@ def test_canceling_what_has_ended_is_no_error(world: BrokerWorld) -> None:
 def test_what_is_not_there_is_none(world: BrokerWorld) -> None:
     assert world.broker.order_by_client_id(f"{CLIENT_ORDER_PREFIX}9") is None
     assert world.broker.order("5b1f2c6e-0000-4000-8000-000000000000") is None
-    assert world.broker.held_qty("AAPL") == 0
+    assert held(world) == 0
 
 
 def test_orders_since_are_those_submitted_later(world: BrokerWorld) -> None:
@@ -153,7 +158,7 @@ def test_orders_since_are_those_submitted_later(world: BrokerWorld) -> None:
 def test_the_account_is_worth_its_cash_and_its_shares(world: BrokerWorld) -> None:
     before = world.broker.account()
     world.broker.submit(order())
-    after, position = world.broker.account(), world.broker.positions()[0]
+    after, position = world.broker.account(), world.broker.positions().rows[0]
     assert after.cash == before.cash - 6 * position.average_price
     assert after.equity == after.cash + 6 * (position.mark or 0)
     assert not after.blocked
@@ -177,3 +182,47 @@ def test_sessions_are_those_of_the_days_asked_for_in_order_and_with_their_hours(
         assert each.opens_at < each.closes_at
         assert each.opens_at.date() == each.session
     assert world.broker.sessions(days[1], days[1]) == (found[1],)
+
+
+def test_an_order_that_the_last_look_forbids_does_not_arrive(world: BrokerWorld) -> None:
+    answer = world.broker.submit(order(), last_look=lambda: "killed")
+    assert (answer.result, answer.detail) == (SubmitResult.WITHHELD, "killed")
+    assert world.broker.order_by_client_id(f"{CLIENT_ORDER_PREFIX}1") is None
+
+
+def test_a_protection_has_a_living_stop_until_it_ends(world: BrokerWorld) -> None:
+    world.broker.submit(order())
+    placed = world.broker.submit(protection())
+    assert placed.order is not None
+    living = world.broker.order(placed.order.broker_order_id)
+    world.broker.cancel(placed.order.broker_order_id)
+    dead = world.broker.order(placed.order.broker_order_id)
+    assert [view.stop_lives for view in (living, dead) if view] == [True, False]
+
+
+def test_a_market_order_closes_what_is_held(world: BrokerWorld) -> None:
+    world.broker.submit(order())
+    world.broker.submit(order(2, side=Side.SELL, kind=Kind.MARKET, limit_price=None))
+    assert held(world) == 0
+
+
+def test_a_position_asked_by_itself_is_the_one_of_the_list(world: BrokerWorld) -> None:
+    world.broker.submit(order())
+    listed = world.broker.positions()
+    assert listed.unreadable == ()
+    assert listed.rows == (world.broker.position("AAPL"),)
+
+
+def test_our_own_executions_are_not_foreign(world: BrokerWorld) -> None:
+    before = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+    world.broker.submit(order())
+    assert world.broker.foreign_executions("AAPL", before) == 0
+
+
+def test_a_protection_sent_twice_under_its_id_stands_once(world: BrokerWorld) -> None:
+    """What makes a second POST after a crash harmless: the broker refuses the duplicate."""
+    world.broker.submit(order())
+    assert world.broker.submit(protection()).result is SubmitResult.ACCEPTED
+    again = world.broker.submit(protection())
+    assert (again.result, again.order) == (SubmitResult.EXISTS, None)
+    assert len(world.broker.open_orders().ours) == 1

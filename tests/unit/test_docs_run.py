@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.executor.brokers.protocol import Kind, OrderRequest, SubmitResult
+from services.executor.brokers.protocol import Broker, Kind, OrderRequest, SubmitResult
 from shared.domain.errors import UserError
 from shared.schemas.values import Mode, Side
 from tests.unit.executor.broker_places import place
@@ -56,6 +56,8 @@ def test_the_broker_of_the_page_takes_an_order_once_and_refuses_a_live_account()
     )
     answers = [broker.submit(order).result for _ in range(2)]
     assert answers == [SubmitResult.ACCEPTED, SubmitResult.EXISTS]
-    assert (broker.held_qty("AAPL"), broker.account().cash) == (2, Decimal(99_800))
+    assert (int(broker.position("AAPL").qty), broker.account().cash) == (2, Decimal(99_800))
+    promised = {name for name in vars(Broker) if not name.startswith("_")}
+    assert promised <= set(dir(broker))
     with pytest.raises(UserError, match="no live account"):
         names["connect"](place(mode=Mode.LIVE))

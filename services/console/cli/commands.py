@@ -90,7 +90,9 @@ COMMANDS = (
     Command("resume", "control:resume", "Clear the kills so far; one that arrives meanwhile stays.", ACT, "", OF_A_STACK),
     Command("activate", "control:activate", "Move trading from reducing (exits only) back to active.", ACT, "", OF_A_STACK),
     Command("reconcile", "control:reconcile", "Have the executor compare orders and positions with the broker now.", ACT, "", OF_A_STACK),
-    Command("acknowledge", "control:acknowledge", "Confirm that you have looked at a symbol whose books disagree.", ACT, "", OF_A_STACK),
+    Command("adopt", "control:adopt", "Take the broker's shares in a disputed symbol as ours, with our stop for all of them.", ACT, "", OF_A_STACK),
+    Command("release", "control:release", "Give a position up: its shares are yours by hand, and our stop is canceled.", ACT, "", OF_A_STACK),
+    Command("acknowledge", "control:acknowledge", "Leave shares that are not ours where they are; the symbol may be traded again.", ACT, "", OF_A_STACK),
     Command(
         "backtest", "research:backtest",
         "Test strategies on past bars: exact fills, shared cash, costs, every trade.", RESEARCH,

@@ -1,4 +1,4 @@
-"""`kobe kill`, `resume`, `activate`, `reconcile` and `acknowledge`: the operator's hand."""
+"""The operator's hand: `kobe kill`, `resume`, `activate`, `reconcile`, `adopt`, `release` …"""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from shared.domain.errors import UserError
 from shared.runtime.kill.resume import resume as write_resume
 from shared.schemas.messages import (
     ActivateRequested,
+    AdoptRequested,
     DriftAcknowledged,
     KillCleared,
     ReconcileRequested,
+    ReleaseRequested,
 )
 
+Disputed = Annotated[str, typer.Argument(help="A symbol on which our books and the broker differ.")]
 Why = Annotated[str, typer.Argument(help="Why; it is written into the audit chain.")]
 
 
@@ -75,11 +78,32 @@ def reconcile(as_json: AsJson = False) -> None:
     _confirm({"requested": "reconcile"}, sentence, as_json)
 
 
-def acknowledge(
-    symbol: Annotated[str, typer.Argument(help="The symbol you have looked at.")],
-    as_json: AsJson = False,
-) -> None:
-    """Confirm that you have looked at a symbol whose books disagree."""
+def adopt(symbol: Disputed, as_json: AsJson = False) -> None:
+    """Take the broker's shares in a disputed symbol as ours, with our stop for all of them."""
+    name = _settle(symbol, AdoptRequested)
+    _confirm({"adopted": name}, f"The broker's position in {name} becomes ours.", as_json)
+
+
+def release(symbol: Disputed, as_json: AsJson = False) -> None:
+    """Give a position up: its shares are yours by hand, and our stop is canceled."""
+    client, name = open_client(os.environ), symbol.upper()
+    from services.console.views.positions import quantities
+
+    held = quantities(client)
+    if name not in held:
+        raise UserError(f"We do not hold {name}; we hold {', '.join(sorted(held)) or 'nothing'}.")
+    say(client, ReleaseRequested(symbol=name, by=getuser()))
+    _confirm({"released": name}, f"{name} is yours by hand; our stop is canceled.", as_json)
+
+
+def acknowledge(symbol: Disputed, as_json: AsJson = False) -> None:
+    """Leave shares that are not ours where they are; the symbol may be traded again."""
+    name = _settle(symbol, DriftAcknowledged)
+    _confirm({"acknowledged": name}, f"{name} may be traded again.", as_json)
+
+
+def _settle(symbol: str, message: type[AdoptRequested | DriftAcknowledged]) -> str:
+    """Ask for it if the symbol is one on which books and broker differ."""
     from services.console.views.positions import drifting_symbols
 
     client, name = open_client(os.environ), symbol.upper()
@@ -89,8 +113,8 @@ def acknowledge(
             f"Our books and the broker do not disagree on {name}; "
             f"they disagree on {', '.join(known) or 'nothing'}."
         )
-    say(client, DriftAcknowledged(symbol=name, by=getuser()))
-    _confirm({"acknowledged": name}, f"{name} may be traded again.", as_json)
+    say(client, message(symbol=name, by=getuser()))
+    return name
 
 
 def _confirm(facts: dict[str, str], sentence: str, as_json: bool) -> None:

@@ -124,11 +124,11 @@ def _order(row: OrderRow) -> str:
 def positions(as_json: AsJson = False) -> None:
     """Show open positions and the stops that protect them."""
     client = open_client(os.environ)
-    from services.console.views.positions import positions as open_positions
+    from services.console.views.positions import external_shares, positions as open_positions
 
-    rows = open_positions(client)
+    rows, external = open_positions(client), external_shares(client)
     if as_json:
-        print_json({"positions": rows})
+        print_json({"positions": rows, "external": external})
         return
     columns = ("symbol", "qty", "average price", "strategy", "since", "stop", "target", "protected")
     cells = [
@@ -145,6 +145,15 @@ def positions(as_json: AsJson = False) -> None:
         for row in rows
     ]
     print_rows("Positions", columns, cells, empty="No position is open.")
+    print_lines(
+        f"{row.symbol} is disputed ({row.dispute}): look at the broker, then run kobe adopt, "
+        f"release or acknowledge {row.symbol}."
+        for row in rows
+        if row.dispute
+    )
+    if external:
+        shares = ", ".join(f"{qty.normalize():f} {symbol}" for symbol, qty in external.items())
+        print_lines([f"At the broker, not ours, and never sold: {shares}."])
 
 
 def signals(recent: Recent = 20, as_json: AsJson = False) -> None:

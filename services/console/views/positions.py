@@ -14,12 +14,16 @@ import msgspec
 from services.console.stack.reader import StackReader
 from shared.domain.trading.ledger import HeldLots
 from shared.domain.trading.orders import Order
+from shared.domain.trading.protection import is_protected
 from shared.schemas.streams import ServiceName
-from shared.schemas.values import Purpose
 
 
 class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One symbol held; `protected`: a stop rests there for all of it."""
+    """One symbol held; `protected`: a living stop for all of it, on the right side of the market.
+
+    `dispute`: how the broker's shares differ, until the operator settles it; `external` shares at
+    the broker are not ours.
+    """
 
     symbol: str
     qty: int
@@ -29,6 +33,8 @@ class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
     stop: Decimal | None
     target: Decimal | None
     protected: bool
+    dispute: str
+    external: Decimal
 
 
 def positions(client: StackReader) -> list[PositionRow]:
@@ -37,13 +43,9 @@ def positions(client: StackReader) -> list[PositionRow]:
 
 def position_rows(state: Mapping[str, Any]) -> list[PositionRow]:
     """Of the executor's state, by symbol."""
-    guarded = {
-        (order.symbol, order.qty)
-        for order in _members(state, "orders", Order)
-        if order.purpose is Purpose.PROTECT and order.rests
-    }
+    orders = _members(state, "orders", Order)
     return [
-        _row(held, guarded)
+        _row(held, orders, state)
         for held in sorted(_members(state, "positions", HeldLots), key=lambda p: p.symbol)
     ]
 
@@ -54,10 +56,21 @@ def quantities(client: StackReader) -> dict[str, int]:
     return {position.symbol: position.qty for position in held}
 
 
+def external_shares(client: StackReader) -> dict[str, Decimal]:
+    """Shares at the broker that are not ours, by symbol: shown, never sold."""
+    found = members(client.state(ServiceName.EXECUTOR), "external")
+    return {symbol: Decimal(str(qty)) for symbol, qty in sorted(found.items())}
+
+
 def drifting_symbols(client: StackReader) -> list[str]:
-    """On which our books and the broker disagree, by the executor."""
-    drifts = members(client.state(ServiceName.EXECUTOR), "drifts").values()
-    return sorted({str(drift["symbol"]) for drift in drifts if drift.get("symbol")})
+    """On which our books and the broker disagree, by the executor; disputes wait for a person."""
+    state = client.state(ServiceName.EXECUTOR)
+    return sorted({*members(state, "drifts"), *members(state, "disputes")})
+
+
+def disputed_symbols(client: StackReader) -> list[str]:
+    """Those seen twice, which `kobe adopt`, `release` or `acknowledge` settles."""
+    return sorted(members(client.state(ServiceName.EXECUTOR), "disputes"))
 
 
 def members(state: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -72,8 +85,9 @@ def _members(state: Mapping[str, Any], name: str, type_: type[Any]) -> list[Any]
     return [msgspec.convert(value, type_) for value in members(state, name).values()]
 
 
-def _row(held: HeldLots, guarded: set[tuple[str, int]]) -> PositionRow:
+def _row(held: HeldLots, orders: list[Order], state: Mapping[str, Any]) -> PositionRow:
     protection = held.protection
+    dispute = state.get(f"disputes:{held.symbol}") or {}
     return PositionRow(
         symbol=held.symbol,
         qty=held.qty,
@@ -82,5 +96,7 @@ def _row(held: HeldLots, guarded: set[tuple[str, int]]) -> PositionRow:
         entry_session=held.lots[0].session.isoformat(),
         stop=protection.stop if protection else None,
         target=protection.target if protection else None,
-        protected=(held.symbol, abs(held.qty)) in guarded,
+        protected=is_protected(held, orders),
+        dispute=str(dispute.get("why", "")),
+        external=Decimal(str(state.get(f"external:{held.symbol}", 0))),
     )

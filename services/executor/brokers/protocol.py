@@ -6,19 +6,23 @@ A broker never sends an order twice by itself, never guesses, and answers within
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
 from shared.domain.trading.orders import OrderView
+from shared.schemas import fields as f
+from shared.schemas.corporate_actions import CorporateActions
 from shared.schemas.values import Side, TradingSession, Value
 
 
 class Kind(StrEnum):
-    """What is sent: an immediate limit order, or protection that rests until filled or canceled."""
+    """What is sent: an immediate limit order, a market order, or protection that rests."""
 
     IMMEDIATE = "immediate"
+    MARKET = "market"
     STOP = "stop"
     STOP_AND_TARGET = "stop_and_target"
 
@@ -47,6 +51,7 @@ class SubmitResult(StrEnum):
     REJECTED = "rejected"
     EXISTS = "exists"
     NOT_TAKEN = "not_taken"
+    WITHHELD = "withheld"
     UNKNOWN = "unknown"
 
 
@@ -55,8 +60,8 @@ class SubmitAnswer:
     """The result of one POST and what the broker said with it.
 
     `order` comes with `accepted` alone, `retry_after` (seconds) with what was surely not taken.
-    `counted` is False when we kept it back ourselves. `halts`: nothing more may be opened at this
-    account.
+    `counted` is False when we kept it back ourselves. `passes`: a refusal that may pass by itself
+    (shares held by another order). `halts`: nothing more may be opened at this account.
     """
 
     result: SubmitResult
@@ -64,6 +69,7 @@ class SubmitAnswer:
     order: OrderView | None = None
     retry_after: float = 0.0
     counted: bool = True
+    passes: bool = False
     halts: bool = False
 
 
@@ -82,24 +88,42 @@ class AccountView(Value, frozen=True, kw_only=True):
 
 
 class PositionView(Value, frozen=True, kw_only=True):
-    """`qty` is negative for a short; `mark` is what the broker values a share at."""
+    """A position at the broker; `qty` may be a fraction and is negative for a short.
 
-    symbol: str
-    qty: Decimal
-    average_price: Decimal
-    mark: Decimal | None
+    `mark` is what the broker values a share at. `asset` names the share whatever its symbol, ""
+    where the broker has no such name.
+    """
+
+    symbol: f.ForeignName
+    qty: f.Shares
+    average_price: f.Money
+    mark: f.Money | None
+    asset: str = ""
+
+
+class PositionList(Value, frozen=True, kw_only=True):
+    """`unreadable` names the rows that make no sense, "?" where even the symbol is missing."""
+
+    rows: tuple[PositionView, ...]
+    unreadable: tuple[str, ...] = ()
 
 
 class OrderList(Value, frozen=True, kw_only=True):
-    """`ours` carry our prefix; `foreign` counts the others."""
+    """`ours` carry our prefix; `foreign` counts the others; `unreadable` are ids of ours."""
 
     ours: tuple[OrderView, ...]
     foreign: int
+    unreadable: tuple[str, ...] = ()
 
 
 class BrokerClock(Value, frozen=True, kw_only=True):
     at: dt.datetime
     is_open: bool
+
+
+def no_objection() -> str:
+    """The last look of an order that nothing can withhold any more."""
+    return ""
 
 
 class Wakeups(Protocol):
@@ -114,8 +138,14 @@ class Wakeups(Protocol):
 class Broker(Protocol):
     """Look-ups raise TransientError when the broker does not answer or answers nonsense."""
 
-    def submit(self, request: OrderRequest) -> SubmitAnswer:
-        """Send it once. Never raises for what the broker or the network did: that is the answer."""
+    def submit(
+        self, request: OrderRequest, *, last_look: Callable[[], str] = no_objection
+    ) -> SubmitAnswer:
+        """Send it once. Never raises for what the broker or the network did: that is the answer.
+
+        `last_look` is called when the connection is open and no byte of the request has left; a
+        sentence from it withholds the order.
+        """
         ...
 
     def cancel(self, broker_order_id: str) -> None:
@@ -134,10 +164,20 @@ class Broker(Protocol):
         """All orders submitted after the instant, oldest first; None: the latest ones."""
         ...
 
-    def positions(self) -> tuple[PositionView, ...]: ...
+    def positions(self) -> PositionList: ...
 
-    def held_qty(self, symbol: str) -> Decimal:
-        """Shares of one symbol; 0 if none, negative for a short."""
+    def position(self, symbol: str) -> PositionView | None:
+        """One symbol, asked by itself; None: the broker says there is no such position."""
+        ...
+
+    def foreign_executions(self, symbol: str, since: dt.datetime) -> Decimal:
+        """Shares that orders of others bought (positive) or sold in a symbol after an instant."""
+        ...
+
+    def corporate_actions(
+        self, symbols: Collection[str], since: dt.date, through: dt.date
+    ) -> CorporateActions:
+        """Splits, renames and removals announced for these dates, both included."""
         ...
 
     def account(self) -> AccountView: ...

@@ -7,21 +7,31 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from decimal import Decimal
 
 from msgspec.structs import replace
 
 from services.executor.orders import protection as protect
 from services.executor.orders.state import (
     OpenScan,
+    PositionDrift,
     State,
-    unprotected_symbols,
+    uncovered_symbols,
     with_halt,
     with_order,
     with_position,
 )
 from shared.domain.trading import ledger
 from shared.domain.trading.ledger import HeldLots
-from shared.domain.trading.orders import Fill, Order, OrderView, apply, difference, mark_unknown
+from shared.domain.trading.orders import (
+    Fill,
+    Order,
+    OrderView,
+    ProtectionForm,
+    apply,
+    difference,
+    mark_unknown,
+)
 from shared.runtime.runner.contract import Outgoing
 from shared.schemas import messages as m
 from shared.schemas.values import Ending, OrderStatus, Purpose, Side
@@ -47,35 +57,71 @@ def apply_view(
     other = difference(order, view)
     if other:
         return _apply_contradiction(state, order, other, at)
-    applied = apply(order, view, at=at)
+    if order.ending is Ending.ABANDONED:
+        state, order = _revive(state, order, view)
+    progress = apply(order, view, at=at)
     messages: list[Outgoing] = []
     first = not order.broker_order_id
-    state = with_order(state, applied.order)
+    state = with_order(state, progress.order)
     if first:
         state = replace(state, sent=state.sent + (not order.was_sent), ambiguous=0)
-        messages += _arrival_messages(state, applied.order)
-    if applied.fill:
-        state, said = _apply_fill(state, applied.order, applied.fill, view, at)
-        messages.append(said)
-    if applied.ended:
-        state = _count_refusal(state, applied.order)
-        messages.append(
-            outgoing(state, applied.order, ending_message(applied.order, view.reported))
-        )
-    if applied.anomaly:
-        state = with_halt(state, applied.anomaly)
+        messages += _arrival_messages(state, progress.order)
+        state = _note_fewer(state, order, progress.order, at)
+    if progress.fill:
+        state, filled = _apply_fill(state, progress.order, progress.fill, view, at)
+        messages.append(filled)
+    if progress.ended:
+        state, ends = _apply_ending(state, progress.order, view.reported, at)
+        messages += ends
+    if progress.anomaly:
+        state = with_halt(state, progress.anomaly)
     return state, tuple(messages)
+
+
+def _revive(state: State, order: Order, view: OrderView) -> tuple[State, Order]:
+    """An order given up as never arrived is there after all: follow it, and tell the operator."""
+    why = f"{order.client_order_id} ({order.symbol}) was given up, and the broker shows it"
+    return with_halt(state, why), replace(order, ending=None, status=OrderStatus.UNKNOWN)
+
+
+def _note_fewer(state: State, sent: Order, taken: Order, at: dt.datetime) -> State:
+    """A protection for fewer shares than ours: the books differ until they are compared."""
+    symbol = sent.symbol
+    if sent.purpose is not Purpose.PROTECT or taken.qty >= sent.qty or symbol in state.disputes:
+        return state
+    drift = PositionDrift(theirs=Decimal(taken.qty), due_at=at)
+    return replace(state, drifts={symbol: drift, **state.drifts})
+
+
+def _apply_ending(
+    state: State, order: Order, detail: str, at: dt.datetime
+) -> tuple[State, Messages]:
+    if order.purpose is Purpose.PROTECT and order.ending is not Ending.FILLED:
+        if order.ending is Ending.REJECTED:
+            state = protect.note_refusal(state, order, passes=False, at=at)
+        else:
+            state = protect.note_ending(state, order, at=at)
+    return report_end(state, order, detail)
+
+
+def report_end(state: State, order: Order, detail: str) -> tuple[State, Messages]:
+    """The one terminal message of an order, unless it was published before."""
+    if order.reported_end:
+        return state, ()
+    order = replace(order, reported_end=True)
+    message = outgoing(state, order, ending_message(order, detail))
+    return with_order(state, order), (message,)
 
 
 def _apply_contradiction(
     state: State, order: Order, other: str, at: dt.datetime
 ) -> tuple[State, Messages]:
-    doubted = replace(mark_unknown(order, at=at), alarmed=True)
-    state = with_order(state, doubted)
+    doubtful = replace(mark_unknown(order, at=at), alarmed=True)
+    state = with_order(state, doubtful)
     if order.alarmed:
         return state, ()
     state = with_halt(state, f"the broker's {order.client_order_id} is another order: {other}")
-    return state, (unknown_message(state, doubted, other),)
+    return state, (unknown_message(state, doubtful, other),)
 
 
 def unknown_message(state: State, order: Order, detail: str) -> Outgoing:
@@ -86,7 +132,7 @@ def unknown_message(state: State, order: Order, detail: str) -> Outgoing:
 
 
 def _arrival_messages(state: State, order: Order) -> Messages:
-    if order.purpose is not Purpose.PROTECT:
+    if order.purpose is not Purpose.PROTECT or order.form is ProtectionForm.MARKET:
         return (outgoing(state, order, _submission_message(order)),)
     if order.status is OrderStatus.REJECTED or order.protection is None:
         return ()
@@ -144,7 +190,7 @@ def _apply_fill(
     session = state.session or order.session
     session = order.session if order.purpose is Purpose.ENTRY else session
     before = state.positions.get(order.symbol)
-    state = _book_fill(state, order, fill, session)
+    state = _book_fill(state, order, fill, session, view.filled_at or at)
     plan = order.protection or (before.protection if before else None)
     message = m.OrderFilled(
         client_order_id=order.client_order_id,
@@ -164,7 +210,9 @@ def _apply_fill(
     return state, outgoing(state, order, message)
 
 
-def _book_fill(state: State, order: Order, fill: Fill, session: dt.date) -> State:
+def _book_fill(
+    state: State, order: Order, fill: Fill, session: dt.date, filled_at: dt.datetime
+) -> State:
     held = state.positions.get(order.symbol)
     qty = fill.qty if order.side is Side.BUY else -fill.qty
     booked = ledger.book(held.lots if held else (), qty=qty, price=fill.price, session=session)
@@ -175,13 +223,15 @@ def _book_fill(state: State, order: Order, fill: Fill, session: dt.date) -> Stat
         state = with_halt(
             state, f"{order.client_order_id} traded more {order.symbol} than was held"
         )
-        position = replace(_lots_after(order, held, booked.lots), protection=None)
+        position = replace(_lots_after(order, held, booked.lots, filled_at), protection=None)
     else:
-        position = _lots_after(order, held, booked.lots)
+        position = _lots_after(order, held, booked.lots, filled_at)
     return with_position(state, order.symbol, position)
 
 
-def _lots_after(order: Order, held: HeldLots | None, lots: tuple[ledger.Lot, ...]) -> HeldLots:
+def _lots_after(
+    order: Order, held: HeldLots | None, lots: tuple[ledger.Lot, ...], filled_at: dt.datetime
+) -> HeldLots:
     if held:
         return replace(held, lots=lots)
     return HeldLots(
@@ -192,27 +242,16 @@ def _lots_after(order: Order, held: HeldLots | None, lots: tuple[ledger.Lot, ...
         decision_id=order.decision_id,
         correlation_id=order.correlation_id,
         protection=order.protection,
+        opened_at=filled_at,
     )
 
 
-def _count_refusal(state: State, order: Order) -> State:
-    """Count what the broker refused, so that it is tried again later and not for ever."""
-    held = state.positions.get(order.symbol)
-    if held is None or order.purpose is not Purpose.PROTECT:
-        return state
-    refusals = held.refusals + 1 if order.ending in (Ending.REJECTED, Ending.NOT_SENT) else 0
-    state = with_position(state, order.symbol, replace(held, refusals=refusals))
-    if refusals != protect.REFUSALS:
-        return state
-    return with_halt(state, f"the broker refused {refusals} times to protect {order.symbol}")
-
-
 def apply_refusal(state: State, order: Order, detail: str) -> tuple[State, Messages]:
-    """`order` has just ended by refusal. Nobody heard of a protection that was never placed."""
-    state = _count_refusal(with_order(state, order), order)
+    """`order` has just ended by refusal; of a protection that was never placed nobody is told."""
+    state = with_order(state, order)
     if order.purpose is Purpose.PROTECT:
         return state, ()
-    return state, (outgoing(state, order, ending_message(order, detail)),)
+    return report_end(state, order, detail)
 
 
 def conclude(
@@ -229,7 +268,7 @@ def _finish_scans(state: State) -> tuple[State, Messages]:
     pending = {key: scan for key, scan in state.scans.items() if not scan.executed}
     if not pending:
         return state, ()
-    exposed = frozenset(unprotected_symbols(state))
+    exposed = frozenset(_exposed_symbols(state))
     done = {key: scan for key, scan in pending.items() if _is_complete(state, scan, exposed)}
     if not done:
         return state, ()
@@ -248,6 +287,21 @@ def _finish_scans(state: State) -> tuple[State, Messages]:
         for scan in done.values()
     )
     return replace(state, scans=scans), messages
+
+
+def _exposed_symbols(state: State) -> list[str]:
+    """Symbols whose stop does not rest yet; what cannot have one is the operator's, not the scan's."""
+    selling = {
+        order.symbol
+        for order in state.orders.values()
+        if order.purpose is Purpose.PROTECT and order.form is ProtectionForm.MARKET and order.rests
+    }
+    excused = {*selling, *state.disputes}
+    return [
+        symbol
+        for symbol in uncovered_symbols(state)
+        if symbol not in excused and not state.positions[symbol].blocked
+    ]
 
 
 def _is_complete(state: State, scan: OpenScan, exposed: frozenset[str]) -> bool:

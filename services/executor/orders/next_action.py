@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from services.executor.orders import protection as protect
-from services.executor.orders.state import ReconcileRequest, State, exit_of, protection_of
+from services.executor.orders.state import ReconcileRequest, State, protection_of
 from shared.domain.trading.orders import Order
 from shared.schemas.values import Purpose
 
 IDLE_SECONDS = 0.5  # the broker's stream may name an order at any time
-CANCEL_AGAIN_SECONDS = 2.0  # a broker needs a moment to end an order it was asked to end
+CANCEL_AGAIN, LONGEST_CANCEL = 2.0, 60.0
+"""Seconds until an order's end is asked for again, doubled each time: brokers need a moment."""
+LINGER_SECONDS = 2.0
+"""An immediate order ends at once; one that is still open after this is asked to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,14 @@ PendingAction = LatchHalt | CancelOrder | LookUpOrder | SendOrder | Reconcile | 
 class Moment:
     """What actions depend on besides the state.
 
-    The instant, the kill, and what the broker's stream has named since it was last looked at.
+    The instant, the kill, whether broker and books have been compared since the start, and what
+    the broker's stream has named since it was last looked at.
     """
 
     at: dt.datetime
     halted: bool = False
+    reconciled: bool = True
     touched: frozenset[str] = frozenset()
-    recheck_seconds: float = 30.0
 
 
 def next_action(state: State, moment: Moment) -> PendingAction | None:
@@ -78,6 +82,7 @@ def seconds_until(state: State, moment: Moment) -> float:
     if next_action(state, moment) is not None:
         return 0.0
     instants = [order.look_at or order.not_before for order in state.orders.values() if order.live]
+    instants += [drift.due_at for drift in state.drifts.values()]
     ahead = [
         (instant - moment.at).total_seconds()
         for instant in instants
@@ -96,6 +101,19 @@ def _resting_entries(state: State, moment: Moment) -> Iterator[PendingAction]:
         for order in state.orders.values():
             if order.purpose is Purpose.ENTRY and order.rests and _may_cancel(order, moment):
                 yield CancelOrder(order)
+
+
+def _lingering(state: State, moment: Moment) -> Iterator[PendingAction]:
+    """Immediate orders that do not end by themselves leave what they filled without a stop."""
+    for order in state.orders.values():
+        if (
+            order.purpose is not Purpose.PROTECT
+            and order.rests
+            and order.sent_at
+            and (moment.at - order.sent_at).total_seconds() >= LINGER_SECONDS
+            and _may_cancel(order, moment)
+        ):
+            yield CancelOrder(order)
 
 
 def _due_looks(state: State, moment: Moment) -> Iterator[PendingAction]:
@@ -117,14 +135,18 @@ def _stale_protections(state: State, moment: Moment) -> Iterator[PendingAction]:
 
 def _protections(state: State, moment: Moment) -> Iterator[PendingAction]:
     for order in _waiting(state, moment, lambda order: order.purpose is Purpose.PROTECT):
-        if not exit_of(state, order.symbol):
+        if not protect.is_leaving(state, order.symbol, moment.at):
             yield SendOrder(order)
 
 
 def _reconciles(state: State, moment: Moment) -> Iterator[PendingAction]:
+    """What was asked for, and the second look at what differed; after no answer only later."""
+    if state.retry_at and moment.at < state.retry_at:
+        return
     yield from map(Reconcile, state.reconciles[:1])
-    checked = state.checked_at if state.drifts else None
-    if checked and (moment.at - checked).total_seconds() >= moment.recheck_seconds:
+    due = [drift.due_at for drift in state.drifts.values()]
+    due += [stray.due_at for stray in state.strays.values() if not stray.alarmed]
+    if due and min(due) <= moment.at:
         yield Reconcile(None)
 
 
@@ -145,6 +167,8 @@ def _repeats(state: State, _: Moment) -> Iterator[PendingAction]:
 
 def _approvals(state: State, moment: Moment) -> Iterator[PendingAction]:
     for order in _waiting(state, moment, lambda order: order.purpose is not Purpose.PROTECT):
+        if order.purpose is Purpose.ENTRY and not moment.reconciled:
+            continue
         resting = protection_of(state, order.symbol) if order.purpose is not Purpose.ENTRY else None
         if (
             resting is None
@@ -168,7 +192,8 @@ def _waiting(state: State, moment: Moment, matches: Callable[[Order], bool]) -> 
 
 def _may_cancel(order: Order, moment: Moment) -> bool:
     last = order.cancel_at
-    return last is None or (moment.at - last).total_seconds() >= CANCEL_AGAIN_SECONDS
+    pause = min(LONGEST_CANCEL, CANCEL_AGAIN * 2.0 ** min(max(0, order.cancels - 1), 10))
+    return last is None or (moment.at - last).total_seconds() >= pause
 
 
 def _is_expired(order: Order, moment: Moment) -> bool:
@@ -178,6 +203,7 @@ def _is_expired(order: Order, moment: Moment) -> bool:
 _SOURCES: tuple[Callable[[State, Moment], Iterator[PendingAction]], ...] = (
     _halts,
     _resting_entries,
+    _lingering,
     _due_looks,
     _stale_protections,
     _protections,

@@ -6,8 +6,10 @@ Frozen values, one for each thing the world can do to us.
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 
 from services.executor.brokers.protocol import AccountView, PositionView
+from services.executor.orders.judgement import CorporateAction
 from services.executor.orders.state import ReconcileRequest
 from shared.domain.trading.orders import OrderView
 from shared.schemas.values import Ending, MarketView, Value
@@ -21,12 +23,16 @@ class OrderObserved(Value, frozen=True, kw_only=True):
 
 
 class SubmitRefused(Value, frozen=True, kw_only=True):
-    """It will not be at the broker. `posted`: the broker refused it; else we never asked."""
+    """It will not be at the broker. `posted`: the broker refused it; else we never asked.
+
+    `passes`: what was refused now may be taken later.
+    """
 
     client_order_id: str
     ending: Ending
     detail: str
     posted: bool = False
+    passes: bool = False
     halts: bool = False
 
 
@@ -74,24 +80,58 @@ class HaltLatched(Value, frozen=True, kw_only=True):
     why: str
 
 
+class StopPassed(Value, frozen=True, kw_only=True):
+    """A protection was not sent: at `price` the market has gone through its stop already."""
+
+    client_order_id: str
+    price: Decimal
+
+
+class ScaleDoubtful(Value, frozen=True, kw_only=True):
+    """A protection was not sent: its stop is passed, but a split may have moved the price."""
+
+    client_order_id: str
+    theirs: Decimal
+
+
+class SymbolEvidence(Value, frozen=True, kw_only=True):
+    """A second look at one symbol, by other questions than the first.
+
+    `foreign` is what orders of others have traded in it since the position was opened.
+    """
+
+    symbol: str
+    position: PositionView | None
+    foreign: Decimal
+
+
 class BrokerSnapshot(Value, frozen=True, kw_only=True):
     """What the broker says of everything: orders (`views`), positions, account.
 
     `orphans` are orders with our prefix that neither state nor journal knows; `missing` are orders
-    of ours that the broker does not know. `request`: what it answers; None if we looked by
-    ourselves. `cursor`: None leaves it where it is.
+    of ours that the broker does not know; `unreadable` names rows that made no sense. `request`:
+    what it answers; None if we looked by ourselves. `cursor`: None leaves it where it is.
     """
 
     session: dt.date
     request: ReconcileRequest | None
     views: tuple[OrderView, ...]
     positions: tuple[PositionView, ...]
+    evidence: tuple[SymbolEvidence, ...]
+    actions: tuple[CorporateAction, ...]
     account: AccountView
     orphans: tuple[str, ...]
     missing: tuple[str, ...]
+    unreadable: tuple[str, ...]
     foreign_orders: int
     cursor: dt.datetime | None
     market: MarketView | None = None
+
+
+class ReconcileFailed(Value, frozen=True, kw_only=True):
+    """The broker did not answer all of it; asked again after a pause that grows."""
+
+    detail: str
 
 
 SubmissionOutcome = (
@@ -102,5 +142,7 @@ SubmissionOutcome = (
     | OrderNotFound
     | LookupFailed
     | ApprovalRepeated
+    | StopPassed
+    | ScaleDoubtful
 )
 """What sending, looking up or canceling one order can bring."""

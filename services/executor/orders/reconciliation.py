@@ -1,164 +1,357 @@
-"""Our books against the broker's: everything is asked in one look, then compared by a pure handler.
+"""Our books against the broker's: what a snapshot shows is taken in, compared, and settled. Pure.
 
-Differences become PositionAdjusted, never fills. What vanished is adjusted at once, for nothing can
-be sold that is not there; any other disagreement must be seen twice, and then it halts.
+Only whole shares that others' executions explain, and announced corporate actions, are adopted
+unattended; any other difference is believed on a second look and is then the operator's, while our
+own stop stays. Differences become adjustments of their own type, never fills.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
 
 from msgspec.structs import replace
 
-from services.executor.brokers.protocol import Broker, PositionView
-from services.executor.orders import apply_update as updates
-from services.executor.orders.outcomes import BrokerSnapshot
+from services.executor.brokers.protocol import PositionView
+from services.executor.orders import (
+    adjustments,
+    apply_update as updates,
+    corporate_actions,
+    protection as protect,
+)
+from services.executor.orders.judgement import Account, Judgement, Severity, Standing, judge
+from services.executor.orders.outcomes import BrokerSnapshot, ReconcileFailed, SymbolEvidence
 from services.executor.orders.state import (
+    Dispute,
     ExecutorContext,
     PositionDrift,
-    ReconcileRequest,
     State,
+    StrayOrder,
     live_orders,
     with_halt,
     with_order,
     with_position,
 )
-from shared.domain.trading import ledger, orders
-from shared.domain.trading.ledger import HeldLots
-from shared.domain.trading.orders import ENDINGS, OrderView
+from shared.domain.trading import orders
 from shared.runtime.runner.contract import Decision, Outgoing
-from shared.schemas.messages import AccountSeen, Message, PositionAdjusted
-from shared.schemas.values import Ending, Holding, Purpose, Stage
+from shared.schemas import messages as m
+from shared.schemas.values import Holding, Purpose, Stage
 
-VANISHED = "the broker holds none of it any more"
 TRADING = tuple(purpose for purpose in Purpose if purpose is not Purpose.PROTECT)
+MOST_LOOKS = 5
+"""A difference that is another one at every look is the operator's after so many."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before a reconciliation without an answer is asked again, doubled each time."""
+NAMELESS = "?"
 
 
-# --- asking ---------------------------------------------------------------------------------------
+@dataclass
+class _Comparison:
+    """One snapshot on its way through the books; the state so far and what is to be published."""
 
+    state: State
+    snapshot: BrokerSnapshot
+    context: ExecutorContext
+    moved: set[str] = field(default_factory=set)
+    messages: list[Outgoing] = field(default_factory=list)
 
-def observe(
-    broker: Broker,
-    state: State,
-    request: ReconcileRequest | None,
-    session: dt.date,
-    *,
-    is_journaled: Callable[[str], bool],
-) -> BrokerSnapshot:
-    """Ask for positions, then orders, then the account.
+    @property
+    def at(self) -> dt.datetime:
+        return self.context.at
 
-    A position that is gone was closed by an order seen afterwards; the account holds every fill
-    seen. Between bar and close nothing can come that the orders we know do not show.
-    Raises TransientError if the broker does not answer.
-    """
-    positions, listed = broker.positions(), broker.open_orders()
-    views = {view.client_order_id: view for view in listed.ours}
-    foreign, cursor = listed.foreign, None
-    if request is None or request.stage is not Stage.BAR:
-        recent = broker.orders_since(state.cursor)
-        views = {view.client_order_id: view for view in recent.ours} | views
-        if state.cursor is None or (request and request.stage is Stage.OPEN):
-            cursor = max(
-                (view.submitted_at for view in recent.ours if view.submitted_at), default=None
-            )
-    looked_up = _look_up_unlisted(broker, state, views)
-    views |= {key: view for key, view in looked_up.items() if view}
-    return BrokerSnapshot(
-        session=session,
-        request=request,
-        views=tuple(
-            view
-            for key, view in views.items()
-            if key in state.orders and state.orders[key].was_sent
-        ),
-        positions=positions,
-        account=broker.account(),
-        orphans=tuple(
-            sorted(key for key, view in views.items() if _is_orphan(view, state, is_journaled))
-        ),
-        missing=tuple(key for key, view in looked_up.items() if view is None),
-        foreign_orders=foreign,
-        cursor=cursor,
-    )
+    @property
+    def today(self) -> dt.date:
+        """The date whose corporate actions are in force: overnight it is the next session's."""
+        session = self.snapshot.session
+        return session if self.context.settings.replay else max(session, self.at.date())
 
-
-def _look_up_unlisted(
-    broker: Broker, state: State, listed: Mapping[str, OrderView]
-) -> dict[str, OrderView | None]:
-    """Look up every live order of ours that was not listed; None: the broker does not know it."""
-    found: dict[str, OrderView | None] = {}
-    for order in state.orders.values():
-        if order.live and order.was_sent and order.client_order_id not in listed:
-            known = order.broker_order_id
-            view = (
-                broker.order(known) if known else broker.order_by_client_id(order.client_order_id)
-            )
-            found[order.client_order_id] = view
-    return found
-
-
-def _is_orphan(view: OrderView, state: State, is_journaled: Callable[[str], bool]) -> bool:
-    """Ours by its name, and we do not follow it although it lives; or we never journaled it."""
-    order = state.orders.get(view.client_order_id)
-    lives = view.status not in ENDINGS
-    if order:
-        return order.ending is Ending.ABANDONED or (lives and not order.live)
-    return lives or not is_journaled(view.client_order_id)
-
-
-# --- comparing ------------------------------------------------------------------------------------
+    def publish(self, message: m.Message) -> None:
+        request = self.snapshot.request
+        correlation = request.correlation_id if request else ""
+        self.messages.append(Outgoing(message, self.snapshot.session, correlation))
 
 
 def on_broker_snapshot(
     state: State, snapshot: BrokerSnapshot, context: ExecutorContext
 ) -> Decision[State]:
-    messages: list[Outgoing] = []
-    moved: set[str] = set()
-    for view in snapshot.views:
-        order = state.orders.get(view.client_order_id)
-        if order is None or order.ending is Ending.ABANDONED:
-            continue
-        state, said = updates.apply_view(state, order, view, at=context.at)
-        moved |= {order.symbol} if said else set()
-        messages += said
-    for name in snapshot.missing:
-        state = with_order(state, orders.look_now(state.orders[name], at=context.at))
-    state, adjusted, drifting = _compare(state, snapshot, context, moved)
-    state = _keep_account(state, snapshot, context)
-    messages += adjusted
+    work = _Comparison(state, snapshot, context)
+    _take_views(work)
+    work.state = corporate_actions.remember(work.state, snapshot.actions, work.today)
+    work.state = corporate_actions.move_stops(work.state, work.today)
+    theirs = {view.symbol: view for view in snapshot.positions}
+    for symbol in sorted(work.state.positions):
+        if not _is_hidden(snapshot, symbol, theirs):
+            _settle_symbol(work, symbol, theirs)
+    _settle_strays(work)
+    _keep_account(work, theirs)
     if snapshot.request or state.session:
-        messages.append(_outgoing(snapshot, _account_message(state, snapshot, drifting)))
-    symbols = {*moved, *state.positions}
-    return updates.conclude(state, messages, sorted(symbols), at=context.at)
+        work.publish(_account_message(work.state, snapshot))
+    symbols = {*work.moved, *work.state.positions}
+    return updates.conclude(work.state, work.messages, sorted(symbols), at=context.at)
 
 
-def _outgoing(snapshot: BrokerSnapshot, message: Message) -> Outgoing:
-    return Outgoing(
-        message, snapshot.session, snapshot.request.correlation_id if snapshot.request else ""
+def on_reconcile_failed(
+    state: State, outcome: ReconcileFailed, context: ExecutorContext
+) -> Decision[State]:
+    """What waits for an answer goes on waiting, but nothing else waits for it."""
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(state.failures, 10))
+    retry_at = context.at + dt.timedelta(seconds=pause)
+    return replace(state, retry_at=retry_at, failures=state.failures + 1), ()
+
+
+# --- orders ---------------------------------------------------------------------------------------
+
+
+def _take_views(work: _Comparison) -> None:
+    for view in work.snapshot.views:
+        order = work.state.orders.get(view.client_order_id)
+        if order is None:
+            continue
+        work.state, messages = updates.apply_view(work.state, order, view, at=work.at)
+        if any(isinstance(each.message, m.OrderFilled) for each in messages):
+            work.moved.add(order.symbol)
+        work.messages += messages
+    for name in work.snapshot.missing:
+        order = orders.look_now(work.state.orders[name], at=work.at)
+        work.state = with_order(work.state, order)
+
+
+def _settle_strays(work: _Comparison) -> None:
+    """Orders under our name that we do not follow: seen a second time they halt, once."""
+    strays = {}
+    due_at = work.at + dt.timedelta(seconds=work.context.settings.drift_seconds)
+    for name in work.snapshot.orphans:
+        stray = work.state.strays.get(name) or StrayOrder(due_at=due_at)
+        if stray.due_at <= work.at and not stray.alarmed:
+            why = f"the broker has an order {name} that we do not follow"
+            work.state, stray = with_halt(work.state, why), replace(stray, alarmed=True)
+        strays[name] = stray
+    work.state = replace(work.state, strays=strays)
+
+
+# --- positions ------------------------------------------------------------------------------------
+
+
+def _is_hidden(snapshot: BrokerSnapshot, symbol: str, theirs: Collection[str]) -> bool:
+    """A row that makes no sense says nothing about its symbol, one without a name about none."""
+    unreadable = snapshot.unreadable
+    return symbol not in theirs and (symbol in unreadable or NAMELESS in unreadable)
+
+
+def _settle_symbol(work: _Comparison, symbol: str, theirs: dict[str, PositionView]) -> None:
+    """Compare one symbol; what differs is noted, and believed on a second look."""
+    judgement = _judge(work, symbol, theirs)
+    if judgement.standing is Standing.SAME:
+        _agree(work, symbol, theirs.get(symbol))
+    elif _is_in_motion(work, symbol):
+        _note_drift(work, symbol, judgement)
+    elif judgement.is_split and judgement.action:
+        work.state = _forget_difference(work.state, symbol)
+        work.state, messages = corporate_actions.split(work.state, symbol, judgement.action)
+        _publish_all(work, messages)
+    elif (evidence := _confirmation(work, symbol, judgement)) is not None:
+        _believe(work, symbol, judgement, evidence, theirs)
+    elif (drift := work.state.drifts.get(symbol)) and drift.looks >= MOST_LOOKS:
+        work.state = _forget_difference(work.state, symbol)
+        price = _price_of(theirs.get(symbol))
+        work.state, messages = _dispute(work, symbol, judgement, Decimal(0), price)
+        _publish_all(work, messages)
+    else:
+        _note_drift(work, symbol, judgement)
+
+
+def _judge(work: _Comparison, symbol: str, theirs: dict[str, PositionView]) -> Judgement:
+    account = Account(
+        qty={name: view.qty for name, view in theirs.items()},
+        symbol_of_asset={view.asset: name for name, view in theirs.items() if view.asset},
+    )
+    held = work.state.positions[symbol]
+    view = theirs.get(symbol)
+    return judge(
+        held,
+        view.qty if view else Decimal(0),
+        accepted=work.state.accepted.get(symbol, Decimal(0)),
+        actions=corporate_actions.pending(work.state, held, work.today),
+        account=account,
     )
 
 
-def _keep_account(state: State, snapshot: BrokerSnapshot, context: ExecutorContext) -> State:
+def _is_in_motion(work: _Comparison, symbol: str) -> bool:
+    return symbol in work.moved or bool(live_orders(work.state, symbol, TRADING))
+
+
+def _agree(work: _Comparison, symbol: str, view: PositionView | None) -> None:
+    work.state = _forget_difference(work.state, symbol)
+    held = work.state.positions[symbol]
+    blocked = "" if held.blocked == protect.ABSENT else held.blocked
+    asset = view.asset if view else held.asset
+    work.state = with_position(work.state, symbol, replace(held, blocked=blocked, asset=asset))
+
+
+def _forget_difference(state: State, symbol: str) -> State:
+    drifts = {key: drift for key, drift in state.drifts.items() if key != symbol}
+    disputes = {key: dispute for key, dispute in state.disputes.items() if key != symbol}
+    return replace(state, drifts=drifts, disputes=disputes)
+
+
+def _note_drift(work: _Comparison, symbol: str, judgement: Judgement) -> None:
+    """Remember what was seen; another difference than last time begins its wait anew."""
+    known, dispute = work.state.drifts.get(symbol), work.state.disputes.get(symbol)
+    if dispute and dispute.theirs == judgement.theirs:
+        return
+    due_at = work.at + dt.timedelta(seconds=work.context.settings.drift_seconds)
+    if known and known.theirs == judgement.theirs and known.due_at > work.at:
+        return
+    looks = known.looks + 1 if known else 1
+    drift = PositionDrift(theirs=judgement.theirs, due_at=due_at, looks=looks)
+    work.state = replace(work.state, drifts={**work.state.drifts, symbol: drift})
+
+
+def _confirmation(work: _Comparison, symbol: str, judgement: Judgement) -> SymbolEvidence | None:
+    """The second look, if it has come and says the same as the first and as the list."""
+    evidence = next((each for each in work.snapshot.evidence if each.symbol == symbol), None)
+    drift = work.state.drifts.get(symbol)
+    if evidence is None or (drift is None and not work.context.settings.stepped):
+        return None
+    seen = evidence.position.qty if evidence.position else Decimal(0)
+    first = drift.theirs if drift else seen
+    return evidence if first == seen == judgement.theirs else None
+
+
+def _believe(
+    work: _Comparison,
+    symbol: str,
+    judgement: Judgement,
+    evidence: SymbolEvidence,
+    theirs: dict[str, PositionView],
+) -> None:
+    """Seen twice: adopt what is explained, leave the rest to the operator."""
+    held, price = work.state.positions[symbol], _price_of(theirs.get(symbol))
+    work.state = _forget_difference(work.state, symbol)
+    why = _explanation(work, judgement, evidence.foreign - held.foreign)
+    if judgement.standing is Standing.RENAMED:
+        work.state, messages = corporate_actions.rename(work.state, symbol, judgement)
+    elif why:
+        held = replace(held, foreign=evidence.foreign)
+        work.state = with_position(work.state, symbol, held)
+        work.state, messages = adjustments.adopt(
+            work.state, symbol, judgement.theirs, price, why=why
+        )
+    else:
+        work.state, messages = _dispute(work, symbol, judgement, evidence.foreign, price)
+    _publish_all(work, messages)
+
+
+def _explanation(work: _Comparison, judgement: Judgement, executed: Decimal) -> str:
+    """Why the difference may be adopted by itself, "" if it may not.
+
+    A stepped exchange closes what stops trading by itself and announces nothing.
+    """
+    if judgement.standing is Standing.CORPORATE_ACTION and judgement.action:
+        return judgement.action.detail or "a corporate action"
+    if judgement.is_explained_by(executed):
+        return "orders of others have traded it"
+    ended = work.context.settings.stepped and judgement.standing is Standing.GONE
+    return "it does not trade any more" if ended else ""
+
+
+def _dispute(
+    work: _Comparison,
+    symbol: str,
+    judgement: Judgement,
+    foreign: Decimal,
+    price: Decimal | None,
+) -> tuple[State, tuple[m.Message, ...]]:
+    dispute = Dispute(
+        standing=judgement.standing,
+        ours=judgement.ours,
+        theirs=judgement.theirs,
+        price=price,
+        why=judgement.sentence,
+        since=work.at,
+        foreign=foreign,
+    )
+    state = replace(work.state, disputes={**work.state.disputes, symbol: dispute})
+    bare = bool(state.positions[symbol].blocked)
+    halts = judgement.severity is Severity.HALT or bare
+    if halts:
+        state = with_halt(state, f"{symbol}: {judgement.sentence}")
+    message = m.PositionDisputed(
+        symbol=symbol,
+        strategy=state.positions[symbol].strategy,
+        standing=judgement.standing.value,
+        ours=judgement.ours,
+        theirs=judgement.theirs,
+        halts=halts,
+    )
+    return state, (message,)
+
+
+def _price_of(view: PositionView | None) -> Decimal | None:
+    if view is None:
+        return None
+    return view.mark if view.mark is not None else view.average_price
+
+
+def _publish_all(work: _Comparison, messages: tuple[m.Message, ...]) -> None:
+    for message in messages:
+        work.publish(message)
+
+
+# --- the account ----------------------------------------------------------------------------------
+
+
+def _keep_account(work: _Comparison, theirs: dict[str, PositionView]) -> None:
+    state, snapshot = work.state, work.snapshot
     was_blocked = state.account is not None and state.account.blocked
     if snapshot.account.blocked and not was_blocked:
         state = with_halt(state, "the broker has blocked the account")
-    held = {view.symbol for view in snapshot.positions}
-    return replace(
+    state = replace(
         state,
         account=snapshot.account,
-        checked_at=context.at,
+        checked_at=work.at,
+        retry_at=None,
+        failures=0,
         cursor=snapshot.cursor or state.cursor,
         foreign_orders=snapshot.foreign_orders,
-        foreign_positions=len(held - state.positions.keys()),
-        reconciles=tuple(request for request in state.reconciles if request != snapshot.request),
+        external=_external(state, theirs),
+        accepted={key: qty for key, qty in state.accepted.items() if key in state.positions},
+        drifts={key: drift for key, drift in state.drifts.items() if key in state.positions},
+        disputes={key: each for key, each in state.disputes.items() if key in state.positions},
+        unreadable=snapshot.unreadable,
+        reconciles=tuple(each for each in state.reconciles if each != snapshot.request),
     )
+    work.state = _keep_prices(state, snapshot, theirs)
 
 
-def _account_message(
-    state: State, snapshot: BrokerSnapshot, drifting: tuple[str, ...]
-) -> AccountSeen:
-    return AccountSeen(
+def _external(state: State, theirs: dict[str, PositionView]) -> dict[str, Decimal]:
+    """Shares that are not ours: all of a symbol we do not hold, what is beyond our own of others."""
+    found = {}
+    for symbol, view in theirs.items():
+        held = state.positions.get(symbol)
+        beyond = judge(held, view.qty).external if held else view.qty
+        if beyond:
+            found[symbol] = beyond
+    return found
+
+
+def _keep_prices(state: State, snapshot: BrokerSnapshot, theirs: dict[str, PositionView]) -> State:
+    """The last price of what is held; the closing one is kept for the day it stops trading."""
+    closing = snapshot.request is not None and snapshot.request.stage is Stage.MARK
+    marks = {symbol: view.mark for symbol, view in theirs.items() if view.mark is not None}
+    positions = {
+        symbol: replace(held, price=marks[symbol], mark=marks[symbol] if closing else held.mark)
+        if symbol in marks
+        else held
+        for symbol, held in state.positions.items()
+    }
+    return replace(state, positions=positions)
+
+
+def _account_message(state: State, snapshot: BrokerSnapshot) -> m.AccountSeen:
+    return m.AccountSeen(
         session=snapshot.session,
         stage=snapshot.request.stage if snapshot.request else Stage.START,
         account_number=snapshot.account.number,
@@ -167,11 +360,16 @@ def _account_message(
         buying_power=snapshot.account.buying_power,
         blocked=snapshot.account.blocked,
         open_orders=sum(order.rests for order in state.orders.values()),
-        holdings=tuple(
-            Holding(symbol=view.symbol, qty=view.qty, average_price=view.average_price)
-            for view in snapshot.positions
+        holdings=_holdings(snapshot.positions),
+        external=_holdings(
+            [
+                replace(view, qty=state.external[view.symbol])
+                for view in snapshot.positions
+                if view.symbol in state.external
+            ]
         ),
-        drift=drifting,
+        drift=tuple(sorted({*state.drifts, *state.disputes})),
+        unreadable=snapshot.unreadable,
         live_orders=tuple(
             order.client_order_id
             for order in state.orders.values()
@@ -181,101 +379,8 @@ def _account_message(
     )
 
 
-def _compare(
-    state: State, snapshot: BrokerSnapshot, context: ExecutorContext, moved: Collection[str]
-) -> tuple[State, list[Outgoing], tuple[str, ...]]:
-    """The state with books that agree where they must, adjustments, and symbols that differed."""
-    theirs = {view.symbol: view for view in snapshot.positions}
-    messages: list[Outgoing] = []
-    drifts: dict[str, PositionDrift] = {}
-    differing = [
-        symbol
-        for symbol, held in sorted(state.positions.items())
-        if _differs(held, theirs.get(symbol))
-    ]
-    for symbol in differing:
-        view = theirs.get(symbol)
-        what = f"{symbol}: we hold {state.positions[symbol].qty}, {_broker_outgoing(view)}"
-        drift = _drift(state, symbol, what, context, symbol)
-        settled = symbol not in moved and not live_orders(state, symbol, TRADING)
-        if settled and (view is None or _is_confirmed(drift, context)):
-            state = state if view is None else with_halt(state, f"position drift in {what}")
-            state, said = _adjust(state, snapshot, symbol, view)
-            messages.append(said)
-        else:
-            drifts[symbol] = drift
-    state, strays = _strays(state, snapshot, context)
-    state = _keep_marks(replace(state, drifts=drifts | strays), snapshot, theirs)
-    return state, messages, tuple(differing)
-
-
-def _strays(
-    state: State, snapshot: BrokerSnapshot, context: ExecutorContext
-) -> tuple[State, dict[str, PositionDrift]]:
-    """Orders under our name that we do not follow: seen twice they halt, once."""
-    drifts = {}
-    for orphan in snapshot.orphans:
-        what = f"the broker has an order {orphan} that we do not follow"
-        drift = _drift(state, orphan, what, context)
-        if _is_confirmed(drift, context) and not drift.alarmed:
-            state, drift = with_halt(state, what), replace(drift, alarmed=True)
-        drifts[orphan] = drift
-    return state, drifts
-
-
-def _differs(position: HeldLots, view: PositionView | None) -> bool:
-    return position.qty != (view.qty if view else 0)
-
-
-def _broker_outgoing(view: PositionView | None) -> str:
-    return f"the broker {view.qty if view else 0}"
-
-
-def _drift(
-    state: State, key: str, what: str, context: ExecutorContext, symbol: str = ""
-) -> PositionDrift:
-    known = state.drifts.get(key)
-    return (
-        replace(known, what=what)
-        if known
-        else PositionDrift(what=what, first_at=context.at, symbol=symbol)
+def _holdings(views: Iterable[PositionView]) -> tuple[Holding, ...]:
+    return tuple(
+        Holding(symbol=view.symbol, qty=view.qty, average_price=view.average_price)
+        for view in views
     )
-
-
-def _is_confirmed(drift: PositionDrift, context: ExecutorContext) -> bool:
-    return (context.at - drift.first_at).total_seconds() >= context.settings.drift_seconds
-
-
-def _adjust(
-    state: State, snapshot: BrokerSnapshot, symbol: str, view: PositionView | None
-) -> tuple[State, Outgoing]:
-    """Our books moved to the broker's. What vanished is valued at its last mark."""
-    position = state.positions[symbol]
-    theirs = int(view.qty) if view else 0
-    price = view.average_price if view else position.mark or position.lots[-1].price
-    booked = ledger.book(
-        position.lots, qty=theirs - position.qty, price=price, session=snapshot.session
-    )
-    held = replace(position, lots=booked.lots) if booked.lots else None
-    state = replace(with_position(state, symbol, held), realised=state.realised + booked.realised)
-    message = PositionAdjusted(
-        symbol=symbol,
-        strategy=position.strategy,
-        qty=theirs - position.qty,
-        price=price,
-        why=_broker_outgoing(view) if view else VANISHED,
-    )
-    return state, _outgoing(snapshot, message)
-
-
-def _keep_marks(
-    state: State, snapshot: BrokerSnapshot, theirs: Mapping[str, PositionView]
-) -> State:
-    """Closing prices, kept for the day a symbol stops trading."""
-    if not snapshot.request or snapshot.request.stage is not Stage.MARK:
-        return state
-    positions = {
-        symbol: replace(held, mark=theirs[symbol].mark) if symbol in theirs else held
-        for symbol, held in state.positions.items()
-    }
-    return replace(state, positions=positions)

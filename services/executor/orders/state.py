@@ -9,8 +9,10 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from services.executor.brokers.protocol import AccountView
+from services.executor.orders.judgement import CorporateAction, Standing
 from shared.domain.trading.ledger import HeldLots
 from shared.domain.trading.orders import Order
+from shared.domain.trading.protection import covers, is_protected
 from shared.runtime.runner.contract import Context
 from shared.schemas.values import Mode, Phase, Purpose, Slot, Stage, Value
 
@@ -18,12 +20,17 @@ EXITS = frozenset({Purpose.TIME_EXIT, Purpose.SIGNAL_EXIT, Purpose.FLATTEN})
 
 
 class ExecutorSettings(Value, frozen=True, kw_only=True):
-    """The numbers of [executor] and who we are; `replay`: the broker's clock is replayed."""
+    """The numbers of [executor] and who we are.
+
+    `replay`: the broker's clock is not the wall's. `stepped`: it stands still between two steps, so
+    that a second look need not wait.
+    """
 
     mode: Mode
     account: str
     config_pin: str
     replay: bool = False
+    stepped: bool = False
     ambiguous_in_a_row: int = 5
     unknown_seconds: int = 60
     drift_seconds: int = 30
@@ -54,11 +61,35 @@ class ReconcileRequest(Value, frozen=True, kw_only=True):
 
 
 class PositionDrift(Value, frozen=True, kw_only=True):
-    """A disagreement with the broker, since when, and whether it has halted us already."""
+    """A symbol on which broker and books differ, not believed yet: a second look comes at `due_at`.
 
-    what: str
-    first_at: dt.datetime
-    symbol: str = ""
+    `looks` counts how often it has been seen, `theirs` is what the broker said last.
+    """
+
+    theirs: Decimal
+    due_at: dt.datetime
+    looks: int = 1
+
+
+class Dispute(Value, frozen=True, kw_only=True):
+    """A difference seen twice that only the operator settles; our stop stays meanwhile.
+
+    `theirs` and `price` are the broker's; `foreign` the net shares that others traded.
+    """
+
+    standing: Standing
+    ours: int
+    theirs: Decimal
+    price: Decimal | None
+    why: str
+    since: dt.datetime
+    foreign: Decimal = Decimal(0)
+
+
+class StrayOrder(Value, frozen=True, kw_only=True):
+    """An order under our name that we do not follow; seen a second time it halts, once."""
+
+    due_at: dt.datetime
     alarmed: bool = False
 
 
@@ -66,10 +97,14 @@ class State(Value, frozen=True, kw_only=True):
     """What the executor believes; written to Redis field by field.
 
     `orders` by client_order_id: the live ones and this session's ended ones. `positions` by symbol.
-
     `sent` counts orders that went to the broker, ever; `ambiguous` those unknown in a row; `halts`
     and `repeats` are pending: halts to latch, repeated approvals to log. `cursor`: broker orders
     submitted before it are settled.
+
+    `external` are shares that are not ours, by symbol; `accepted` those the operator knows of in a
+    symbol we hold. `unreadable` names rows of the broker's that made no sense. `actions` are the
+    corporate actions announced for what is held, by key. `failures` counts reconciliations in a row
+    that found no answer, until `retry_at`.
     """
 
     session: dt.date | None = None
@@ -81,11 +116,18 @@ class State(Value, frozen=True, kw_only=True):
     repeats: tuple[str, ...] = ()
     halts: tuple[str, ...] = ()
     drifts: dict[str, PositionDrift] = {}
+    disputes: dict[str, Dispute] = {}
+    strays: dict[str, StrayOrder] = {}
+    external: dict[str, Decimal] = {}
+    accepted: dict[str, Decimal] = {}
+    unreadable: tuple[str, ...] = ()
+    actions: dict[str, CorporateAction] = {}
     account: AccountView | None = None
     checked_at: dt.datetime | None = None
     cursor: dt.datetime | None = None
+    retry_at: dt.datetime | None = None
+    failures: int = 0
     foreign_orders: int = 0
-    foreign_positions: int = 0
     sent: int = 0
     ambiguous: int = 0
     realised: Decimal = Decimal(0)
@@ -130,13 +172,21 @@ def exit_of(state: State, symbol: str) -> Order | None:
     return found[0] if found else None
 
 
-def unprotected_symbols(state: State) -> list[str]:
-    """Symbols held without an order at the broker that would take us out."""
-    guarded = {
-        (order.symbol, order.qty)
-        for order in state.orders.values()
-        if order.purpose is Purpose.PROTECT and order.rests
-    }
+def uncovered_symbols(state: State) -> list[str]:
+    """Symbols held without a living stop at the broker for all of it, wherever the market is."""
+    orders = state.orders.values()
     return [
-        symbol for symbol, held in state.positions.items() if (symbol, abs(held.qty)) not in guarded
+        symbol
+        for symbol, held in state.positions.items()
+        if not any(covers(order, held) for order in orders)
     ]
+
+
+def unprotected_symbols(state: State) -> list[str]:
+    """Symbols without their stop, by the broker's word on shares and orders.
+
+    Shares that the broker holds beyond ours count until the operator says whose they are.
+    """
+    orders = state.orders.values()
+    bare = {symbol for symbol, held in state.positions.items() if not is_protected(held, orders)}
+    return sorted({*bare, *state.drifts, *state.disputes})

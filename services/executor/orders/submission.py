@@ -16,14 +16,19 @@ from services.executor.brokers.protocol import (
     Broker,
     Kind,
     OrderRequest,
+    PositionView,
     SubmitAnswer,
     SubmitResult,
 )
 from services.executor.orders import outcomes as o
 from services.executor.orders.journal import OrderJournal, Row, RowState
+from services.executor.orders.judgement import ActionKind, announced
+from services.executor.orders.snapshot import ANNOUNCED_DAYS
 from services.executor.orders.state import EXITS, ExecutorSettings, State, protection_of
 from shared.domain.errors import TransientError
-from shared.domain.trading.orders import ENDINGS, Order, OrderView
+from shared.domain.trading.ledger import HeldLots
+from shared.domain.trading.orders import ENDINGS, Order, OrderView, ProtectionForm
+from shared.domain.trading.protection import is_passed
 from shared.runtime.clock import Clock
 from shared.runtime.crash_points import CrashPoint, reach
 from shared.runtime.kill.protocol import Latch
@@ -35,9 +40,15 @@ TRIES = {SubmitResult.NOT_SENT: 2, SubmitResult.NOT_TAKEN: 3}
 """POSTs in all of what was surely not taken; a busy broker gets one more than an absent one."""
 PROMPT_SECONDS = 1.0
 """A broker that answers slower than this is not asked again in the same turn."""
+LEASE_ENDS = "the lease is about to run out"
+LEASE_MARGIN = 7.0
+"""Seconds of lease that must be left: more than a POST's deadline of 5 s and its look-up."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before what could not be sent for want of an answer is tried again, doubled each time."""
 ROW_STATES = {
     SubmitResult.NOT_SENT: RowState.NOT_TAKEN,
     SubmitResult.NOT_TAKEN: RowState.NOT_TAKEN,
+    SubmitResult.WITHHELD: RowState.NOT_TAKEN,
     SubmitResult.REJECTED: RowState.ENDED,
     SubmitResult.ACCEPTED: RowState.TAKEN,
 }
@@ -47,7 +58,9 @@ ROW_STATES = {
 class OrderSender:
     """Carries out what concerns a single order; each call brings one outcome.
 
-    `take_notes` writes what the journal may learn only once the outcome is committed.
+    `take_notes` writes what the journal may learn only once the outcome is committed. `lease_left`
+    gives the seconds for which side effects are surely ours; `changed_pin` a sentence if the
+    configuration on disk is not the pinned one any more.
     """
 
     broker: Broker
@@ -56,6 +69,8 @@ class OrderSender:
     clock: Clock
     settings: ExecutorSettings
     log: Log
+    lease_left: Callable[[], float] = lambda: LEASE_MARGIN
+    changed_pin: Callable[[], str] = lambda: ""
     observe_seconds: Callable[[float], None] = lambda _: None
     _notes: list[Callable[[], None]] = field(default_factory=list)
 
@@ -77,6 +92,8 @@ class OrderSender:
         except TransientError as error:
             return o.LookupFailed(client_order_id=order.client_order_id, detail=str(error))
         if view is None:
+            if may_be_resent(order):
+                self._note(order, RowState.NOT_TAKEN)
             sent_at = row.created_at if row else None
             return o.OrderNotFound(client_order_id=order.client_order_id, sent_at=sent_at)
         self._note_view(order, view)
@@ -120,11 +137,62 @@ class OrderSender:
         resting = protection_of(state, order.symbol) if order.purpose in EXITS else None
         if resting and resting.rests:
             return resting, self.cancel(resting)
-        qty = self._allowed_qty(state, order)
+        if order.purpose is Purpose.ENTRY or self._is_fresh(state, order):
+            return order, self._claim_and_post(order, request_of(order, order.qty))
+        try:
+            return order, self._send_reducing(state, order)
+        except TransientError as error:
+            return order, self._delay(order, str(error))
+
+    def _is_fresh(self, state: State, order: Order) -> bool:
+        """The first protection after a fill: nothing can have happened to the shares yet."""
+        first = order.purpose is Purpose.PROTECT and order.counter == 1 and not order.tries
+        return first and order.symbol in state.positions and not self.latch.reasons()
+
+    def _send_reducing(self, state: State, order: Order) -> o.SubmissionOutcome:
+        """Never more than is ours, nor than the broker says is held.
+
+        Raises TransientError if the broker does not answer.
+        """
+        held, view = state.positions.get(order.symbol), self.broker.position(order.symbol)
+        shares = int(view.qty if order.side is Side.SELL else -view.qty) if view else 0
+        qty = min(order.qty, abs(held.qty) if held else 0, shares)
         if qty <= 0:
             why = "the broker holds nothing to reduce"
-            return order, self._refuse(order, Ending.NOT_SENT, why)
-        return order, self._claim_and_post(order, request_of(order, qty))
+            return self._refuse(order, Ending.NOT_SENT, why)
+        if (
+            held
+            and view
+            and order.purpose is Purpose.PROTECT
+            and self._has_passed(order, held, view)
+        ):
+            if self._may_be_rescaled(held, view):
+                return o.ScaleDoubtful(client_order_id=order.client_order_id, theirs=view.qty)
+            assert view.mark is not None
+            return o.StopPassed(client_order_id=order.client_order_id, price=view.mark)
+        return self._claim_and_post(order, request_of(order, qty))
+
+    def _has_passed(self, order: Order, held: HeldLots, view: PositionView) -> bool:
+        plan = order.protection
+        resting = order.form is not ProtectionForm.MARKET
+        return resting and plan is not None and is_passed(plan.stop, held.qty, view.mark)
+
+    def _may_be_rescaled(self, held: HeldLots, view: PositionView) -> bool:
+        """Whether a split, and no fall, may have brought the price where it is.
+
+        Raises TransientError if the broker does not answer.
+        """
+        if view.qty != held.qty and view.qty % held.qty == 0:
+            return True
+        today = self.clock.now().date()
+        since = today - dt.timedelta(days=ANNOUNCED_DAYS)
+        found = announced(self.broker.corporate_actions([held.symbol], since, today))
+        return any(each.kind is ActionKind.SPLIT and each.key not in held.applied for each in found)
+
+    def _delay(self, order: Order, detail: str) -> o.SubmitDelayed:
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(order.tries, 10))
+        until = self.clock.now() + dt.timedelta(seconds=pause)
+        return o.SubmitDelayed(client_order_id=order.client_order_id, until=until, detail=detail)
 
     def _resume(self, order: Order, row: Row) -> o.SubmissionOutcome:
         """Look up what was sent before we stopped; anything else is an old approval said again."""
@@ -148,6 +216,10 @@ class OrderSender:
             return Ending.NOT_SENT, order.refusal
         if order.purpose is Purpose.PROTECT:
             return None
+        changed = self.changed_pin()
+        if changed:
+            self.latch.halt(changed)
+            return Ending.NOT_SENT, changed
         reasons = self.latch.reasons()
         if reasons and not (order.purpose is Purpose.FLATTEN and self.settings.flatten_on_kill):
             self.log.warning(
@@ -158,31 +230,30 @@ class OrderSender:
             return Ending.EXPIRED, f"its time ended at {order.expires_at.isoformat()}"
         return None
 
-    def _allowed_qty(self, state: State, order: Order) -> int:
-        """Shares that may be sent: what reduces never exceeds what the broker says is held."""
-        if order.purpose is Purpose.ENTRY:
-            return order.qty
-        position = state.positions.get(order.symbol)
-        fresh = order.purpose is Purpose.PROTECT and order.counter == 1 and not self.latch.reasons()
-        if fresh and position:
-            return min(order.qty, abs(position.qty))
-        held = int(self.broker.held_qty(order.symbol))
-        return min(order.qty, max(0, held if order.side is Side.SELL else -held))
-
     def _claim_and_post(self, order: Order, request: OrderRequest) -> o.SubmissionOutcome:
         digest = hashlib.sha256(canonical(request)).hexdigest()
         key, name = order.journal_key, order.client_order_id
         if not self.journal.claim(key, name, digest, at=self.clock.now()):
             return self._repeat(order)
         reach(CrashPoint.JOURNALED)
-        refusal = self._last_look(order)
-        if refusal:
-            self.journal.note(key, RowState.NOT_TAKEN)
-            return self._refuse(order, *refusal)
+        refused: list[tuple[Ending, str]] = []
+
+        def look() -> str:
+            """The last look of all: the connection is open, no byte has left."""
+            if self.lease_left() < LEASE_MARGIN:
+                return LEASE_ENDS
+            refused.extend(filter(None, [self._last_look(order)]))
+            return refused[-1][1] if refused else ""
+
         begun = self.clock.monotonic()
-        answer = self.broker.submit(request)
+        answer = self.broker.submit(request, last_look=look)
         reach(CrashPoint.POST_ANSWERED)
         seconds = self.clock.monotonic() - begun
+        if answer.result is SubmitResult.WITHHELD:
+            self.journal.note(key, RowState.NOT_TAKEN)
+            if refused:
+                return self._refuse(order, *refused[-1])
+            raise TransientError(LEASE_ENDS)
         self.observe_seconds(seconds)
         return self._classify(order, answer, prompt=seconds < PROMPT_SECONDS)
 
@@ -227,20 +298,24 @@ class OrderSender:
         self._notes.append(lambda: self.journal.note(order.journal_key, state, broker_id))
 
 
+def may_be_resent(order: Order) -> bool:
+    """A protection the broker has never shown: it only reduces, and its id can be taken once."""
+    return order.purpose is Purpose.PROTECT and not order.broker_order_id
+
+
 def request_of(order: Order, qty: int) -> OrderRequest:
     """What is put to the broker; `qty` may be fewer shares than the order's, never more."""
-    plan = order.protection if order.purpose is Purpose.PROTECT else None
-    if plan is None:
-        kind = Kind.IMMEDIATE
-    else:
-        kind = Kind.STOP if plan.target is None else Kind.STOP_AND_TARGET
+    form = order.form if order.purpose is Purpose.PROTECT else None
+    plan = order.protection if form and form is not ProtectionForm.MARKET else None
+    kind = Kind(form) if form else Kind.IMMEDIATE
+    target = plan.target if plan and form is ProtectionForm.STOP_AND_TARGET else None
     return OrderRequest(
         client_order_id=order.client_order_id,
         symbol=order.symbol,
         side=order.side,
         qty=min(qty, order.qty),
         kind=kind,
-        limit_price=plan.target if plan else order.limit_price,
+        limit_price=target if form else order.limit_price,
         stop_price=plan.stop if plan else None,
     )
 
@@ -256,6 +331,7 @@ def submit_outcome(order: Order, answer: SubmitAnswer, *, at: dt.datetime) -> o.
             ending=Ending.REJECTED,
             detail=answer.detail,
             posted=True,
+            passes=answer.passes,
             halts=answer.halts,
         )
     if answer.result in TRIES:

@@ -227,6 +227,25 @@ def move_position(
     return replace(book, positions=positions)
 
 
+def rescale_position(book: Book, symbol: str, *, qty: int, new: Decimal, old: Decimal) -> Book:
+    """Follow a split: `qty` signed shares now, `new` for `old`; what they cost stays, per share."""
+    held = book.positions.get(symbol)
+    if held is None:
+        return book
+    others = {name: position for name, position in book.positions.items() if name != symbol}
+    price = (held.average_price * old / new).quantize(COST_STEP)
+    scaled = {symbol: replace(held, qty=abs(qty), average_price=price)} if qty else {}
+    return replace(book, positions={**others, **scaled})
+
+
+def rename_position(book: Book, symbol: str, new_symbol: str) -> Book:
+    held = book.positions.get(symbol)
+    if held is None:
+        return book
+    others = {name: position for name, position in book.positions.items() if name != symbol}
+    return replace(book, positions={**others, new_symbol: held})
+
+
 def _average(held: Position, change: int, price: Decimal) -> Decimal:
     """The average cost after more shares were added; taking some away does not change it."""
     if held.signed_qty * change < 0:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from shared.domain.errors import InvariantBroken
+from shared.domain.trading.orders import PRICE_STEP, ProtectionForm
 from shared.schemas.values import Protection, Value
 
 
@@ -25,11 +26,20 @@ class Lot(Value, frozen=True, kw_only=True):
     session: dt.date
 
 
-class HeldLots(Value, frozen=True, kw_only=True):
+class HeldLots(Value, frozen=True, kw_only=True, omit_defaults=True):
     """One symbol held, for the strategy that opened it.
 
     `parent` is the entry whose approval signed `protection`; `protections` counts those placed so
-    far, `refusals` those the broker refused in a row; `mark` is the broker's last closing price.
+    far. `mark` is the broker's last closing price, `price` the last it has shown; `asset` is its
+    name of the share whatever the symbol.
+
+    `form`: what the next protection may be at most (None: all the plan has). `setbacks` counts
+    protections that were refused or ended unasked, the last at `setback_at`. `exit_reason`: why it
+    is to be sold now. `blocked`: why no protection can be placed until something changes.
+
+    `opened_at` is the broker's time of the first fill, `foreign` the net shares that orders of
+    others have traded in the symbol since, as far as accounted for. `applied` names the corporate
+    actions it has followed.
     """
 
     symbol: str
@@ -40,8 +50,17 @@ class HeldLots(Value, frozen=True, kw_only=True):
     correlation_id: str
     protection: Protection | None
     protections: int = 0
-    refusals: int = 0
     mark: Decimal | None = None
+    price: Decimal | None = None
+    asset: str = ""
+    form: ProtectionForm | None = None
+    setbacks: int = 0
+    setback_at: dt.datetime | None = None
+    exit_reason: str = ""
+    blocked: str = ""
+    opened_at: dt.datetime | None = None
+    foreign: Decimal = Decimal(0)
+    applied: tuple[str, ...] = ()
 
     @property
     def qty(self) -> int:
@@ -79,3 +98,20 @@ def book(lots: tuple[Lot, ...], *, qty: int, price: Decimal, session: dt.date) -
     if left:
         kept.append(Lot(qty=left, price=price, session=session))
     return Booking(tuple(kept), realised, abs(qty) - abs(left))
+
+
+def rescale(lots: tuple[Lot, ...], ratio: Decimal) -> tuple[Lot, ...]:
+    """The lots after a split: `ratio` shares for one, each at its price over `ratio`.
+
+    Whole shares only: of a fraction nothing is kept, which the broker pays in cash.
+    """
+    before = after = 0
+    kept = []
+    for lot in lots:
+        before += lot.qty
+        total = int(before * ratio)
+        if total != after:
+            price = (lot.price / ratio).quantize(PRICE_STEP).normalize()
+            kept.append(replace(lot, qty=total - after, price=price))
+        after = total
+    return tuple(kept)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
 from msgspec.structs import replace
 
@@ -29,24 +30,41 @@ MISSES, MISSING_SECONDS, YOUNG_SECONDS = 3, 10.0, 15.0
 """A broker may show an order seconds after it has taken it: one "not found" proves nothing."""
 FIRST_LOOK, LONGEST_LOOK = 0.5, 8.0
 """Seconds until the first look-up of an unknown order, and between later ones, doubling."""
+PATIENT_LOOKS, LATER_LOOK = 12, 60.0
+"""After so many look-ups (a minute) it has been reported; one a minute costs no rate limit."""
+RESEND_SECONDS, LONGEST_RESEND = 1.0, 60.0
+"""Pause before the second POST of a protection the broker does not know, doubled each time."""
 PRICE_STEP = Decimal("0.000000001")
 """Average prices are kept to a billionth of a dollar, so that qty times price is the amount."""
+
+
+class ProtectionForm(StrEnum):
+    """How a protection is put to the broker, the fullest first.
+
+    `market` is the stop that the market has passed already: the market order it would have become.
+    """
+
+    STOP_AND_TARGET = "stop_and_target"
+    STOP = "stop"
+    MARKET = "market"
 
 
 class OrderView(Value, frozen=True, kw_only=True):
     """An order as the broker shows it. Of an OCO: both halves as one, filled by either.
 
-    `reported` is the broker's own status word where `status` is `unknown`.
+    Quantities are the broker's own and may be fractions. `stop_lives`: it is, or has, a stop that
+    can still trigger. `reported` is the broker's status word where `status` is `unknown`.
     """
 
     client_order_id: str
     broker_order_id: str
     symbol: str
     side: Side
-    qty: int
+    qty: Decimal
     status: OrderStatus
-    filled_qty: int = 0
+    filled_qty: Decimal = Decimal(0)
     average_price: Decimal | None = None
+    stop_lives: bool = False
     filled_at: dt.datetime | None = None
     submitted_at: dt.datetime | None = None
     reported: str = ""
@@ -56,7 +74,9 @@ class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
     """One order of ours: approved by the gate, or (`protect`) derived from its approved `parent`.
 
     `number` is its place in the stream of orders; `refusal` says why it may not be sent, found when
-    it arrived. `look_at` is when to ask the broker again; None: nobody need ask. Instants are wall
+    it arrived. `look_at` is when to ask the broker again; None: nobody need ask. `form` and
+    `stop_lives` are a protection's; `cancels` counts how often its end was asked for, since
+    `cancel_since`. `reported_end`: its one terminal message has been published. Instants are wall
     clock, UTC.
     """
 
@@ -78,6 +98,8 @@ class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: dt.datetime | None = None
     parent: str = ""
     counter: int = 0
+    form: ProtectionForm | None = None
+    stop_lives: bool = False
     refusal: str = ""
     status: OrderStatus = OrderStatus.RECEIVED
     broker_order_id: str = ""
@@ -94,6 +116,10 @@ class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
     misses: int = 0
     missed_at: dt.datetime | None = None
     cancel_at: dt.datetime | None = None
+    cancel_since: dt.datetime | None = None
+    cancels: int = 0
+    former_symbol: str = ""
+    reported_end: bool = False
 
     @property
     def waits(self) -> bool:
@@ -112,6 +138,10 @@ class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
     def rests(self) -> bool:
         """The broker has shown it in flight."""
         return self.live and self.was_sent and self.status not in OURS
+
+    @property
+    def remaining(self) -> int:
+        return self.qty - self.filled_qty
 
     @property
     def journal_key(self) -> str:
@@ -159,17 +189,18 @@ def status_of(word: str) -> OrderStatus:
 
 
 def difference(order: Order, view: OrderView) -> str:
-    """Why the broker's order is not ours, "" if it is; a reducing order may be for fewer shares."""
-    fewer = (
-        order.purpose is not Purpose.ENTRY
-        and not order.broker_order_id
-        and 0 < view.qty <= order.qty
-    )
+    """Why the broker's order is not ours, "" if it is.
+
+    A reducing order may be for fewer shares; a protection may be rescaled by the broker (a split).
+    """
+    reduces = order.purpose is not Purpose.ENTRY and not order.broker_order_id
+    fewer = reduces and 0 < view.qty <= order.qty
+    rescaled = order.purpose is Purpose.PROTECT and order.broker_order_id and view.qty > 0
     pairs = (
         ("client_order_id", order.client_order_id, view.client_order_id),
-        ("symbol", order.symbol, view.symbol),
+        ("symbol", order.symbol, _symbol_of(order, view)),
         ("side", order.side.value, view.side.value),
-        ("qty", order.qty, order.qty if fewer else view.qty),
+        ("qty", order.qty, order.qty if fewer or rescaled else view.qty),
         ("id", order.broker_order_id or view.broker_order_id, view.broker_order_id),
     )
     return "; ".join(
@@ -177,8 +208,16 @@ def difference(order: Order, view: OrderView) -> str:
     )
 
 
+def _symbol_of(order: Order, view: OrderView) -> str:
+    """A share that was renamed may still be listed under its former symbol."""
+    return order.symbol if view.symbol == order.former_symbol else view.symbol
+
+
 def apply(order: Order, view: OrderView, *, at: dt.datetime) -> OrderProgress:
-    """Apply what the broker shows. An ended order stays ended, but a late fill is still booked."""
+    """Apply what the broker shows. An ended order stays ended, but a late fill is still booked.
+
+    Only whole shares are booked; a fraction is an anomaly.
+    """
     if view.filled_qty < order.filled_qty:
         return OrderProgress(
             order,
@@ -188,34 +227,42 @@ def apply(order: Order, view: OrderView, *, at: dt.datetime) -> OrderProgress:
     seen = replace(
         order,
         broker_order_id=view.broker_order_id,
-        qty=view.qty,
-        filled_qty=view.filled_qty,
+        qty=int(view.qty),
+        filled_qty=order.filled_qty + (fill.qty if fill else 0),
         filled_value=order.filled_value + (fill.qty * fill.price if fill else 0),
+        stop_lives=view.stop_lives,
         sent_at=order.sent_at or at,
         unknown_at=(order.unknown_at or at) if view.status is OrderStatus.UNKNOWN else None,
         misses=0,
         missed_at=None,
     )
-    overfill = (
-        f"{order.client_order_id} filled {view.filled_qty} of {view.qty}"
-        if view.filled_qty > view.qty
-        else ""
-    )
+    anomaly = _anomaly(order, view)
     if not order.live:
-        return OrderProgress(seen, fill, anomaly=overfill)
+        return OrderProgress(seen, fill, anomaly=anomaly)
     ending = ENDINGS.get(view.status)
     if ending is None:
-        return OrderProgress(_in_flight(seen, view.status, at), fill, anomaly=overfill)
-    return OrderProgress(
-        replace(seen, status=view.status, ending=ending, look_at=None), fill, True, overfill
-    )
+        return OrderProgress(_in_flight(seen, view.status, at), fill, anomaly=anomaly)
+    ended = replace(seen, status=view.status, ending=ending, stop_lives=False, look_at=None)
+    return OrderProgress(ended, fill, True, anomaly)
+
+
+def _anomaly(order: Order, view: OrderView) -> str:
+    """Said once, with the fill that brought it."""
+    if int(view.filled_qty) == order.filled_qty:
+        return ""
+    if view.filled_qty > view.qty:
+        return f"{order.client_order_id} filled {view.filled_qty} of {view.qty}"
+    if view.filled_qty != view.filled_qty.to_integral_value() and view.status in ENDINGS:
+        return f"{order.client_order_id} ended with {view.filled_qty} filled, a fraction of a share"
+    return ""
 
 
 def _fill(order: Order, view: OrderView) -> Fill | None:
-    qty = view.filled_qty - order.filled_qty
+    filled = int(view.filled_qty)
+    qty = filled - order.filled_qty
     if qty <= 0 or view.average_price is None:
         return None
-    value = view.filled_qty * view.average_price - order.filled_value
+    value = filled * view.average_price - order.filled_value
     return Fill(qty, (value / qty).quantize(PRICE_STEP).normalize())
 
 
@@ -223,6 +270,7 @@ def _in_flight(order: Order, status: OrderStatus, at: dt.datetime) -> Order:
     """What rests until its day comes is not polled: the stream and the reconciliations tell."""
     settled = (
         order.purpose is Purpose.PROTECT
+        and order.form is not ProtectionForm.MARKET
         and order.cancel_at is None
         and status is not OrderStatus.UNKNOWN
     )
@@ -230,10 +278,12 @@ def _in_flight(order: Order, status: OrderStatus, at: dt.datetime) -> Order:
 
 
 def _schedule_look(order: Order, at: dt.datetime) -> Order:
+    """Plan the next look-up; nothing ever shortens the pause of an order again."""
     if order.look_at is None:
         return order
     first = FIRST_LOOK if order.status is OrderStatus.UNKNOWN else FIRST_LOOK / 5
-    delay = min(LONGEST_LOOK, first * 2.0**order.looks)
+    longest = LONGEST_LOOK if order.looks < PATIENT_LOOKS else LATER_LOOK
+    delay = min(longest, first * 2.0 ** min(order.looks, PATIENT_LOOKS))
     return replace(order, looks=order.looks + 1, look_at=at + dt.timedelta(seconds=delay))
 
 
@@ -245,7 +295,7 @@ def mark_unknown(order: Order, *, at: dt.datetime) -> Order:
         sent_at=order.sent_at or at,
         unknown_at=order.unknown_at or at,
         look_at=at,
-        looks=0,
+        looks=order.looks if order.unknown_at else 0,
     )
     return _schedule_look(unknown, at)
 
@@ -292,6 +342,27 @@ def delay(order: Order, *, until: dt.datetime, counted: bool) -> Order:
     return replace(order, not_before=until, tries=order.tries + counted)
 
 
+def resend(order: Order, *, at: dt.datetime) -> Order:
+    """Send a protection again under its id after the broker said it does not know it.
+
+    At once the first time, then after a growing pause; the broker refuses a second one of an id.
+    """
+    pause = min(LONGEST_RESEND, RESEND_SECONDS * 2.0 ** (order.tries - 1)) if order.tries else 0.0
+    return replace(
+        order,
+        status=OrderStatus.RECEIVED,
+        look_at=None,
+        tries=order.tries + 1,
+        not_before=at + dt.timedelta(seconds=pause),
+    )
+
+
 def mark_canceling(order: Order, *, at: dt.datetime) -> Order:
     """Note that the broker was asked to cancel it; it is followed until it has ended."""
-    return replace(order, cancel_at=at, looks=0)
+    return replace(
+        order,
+        cancel_at=at,
+        cancel_since=order.cancel_since or at,
+        cancels=order.cancels + 1,
+        looks=order.looks if order.cancels else 0,
+    )

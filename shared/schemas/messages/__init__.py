@@ -16,17 +16,24 @@ from shared.schemas.messages.bars import (
 )
 from shared.schemas.messages.control import (
     ActivateRequested as ActivateRequested,
+    AdoptRequested as AdoptRequested,
     DriftAcknowledged as DriftAcknowledged,
     KillCleared as KillCleared,
     ReconcileRequested as ReconcileRequested,
+    ReleaseRequested as ReleaseRequested,
 )
 from shared.schemas.messages.executions import (
     AccountSeen as AccountSeen,
+    FlatConfirmed as FlatConfirmed,
+    FlatNotConfirmed as FlatNotConfirmed,
     OrderEnded as OrderEnded,
     OrderFilled as OrderFilled,
     OrderSubmitted as OrderSubmitted,
     OrderUnknown as OrderUnknown,
     PositionAdjusted as PositionAdjusted,
+    PositionDisputed as PositionDisputed,
+    PositionRenamed as PositionRenamed,
+    PositionRescaled as PositionRescaled,
     ProtectionPlaced as ProtectionPlaced,
     ScanExecuted as ScanExecuted,
 )

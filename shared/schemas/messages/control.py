@@ -19,6 +19,20 @@ class ActivateRequested(Message, frozen=True, kw_only=True):
     why: f.Text
 
 
+class AdoptRequested(Message, frozen=True, kw_only=True):
+    """The broker's position in a disputed symbol is ours from now on."""
+
+    symbol: f.ForeignName
+    by: f.Text
+
+
+class ReleaseRequested(Message, frozen=True, kw_only=True):
+    """The shares of a symbol are not ours any more; our stop is canceled."""
+
+    symbol: f.ForeignName
+    by: f.Text
+
+
 class DriftAcknowledged(Message, frozen=True, kw_only=True):
     """The operator has looked at a symbol's disagreement; it may be traded again."""
 

@@ -101,11 +101,66 @@ class PositionAdjusted(Message, frozen=True, kw_only=True):
     why: f.Text
 
 
+class PositionDisputed(Message, frozen=True, kw_only=True):
+    """Broker and books differ, seen twice; only the operator settles it. Our stop stays.
+
+    `standing` says how they differ (fewer, more, fraction, other_sign, gone); `halts`: shares of
+    ours are missing.
+    """
+
+    symbol: f.Symbol
+    strategy: f.StrategyName
+    standing: f.Word
+    ours: f.QtyChange
+    theirs: f.Shares
+    halts: bool
+
+
+class PositionRescaled(Message, frozen=True, kw_only=True):
+    """A split was followed: `qty` shares now, each worth `old`/`new` of one before.
+
+    `fraction` is what the broker pays in cash; `stop` the protection's price in the new scale.
+    """
+
+    symbol: f.Symbol
+    strategy: f.StrategyName
+    new: f.Ratio
+    old: f.Ratio
+    qty_before: f.QtyChange
+    qty: f.QtyChange
+    fraction: f.Shares
+    stop: f.Price | None
+
+
+class PositionRenamed(Message, frozen=True, kw_only=True):
+    """The share trades under another symbol; the position is the same."""
+
+    symbol: f.Symbol
+    new_symbol: f.Symbol
+    strategy: f.StrategyName
+    qty: f.QtyChange
+
+
+class FlatConfirmed(Message, frozen=True, kw_only=True):
+    """After a kill with the flatten policy the broker shows none of our shares any more."""
+
+    symbols: Annotated[tuple[f.Symbol, ...], Meta(max_length=5_000)]
+
+
+class FlatNotConfirmed(Message, frozen=True, kw_only=True):
+    """After a kill with the flatten policy these are still held; selling goes on."""
+
+    symbols: Annotated[tuple[f.Symbol, ...], Meta(max_length=5_000)]
+    detail: f.Text
+
+
 class AccountSeen(Message, frozen=True, kw_only=True):
     """The account and market as the broker reports them.
 
-    `drift` names symbols on which our books differ. `market` is None if the broker's clock or
-    calendar could not be read. `live_orders` are the approved orders that have not ended yet.
+    `holdings` are all positions, `external` the shares among them that are not ours; `drift` names
+    symbols on which our books differ, `unreadable` rows that made no sense. `market` is None if the
+    broker's clock or calendar could not be read. `live_orders` are the approved orders that have not ended
+    yet.
     """
 
     session: dt.date
@@ -118,6 +173,8 @@ class AccountSeen(Message, frozen=True, kw_only=True):
     open_orders: f.Count
     holdings: Annotated[tuple[Holding, ...], Meta(max_length=5_000)]
     drift: Annotated[tuple[f.ForeignName, ...], Meta(max_length=5_000)]
+    external: Annotated[tuple[Holding, ...], Meta(max_length=5_000)] = ()
+    unreadable: Annotated[tuple[f.ForeignName, ...], Meta(max_length=5_000)] = ()
     market: MarketView | None = None
     live_orders: Annotated[tuple[f.Id, ...], Meta(max_length=5_000)] | None = None
 

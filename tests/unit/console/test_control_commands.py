@@ -18,7 +18,13 @@ from tests.unit.console.fake_stack import FakeClient, address
 def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[m.Message]:
     """What the commands write to the control stream of a stack that drifts on AAPL."""
     client = FakeClient(address(tmp_path))
-    client.states[ServiceName.EXECUTOR] = {"drifts:AAPL": {"symbol": "AAPL", "what": "3 and 0"}}
+    lots = [{"qty": 3, "price": "180.1", "session": "2024-01-05"}]
+    ids = {"parent": "k81-a", "decision_id": "DEC", "correlation_id": "SCAN"}
+    held = {"symbol": "IBM", "strategy": "ibs", "lots": lots, "protection": None, **ids}
+    client.states[ServiceName.EXECUTOR] = {
+        "disputes:AAPL": {"theirs": "0", "why": "gone: we hold 3, the broker 0"},
+        "positions:IBM": held,
+    }
     written: list[m.Message] = []
     monkeypatch.setattr(control, "open_client", lambda _: client)
     monkeypatch.setattr(control, "say", lambda _, message: written.append(message))
@@ -39,7 +45,19 @@ def test_only_a_symbol_that_differs_can_be_acknowledged(
 def test_every_steering_command_speaks_json(
     said: list[m.Message], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for arguments in (["activate", "all well"], ["reconcile"], ["acknowledge", "AAPL"]):
+    words = (["acknowledge", "AAPL"], ["adopt", "AAPL"], ["release", "IBM"])
+    for arguments in (["activate", "all well"], ["reconcile"], *words):
         assert run([*arguments, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)
-    assert len(said) == 3
+    assert len(said) == 5
+
+
+def test_only_what_we_hold_can_be_released(
+    said: list[m.Message], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["release", "AAPL"]) == 1
+    assert "We do not hold AAPL; we hold IBM" in capsys.readouterr().err
+    assert run(["adopt", "IBM"]) == 1
+    assert not said
+    assert run(["release", "ibm"]) == 0
+    assert [type(message) for message in said] == [m.ReleaseRequested]

@@ -36,7 +36,10 @@ def view(**changes: Any) -> OrderView:
         "qty": 10,
         "status": OrderStatus.NEW,
     }
-    return OrderView(**{**values, **changes})
+    values |= changes
+    for name in ("qty", "filled_qty"):
+        values[name] = Decimal(values.get(name, 0))
+    return OrderView(**values)
 
 
 def after(seconds: float) -> dt.datetime:

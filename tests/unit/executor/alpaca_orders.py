@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from services.executor.brokers.alpaca.announcements import Announcements
 from services.executor.brokers.alpaca.broker import AlpacaBroker
 from services.executor.brokers.alpaca.http import DeadlineHttp
 from services.executor.brokers.alpaca.rate_limit import RequestBudget
@@ -33,11 +34,20 @@ ORDER: dict[str, Any] = {
 }
 
 
-def adapter(url: str, *, per_minute: int = 180, post_seconds: float = 1.0) -> AlpacaBroker:
+def adapter(
+    url: str, *, per_minute: int = 180, post_seconds: float = 1.0, data_url: str = ""
+) -> AlpacaBroker:
     clock = SystemClock()
     budget = RequestBudget(per_minute=per_minute, reserved=30, clock=clock)
-    OPENED.append(DeadlineHttp(url, {}))
-    return AlpacaBroker(OPENED[-1], budget=budget, clock=clock, post_seconds=post_seconds)
+    http, data = DeadlineHttp(url, {}), DeadlineHttp(data_url or url, {})
+    OPENED.extend((http, data))
+    return AlpacaBroker(
+        http,
+        budget=budget,
+        clock=clock,
+        post_seconds=post_seconds,
+        announcements=Announcements(data),
+    )
 
 
 def error(code: int, message: str) -> dict[str, Any]:

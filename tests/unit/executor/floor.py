@@ -96,6 +96,16 @@ class Floor:
         self.hear(SessionOpened(session=SESSION, previous=None, opens_at=NOON, closes_at=NOON))
         return self.run()
 
+    def open_later(self, days: int = 3) -> dt.date:
+        """The next session, so many days later; the lease is won again as after a night."""
+        session = (self.state.session or SESSION) + dt.timedelta(days=days)
+        self.clock.advance(days * 86_400)
+        assert self.runner.start()
+        opened = SessionOpened(session=session, previous=None, opens_at=NOON, closes_at=NOON)
+        self.hear(opened, session=session)
+        self.run()
+        return session
+
     def restart(self) -> Floor:
         self.journal.close()
         self._start()
@@ -128,7 +138,13 @@ class Floor:
 
     # --- what the gate says -----------------------------------------------------------------------
 
-    def approve(self, symbol: str = "AAPL", **changes: Any) -> OrderApproved:
+    def approve_in(self, session: dt.date, symbol: str) -> OrderApproved:
+        """An approval in a session of its own."""
+        return self.approve(symbol, sealed={"session": session})
+
+    def approve(
+        self, symbol: str = "AAPL", *, sealed: dict[str, Any] | None = None, **changes: Any
+    ) -> OrderApproved:
         """An approval with ids of its own; expires 15 s from now."""
         self.scans += 1
         digest = ids.order_digest(f"signal of {symbol}", self.scans)
@@ -139,7 +155,7 @@ class Floor:
             "expires_at": self.clock.now() + dt.timedelta(seconds=15),
         }
         message = approval(**{**values, **changes})
-        self.hear(message)
+        self.hear(message, **(sealed or {}))
         return message
 
     def approve_exit(self, symbol: str = "AAPL", **changes: Any) -> OrderApproved:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -93,7 +94,8 @@ def test_a_look_up_that_makes_no_sense_is_asked_again_later(
 ) -> None:
     server.script = [reply(200, body)]
     broker = adapter(server.url)
-    if b'"k81-two"' in body or b'"IBM"' in body or b'"sell"' in body or b'"qty": "4"' in body:
+    readable = (b'"k81-two"', b'"IBM"', b'"sell"', b'"qty": "4"', b'"qty": "2.5"')
+    if any(part in body for part in readable):
         assert broker.order_by_client_id("k81-one") is not None
         return
     with pytest.raises(TransientError):
@@ -211,3 +213,58 @@ def test_a_refusal_of_the_account_is_told_from_one_of_the_order(
 ) -> None:
     server.script = [reply(403, error(40310000, message))]
     assert adapter(server.url).submit(REQUEST).halts is halts
+
+
+def test_the_last_look_comes_when_the_connection_is_open_and_no_byte_has_left(
+    server: ScriptedServer,
+) -> None:
+    connections: list[int] = []
+
+    def look() -> str:
+        for _ in range(100):
+            if server.connections:
+                break
+            time.sleep(0.02)
+        connections.append(server.connections)
+        return "killed meanwhile"
+
+    broker = adapter(server.url)
+    answer = broker.submit(REQUEST, last_look=look)
+    assert (answer.result, answer.detail) == (SubmitResult.WITHHELD, "killed meanwhile")
+    assert (connections, server.asked) == ([1], [])
+    server.script = [reply(200, ORDER)]
+    assert broker.submit(REQUEST).result is SubmitResult.ACCEPTED
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "passes"),
+    [
+        (403, "insufficient qty available for order (requested: 3, available: 0)", True),
+        (403, "potential wash trade detected. use complex orders", True),
+        (403, "insufficient buying power", False),
+        (422, "stop price must be less than current price", False),
+        (403, "account is blocked", False),
+    ],
+)
+def test_a_refusal_that_passes_by_itself_is_told_from_one_that_stays(
+    server: ScriptedServer, status: int, message: str, passes: bool
+) -> None:
+    server.script = [reply(status, error(40310000, message))]
+    assert adapter(server.url).submit(REQUEST).passes is passes
+
+
+def test_a_market_order_waits_no_longer_than_the_day(server: ScriptedServer) -> None:
+    server.script = [reply(500, {})]
+    leave = OrderRequest(
+        client_order_id="k81-m", symbol="AAPL", side=Side.SELL, qty=3, kind=Kind.MARKET
+    )
+    adapter(server.url).submit(leave)
+    assert server.asked[0].body == {
+        "client_order_id": "k81-m",
+        "symbol": "AAPL",
+        "side": "sell",
+        "qty": "3",
+        "type": "market",
+        "time_in_force": "day",
+    }

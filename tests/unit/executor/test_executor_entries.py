@@ -15,7 +15,6 @@ from shared.schemas.messages import (
     OrderFilled,
     ProtectionPlaced,
     ScanExecuted,
-    SessionOpened,
 )
 from shared.schemas.values import Ending, OrderStatus, Phase, Protection, Purpose, Side, Stage
 from tests.builders import NOON, SESSION, approval
@@ -145,13 +144,9 @@ def test_the_same_approval_heard_again_is_logged_and_never_sent(floor: Floor) ->
 
 def test_an_old_approval_is_a_repeat_even_when_the_state_has_forgotten_it(floor: Floor) -> None:
     order = floor.entered(expires_at=NOON + dt.timedelta(days=9))
-    later = SESSION + dt.timedelta(days=3)
     floor.broker.fill(floor.said(ProtectionPlaced)[0].client_order_id, Decimal(170))
     floor.reconcile()
-    floor.hear(
-        SessionOpened(session=later, previous=SESSION, opens_at=NOON, closes_at=NOON), session=later
-    )
-    floor.run()
+    later = floor.open_later()
     assert order.client_order_id not in floor.state.orders
     floor.hear(order, session=later)
     floor.run()
@@ -209,12 +204,7 @@ def test_a_scan_that_waits_over_the_next_open_is_still_executed(floor: Floor) ->
     floor.run()
     floor.broker.end(done.client_order_id, OrderStatus.CANCELED)
     floor.run(seconds=2)
-    floor.hear(
-        SessionOpened(
-            session=SESSION + dt.timedelta(days=3), previous=SESSION, opens_at=NOON, closes_at=NOON
-        )
-    )
-    floor.run()
+    floor.open_later()
     assert floor.said(ScanExecuted) == []
     floor.broker.end(late.client_order_id, OrderStatus.CANCELED)
     floor.run(seconds=9)

@@ -117,20 +117,6 @@ def test_a_protection_the_broker_ends_by_itself_is_placed_anew(floor: Floor) -> 
     assert [each.counter for each in floor.said(ProtectionPlaced)] == [1, 2]
 
 
-def test_a_refused_protection_is_tried_again_and_three_refusals_halt(floor: Floor) -> None:
-    no = (SubmitAnswer(SubmitResult.REJECTED, "403 wash trade"), False)
-    filled = floor.broker.script = [(SubmitAnswer(SubmitResult.UNKNOWN, "lost"), True), no, no, no]
-    floor.approve()
-    floor.decide(1)
-    floor.run(seconds=4)
-    assert len(filled) == 1
-    assert floor.said(ScanExecuted) == []
-    floor.run(seconds=40)
-    assert len(floor.halts) == 1
-    assert floor.said(ProtectionPlaced)[0].counter == 4
-    assert len(floor.said(ScanExecuted)) == 1
-
-
 def test_an_unclear_protection_is_looked_up_and_never_placed_twice(floor: Floor) -> None:
     entry = floor.approve()
     floor.broker.script = [

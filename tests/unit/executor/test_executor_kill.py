@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from services.executor.brokers.protocol import Kind, SubmitAnswer, SubmitResult
+from services.executor.orders.journal import RowState
 from services.executor.orders.state import unprotected_symbols
+from shared.domain.errors import TransientError
 from shared.schemas.messages import OrderEnded, ProtectionPlaced
 from shared.schemas.values import Ending, OrderStatus, Purpose
 from tests.unit.executor.floor import Floor
@@ -32,6 +34,39 @@ def test_a_kill_between_journal_and_post_is_still_in_time(floor: Floor) -> None:
     floor.run()
     assert floor.broker.posts == []
     assert [said.ending for said in floor.said(OrderEnded)] == [Ending.HALTED]
+
+
+def test_a_kill_while_the_connection_is_made_is_still_in_time(floor: Floor) -> None:
+    floor.broker.before_connect = lambda: floor.latch.halt("during a slow connect")
+    order = floor.approve()
+    floor.run()
+    assert floor.broker.posts == []
+    assert [said.ending for said in floor.said(OrderEnded)] == [Ending.HALTED]
+    row = floor.journal.row(order.decision_id)
+    assert row is not None
+    assert row.state is RowState.REFUSED
+
+
+def test_without_enough_lease_left_nothing_is_sent(floor: Floor) -> None:
+    floor.broker.before_connect = lambda: floor.clock.advance(9)
+    order = floor.approve()
+    with pytest.raises(TransientError, match="lease"):
+        floor.run()
+    assert floor.broker.posts == []
+    floor.broker.before_connect = lambda: None
+    assert floor.runner.start()
+    floor.run()
+    assert floor.posts(order.client_order_id) == 1
+
+
+def test_a_configuration_that_changed_under_the_stack_halts_before_the_next_order(
+    floor: Floor,
+) -> None:
+    floor.work.sender.changed_pin = lambda: "kobe.toml has changed"
+    floor.approve()
+    floor.run()
+    assert floor.broker.posts == []
+    assert floor.halts == ["kobe.toml has changed"]
 
 
 def test_a_kill_takes_back_a_resting_entry(floor: Floor) -> None:

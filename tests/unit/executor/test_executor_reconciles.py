@@ -22,59 +22,10 @@ def stranger(floor: Floor, name: str) -> OrderView:
         broker_order_id="b-99",
         symbol="IBM",
         side=Side.BUY,
-        qty=1,
+        qty=Decimal(1),
         status=OrderStatus.NEW,
         submitted_at=floor.clock.now(),
     )
-
-
-def test_a_position_that_vanished_is_adjusted_at_its_last_mark_and_its_protection_is_canceled(
-    floor: Floor,
-) -> None:
-    floor.entered()
-    floor.broker.price["AAPL"] = Decimal("185.50")
-    floor.reconcile(Stage.MARK)
-    del floor.broker.held_shares["AAPL"]
-    floor.reconcile(Stage.BAR)
-    adjusted = floor.said(PositionAdjusted)
-    assert [(each.symbol, each.qty, each.price) for each in adjusted] == [
-        ("AAPL", -3, Decimal("185.50"))
-    ]
-    assert floor.state.positions == {}
-    assert {order.status for order in floor.broker.orders.values()} == {
-        OrderStatus.FILLED,
-        OrderStatus.CANCELED,
-    }
-    assert floor.halts == []
-    assert len(floor.said(OrderFilled)) == 1
-
-
-def test_a_protection_that_ended_with_its_position_is_not_placed_again(floor: Floor) -> None:
-    floor.entered()
-    floor.broker.end(floor.said(ProtectionPlaced)[0].client_order_id, OrderStatus.CANCELED)
-    del floor.broker.held_shares["AAPL"]
-    floor.reconcile(Stage.BAR)
-    assert len(floor.said(PositionAdjusted)) == 1
-    assert len(floor.said(ProtectionPlaced)) == 1
-    assert len(floor.broker.posts) == 2
-
-
-@pytest.mark.parametrize("held", [1, 5])
-def test_a_quantity_that_differs_twice_halts_and_the_books_follow_the_broker(
-    floor: Floor, held: int
-) -> None:
-    floor.entered()
-    floor.broker.held_shares["AAPL"] = (held, Decimal("180.10"))
-    floor.reconcile()
-    assert floor.said(AccountSeen)[-1].drift == ("AAPL",)
-    assert floor.halts == []
-    assert floor.state.positions["AAPL"].qty == 3
-    floor.run(seconds=35)
-    assert len(floor.halts) == 1
-    assert floor.state.positions["AAPL"].qty == held
-    assert floor.said(ProtectionPlaced)[-1].qty == held
-    floor.run(seconds=65)
-    assert len(floor.halts) == 1
 
 
 def test_a_difference_that_heals_is_forgotten(floor: Floor) -> None:

@@ -86,7 +86,7 @@ EXIT_STEPS = [
         ("broker", "cancel", 1),
         ("broker", "submit", 1),
         ("journal", "claim", 1),
-        ("broker", "held_qty", 1),
+        ("broker", "position", 1),
     ],
 ]
 
@@ -112,7 +112,7 @@ def test_an_exit_survives_a_crash_at_every_step(
 
 def test_restarting_twice_changes_nothing(floor: Floor) -> None:
     floor.entered()
-    before = floor.state
+    before = floor.reconcile().state
     floor.restart().restart()
     assert floor.state.orders == before.orders
     assert floor.state.positions == before.positions

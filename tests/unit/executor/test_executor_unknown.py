@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -164,7 +165,7 @@ def test_a_duplicate_id_at_the_broker_is_adopted(floor: Floor) -> None:
     assert len(floor.said(OrderSubmitted)) == 1
 
 
-@pytest.mark.parametrize("change", [{"symbol": "IBM"}, {"qty": 4}, {"side": Side.SELL}])
+@pytest.mark.parametrize("change", [{"symbol": "IBM"}, {"qty": Decimal(4)}, {"side": Side.SELL}])
 def test_another_order_under_our_id_halts_and_is_never_booked(
     floor: Floor, change: dict[str, Any]
 ) -> None:

@@ -7,26 +7,31 @@ everything else it asks raises TransientError where the answer is missing or mak
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 from services.executor.brokers.alpaca import wire
-from services.executor.brokers.alpaca.http import DeadlineHttp, NoAnswer, NotSent, Reply
+from services.executor.brokers.alpaca.announcements import Announcements
+from services.executor.brokers.alpaca.http import DeadlineHttp, NoAnswer, NotSent, Reply, Withheld
 from services.executor.brokers.alpaca.rate_limit import RequestBudget
 from services.executor.brokers.protocol import (
     AccountView,
     BrokerClock,
     OrderList,
     OrderRequest,
+    PositionList,
     PositionView,
     SubmitAnswer,
     SubmitResult,
+    no_objection,
 )
 from shared.domain.errors import TransientError
 from shared.domain.trading.orders import OrderView
 from shared.runtime.clock import Clock
+from shared.schemas.corporate_actions import CorporateActions
 from shared.schemas.values import TradingSession
 
 T = TypeVar("T")
@@ -42,24 +47,30 @@ BLOCKING_WORDS = (
     "rejected by user request",
     "suspended",
 )
+PASSING_WORDS = ("insufficient qty", "wash trade", "halted", "held_for_orders")
+"""Refusals that end when another order of the account ends, or the exchange trades again."""
 
 
 class AlpacaBroker:
     """Implements protocol.Broker."""
 
     def __init__(
-        self, http: DeadlineHttp, *, budget: RequestBudget, clock: Clock, post_seconds: float = 5.0
+        self,
+        http: DeadlineHttp,
+        *,
+        budget: RequestBudget,
+        clock: Clock,
+        post_seconds: float = 5.0,
+        announcements: Announcements | None = None,
     ) -> None:
-        self._http, self._budget, self._clock, self._post_seconds = (
-            http,
-            budget,
-            clock,
-            post_seconds,
-        )
+        self._http, self._budget, self._clock = http, budget, clock
+        self._post_seconds, self._announcements = post_seconds, announcements
 
     # --- orders -----------------------------------------------------------------------------------
 
-    def submit(self, request: OrderRequest) -> SubmitAnswer:
+    def submit(
+        self, request: OrderRequest, *, last_look: Callable[[], str] = no_objection
+    ) -> SubmitAnswer:
         wait = self._budget.wait(order=True)
         if wait:
             return SubmitAnswer(
@@ -71,8 +82,14 @@ class AlpacaBroker:
         self._budget.spend()
         try:
             reply = self._http.request(
-                "POST", "/v2/orders", wire.body_of(request), seconds=self._post_seconds
+                "POST",
+                "/v2/orders",
+                wire.body_of(request),
+                seconds=self._post_seconds,
+                last_look=last_look,
             )
+        except Withheld as error:
+            return SubmitAnswer(SubmitResult.WITHHELD, str(error), counted=False)
         except NotSent as error:
             return SubmitAnswer(SubmitResult.NOT_SENT, str(error), retry_after=UNNAMED_PAUSE)
         except NoAnswer as error:
@@ -109,27 +126,40 @@ class AlpacaBroker:
 
     def _orders(self, query: dict[str, str], *, pages: int = PAGES) -> OrderList:
         ours: list[OrderView] = []
+        unreadable: list[str] = []
         foreign = 0
         for _ in range(pages):
-            reply = self._get(
-                "/v2/orders?" + urlencode(query | {"limit": str(PAGE), "nested": "true"})
-            )
-            page = _read(wire.read_orders, reply)
+            page = _read(wire.read_orders, self._order_page(query))
             ours += page.ours
+            unreadable += page.unreadable
             foreign += page.foreign
             if page.rows < PAGE or page.last is None or pages == 1:
-                return OrderList(ours=tuple(ours), foreign=foreign)
+                return OrderList(ours=tuple(ours), foreign=foreign, unreadable=tuple(unreadable))
             query |= {"after": _instant(page.last)}
         raise TransientError(f"the broker lists more than {pages * PAGE} orders")
 
+    def _order_page(self, query: dict[str, str]) -> Reply:
+        return self._get("/v2/orders?" + urlencode(query | {"limit": str(PAGE), "nested": "true"}))
+
+    def foreign_executions(self, symbol: str, since: dt.datetime) -> Decimal:
+        reply = self._order_page({"status": "all", "symbols": symbol, "direction": "desc"})
+        return _read(lambda body: wire.read_foreign_executions(body, since), reply)
+
     # --- the account ------------------------------------------------------------------------------
 
-    def positions(self) -> tuple[PositionView, ...]:
+    def positions(self) -> PositionList:
         return _read(wire.read_positions, self._get("/v2/positions"))
 
-    def held_qty(self, symbol: str) -> Decimal:
+    def position(self, symbol: str) -> PositionView | None:
         reply = self._find(f"/v2/positions/{quote(symbol, safe='')}")
-        return Decimal(0) if reply is None else _read(wire.read_position, reply).qty
+        return None if reply is None else _read(wire.read_position, reply)
+
+    def corporate_actions(
+        self, symbols: Collection[str], since: dt.date, through: dt.date
+    ) -> CorporateActions:
+        if self._announcements is None or not symbols:
+            return CorporateActions()
+        return self._announcements.read(symbols, since, through)
 
     def account(self) -> AccountView:
         return _read(wire.read_account, self._get("/v2/account"))
@@ -199,7 +229,8 @@ def classify(reply: Reply, request: OrderRequest) -> SubmitAnswer:
         return SubmitAnswer(SubmitResult.EXISTS, detail)
     if reply.status in REJECTIONS:
         halts = reply.status == 401 or any(word in words for word in BLOCKING_WORDS)
-        return SubmitAnswer(SubmitResult.REJECTED, detail, halts=halts)
+        passes = not halts and any(word in words for word in PASSING_WORDS)
+        return SubmitAnswer(SubmitResult.REJECTED, detail, passes=passes, halts=halts)
     return SubmitAnswer(SubmitResult.UNKNOWN, detail)
 
 
@@ -208,7 +239,7 @@ def _accept(reply: Reply, request: OrderRequest) -> SubmitAnswer:
         order = wire.read_order(reply.body)
     except wire.Unreadable as error:
         return SubmitAnswer(SubmitResult.UNKNOWN, f"unreadable reply: {error}"[:300])
-    sent = (request.client_order_id, request.symbol, request.side, request.qty)
+    sent = (request.client_order_id, request.symbol, request.side, Decimal(request.qty))
     shown = (order.client_order_id, order.symbol, order.side, order.qty)
     if sent != shown:
         return SubmitAnswer(SubmitResult.UNKNOWN, f"the reply is about {shown}, not {sent}")
@@ -238,7 +269,9 @@ def _instant(at: dt.datetime) -> str:
 
 
 def _number(text: str | None) -> float | None:
+    """The number in a header; None if there is none, or one that counts nothing (NaN, infinity)."""
     try:
-        return float(text) if text else None
+        number = float(text) if text else None
     except ValueError:
         return None
+    return number if number is not None and math.isfinite(number) else None

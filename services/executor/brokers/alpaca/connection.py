@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from services.executor.brokers.alpaca.announcements import Announcements
 from services.executor.brokers.alpaca.broker import AlpacaBroker
 from services.executor.brokers.alpaca.http import DeadlineHttp
 from services.executor.brokers.alpaca.rate_limit import RequestBudget
@@ -35,6 +36,7 @@ def connect(place: BrokerPlace) -> BrokerConnection:
         budget=budget,
         clock=place.clock,
         post_seconds=place.post_deadline_seconds,
+        announcements=Announcements(DeadlineHttp(place.data_url, headers)),
     )
     updates = TradeUpdates(place.stream_url, key_id=key_id, secret=secret, log=place.log)
     return BrokerConnection(broker, updates.start())

@@ -12,7 +12,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
@@ -26,6 +26,10 @@ CONNECT_SECONDS = 2.0  # leaves three of a POST's five seconds for the answer
 
 class NotSent(Exception):
     """No byte of the request has left: refused, no such host, TLS."""
+
+
+class Withheld(Exception):
+    """The connection is open, and the last look forbade to send; no byte has left."""
 
 
 class NoAnswer(Exception):
@@ -93,11 +97,22 @@ class DeadlineHttp:
         self._socket: _DeadlineSocket | None = None
 
     def request(
-        self, method: str, path: str, body: bytes | None = None, *, seconds: float
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        seconds: float,
+        last_look: Callable[[], str] | None = None,
     ) -> Reply:
-        """Raises NotSent or NoAnswer; any HTTP status is a Reply."""
+        """Raises NotSent, Withheld or NoAnswer; any HTTP status is a Reply.
+
+        `last_look` is called between the connection and the first byte; a sentence withholds it.
+        """
         until = time.monotonic() + seconds
         connection = self._ready(until)
+        if last_look and (why := last_look()):
+            raise Withheld(why)
         headers = self._headers | ({"Content-Type": "application/json"} if body is not None else {})
         try:
             connection.request(method, self._prefix + path, body, headers)
