@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,11 +39,15 @@ class Source(Enum):
     FRESH = "fresh"
     ANCHOR = "anchor"
     WITNESS = "witness"
+    LATEST = "latest"
+
+
+_WITNESSES = (Source.WITNESS, Source.LATEST)
 
 
 @dataclass
 class CheckpointChecks:
-    """`begin` with the genesis, `name` with each record that names a checkpoint, `check` after each."""
+    """`begin` with the genesis, `name` what may name a checkpoint, `check` at `next_size` records."""
 
     snapshot: Snapshot
     state: ChainState
@@ -54,6 +59,7 @@ class CheckpointChecks:
     cosigned_at: int = 0
     torn: bool = False
     uncovered: tuple[int, int] | None = None
+    lost: int = 0
     unwitnessed: str = ""
     _late: tuple[int, int] | None = None
     _witnessed: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_NOTES))
@@ -63,6 +69,7 @@ class CheckpointChecks:
         self._keys: tuple[NoteKey, ...] = ()
         self._records = 0
         self._origin = ""
+        self.next_size = self._awaited = 0
 
     # --- the beginning ----------------------------------------------------------------------------
 
@@ -74,7 +81,7 @@ class CheckpointChecks:
         streams = [_each(Source.OWN, self._own())]
         streams += [_each(Source.ANCHOR, self._anchored(file)) for file in snapshot.anchors]
         streams += [_each(Source.WITNESS, notes) for notes in snapshot.witnessed_notes()]
-        single = [(Source.WITNESS, note) for note in snapshot.latest]
+        single = [(Source.LATEST, note) for note in snapshot.latest]
         single += [(Source.FRESH, snapshot.fresh)] if snapshot.fresh else []
         single.sort(key=_size)
         self._notes = heapq.merge(*streams, single, key=_size)
@@ -103,12 +110,9 @@ class CheckpointChecks:
             self._next = next(self._notes, None)
         except ValueError as error:
             raise ChainFault(ChainFinding.BAD_SIGNATURE, str(error)) from error
+        self.next_size = self._next[1].size if self._next else sys.maxsize
 
     # --- as the records go by ---------------------------------------------------------------------
-
-    def due(self) -> bool:
-        """Whether a checkpoint speaks of the records so far; cheap, asked after each."""
-        return self._next is not None and self._next[1].size <= self.state.tree.size
 
     def check(self) -> None:
         while self._next and self._next[1].size <= self.state.tree.size:
@@ -133,9 +137,14 @@ class CheckpointChecks:
         own = [each.at for each in held if each.at is not None and each.key in self._keys]
         witnessed = [each.at for each in held if each.at is not None and each.key not in self._keys]
         if source is Source.OWN:
+            self._require_witnessed()
             self._seal(note, max(own))
-        elif source is Source.FRESH:
+        elif note.size != self.sealed:
+            self.lost = self.lost or note.size
+        if source is Source.FRESH:
             self.sealed_at = max(self.sealed_at, *own)
+        if source is Source.WITNESS:
+            self._awaited = 0
         if witnessed:
             self.cosigned = max(self.cosigned, note.size)
             self.cosigned_at = max(self.cosigned_at, *witnessed)
@@ -145,14 +154,22 @@ class CheckpointChecks:
         if note.size - self.sealed > self._records and not self.uncovered:
             self.uncovered = (self.sealed, note.size)
         self.sealed, self.sealed_at = note.size, max(self.sealed_at, at)
-        if self._late is None and note.size > self._largest_witnessed():
+        witnessed_to = max((each.size for each in self.snapshot.latest), default=0)
+        if note.size <= witnessed_to:
+            self._awaited = note.size
+        elif self._late is None:
             self._late = (note.size, at)
 
-    def _largest_witnessed(self) -> int:
-        return max((note.size for note in self.snapshot.latest), default=0)
+    def _require_witnessed(self) -> None:
+        """A witness signs every checkpoint up to its newest: one left out was taken away."""
+        if self._awaited and not self.unwitnessed:
+            self.unwitnessed = f"the witness's note over {self._awaited} records is gone"
 
     def _require_signed(self, source: Source, note: Checkpoint) -> list[VerifiedSignature]:
-        """Own ones carry the auditor's two signatures, others at least one that is pinned."""
+        """The auditor's two signatures and its witness's own, each once and all of pinned keys.
+
+        Of an anchor one is enough, and it may bear those of strangers: it was kept among them.
+        """
         try:
             held = signed_note.verify(note.note, (*self._keys, *self.trust.witnesses))
         except ValueError as error:
@@ -161,10 +178,13 @@ class CheckpointChecks:
             sentence = f"the checkpoint over {note.size} records is of another chain"
             raise ChainFault(ChainFinding.REWRITTEN, sentence, note.size - 1)
         own = {each.key.algorithm for each in held if each.key in self._keys}
-        if source in (Source.OWN, Source.FRESH) and own != set(Algorithm):
+        is_kept_elsewhere = source is Source.ANCHOR
+        if not is_kept_elsewhere and own != set(Algorithm):
             raise _badly_signed(note, "the auditor's key has not signed it")
-        if source is Source.WITNESS and not any(each.key not in self._keys for each in held):
+        if source in _WITNESSES and not any(each.key not in self._keys for each in held):
             raise _badly_signed(note, "no pinned key of a witness has signed it")
+        if not is_kept_elsewhere and len({each.key for each in held}) < len(note.note.signatures):
+            raise _badly_signed(note, "it bears a signature twice, or one of no pinned key")
         if not held:
             raise _badly_signed(note, "neither the auditor's key nor a witness's has signed it")
         return held
@@ -187,7 +207,7 @@ class CheckpointChecks:
         claimed = payload.get("cosigned", 0)
         if self.snapshot.witness_folders and claimed and claimed not in self._witnessed:
             self.unwitnessed = self.unwitnessed or (
-                f"the witness countersigned {claimed} records, and that note is gone from its files"
+                f"the witness's note over {claimed} records is gone, which the chain says it signed"
             )
 
     # --- the end ----------------------------------------------------------------------------------
@@ -195,6 +215,7 @@ class CheckpointChecks:
     def end(self) -> None:
         """Raises ChainFault if a checkpoint covers more than is there."""
         height = self.state.height
+        self._require_witnessed()
         if self._next:
             self._require_signed(*self._next)
             size = self._next[1].size
@@ -207,6 +228,11 @@ class CheckpointChecks:
         """Empty when checkpoints cover the records as the genesis promised."""
         if self.sealed == 0:
             return "no checkpoint is here: nothing vouches for these records"
+        if self.lost:
+            return (
+                f"the checkpoint over {self.lost} records is gone from the chain's folder, "
+                "though others hold it"
+            )
         if self.uncovered is None:
             return ""
         first, last = self.uncovered
@@ -220,7 +246,7 @@ class CheckpointChecks:
         folders = self.snapshot.witness_folders
         if not folders or self.unwitnessed:
             return self.unwitnessed
-        if self.cosigned == 0:
+        if self.cosigned == 0 or not self.snapshot.latest:
             return f"no witness vouches for this chain: there is no checkpoint in {folders[0]}"
         now = as_of.timestamp() if as_of else self.sealed_at
         if self._late and now - self._late[1] > WITNESS_SECONDS:

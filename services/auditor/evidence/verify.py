@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from services.auditor.chain.chain_state import GENESIS, STOPPED, ChainState
+from services.auditor.chain.chain_state import GENESIS, SEALED, STOPPED, ChainState
 from services.auditor.chain.record import BrokenLink, NotCanonical, chain_id, open_line
 from services.auditor.chain.sequence_gaps import GAP, Gap, read_gap
 from services.auditor.chain.trust import Trust
@@ -23,12 +23,14 @@ from services.auditor.evidence.findings import (
     ChainFinding,
     Verdict,
 )
-from services.auditor.evidence.message_checks import MessageChecks
+from services.auditor.evidence.message_checks import OBEYED, MessageChecks
 from services.auditor.evidence.snapshot import Snapshot
 from shared.domain.errors import UserError
 
 # Three times the cadence, at least five minutes: a restart or a slow disk is no alarm.
 FRESH_CADENCES, FRESH_SECONDS = 3, 300
+# Records that mean more to an examination than their place and number.
+NOTABLE = {GENESIS, SEALED, GAP, *OBEYED}
 
 
 def verify_folder(
@@ -66,32 +68,36 @@ class _Examination:
         self._refusals: list[str] = []
 
     def run(self, snapshot: Snapshot) -> None:
-        state, add, check_message = self._state, self._state.add, self._messages.check
+        """One pass. What most records have in common is done here, for this is where time goes."""
+        state, add = self._state, self._state.add
         checks = self._checks = CheckpointChecks(snapshot, state, self._trust)
         self._refusals = snapshot.refusals
         for index, line in enumerate(snapshot.lines()):
             try:
                 payload, this_hash = open_line(line, state.head)
-                if index == 0:
-                    self._begin(payload, checks)
-                checks.name(payload, index)
-                check_message(payload, index)
-                if payload.get("type") == GAP:
-                    self._note_gap(read_gap(payload), index)
+                kind = self._last = payload.get("type")
+                if kind in NOTABLE or index == checks.sealed:
+                    self._look_at(payload, index, checks)
                 if repeated := add(payload, line, this_hash):
                     self._note_gap(repeated, index)
-                self._last = payload.get("type")
             except BrokenLink as error:
-                raise ChainFault(
-                    ChainFinding.BROKEN_LINK, f"record {index}: {error}", index
-                ) from error
-            except NotCanonical as error:
-                raise ChainFault(
-                    ChainFinding.NOT_CANONICAL, f"record {index}: {error}", index
-                ) from error
-            if checks.due():
+                sentence = f"record {index}: {error}"
+                raise ChainFault(ChainFinding.BROKEN_LINK, sentence, index) from error
+            except (NotCanonical, TypeError) as error:
+                sentence = f"record {index}: {error}"
+                raise ChainFault(ChainFinding.NOT_CANONICAL, sentence, index) from error
+            if state.tree.size >= checks.next_size:
                 checks.check()
         self._end(snapshot, checks)
+
+    def _look_at(self, payload: Mapping[str, Any], index: int, checks: CheckpointChecks) -> None:
+        """The beginning, a checkpoint named or due to be, a gap, a message that is obeyed."""
+        if index == 0:
+            self._begin(payload, checks)
+        checks.name(payload, index)
+        self._messages.check(payload, index)
+        if payload.get("type") == GAP:
+            self._note_gap(read_gap(payload), index)
 
     def _begin(self, payload: Mapping[str, Any], checks: CheckpointChecks) -> None:
         if payload.get("type") != GENESIS:
