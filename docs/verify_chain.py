@@ -548,14 +548,16 @@ class Examination:
             self.tell(TORN_TAIL, "the end is torn; every whole record verifies")
 
     def judge_times(self) -> None:
-        now = self.sealed_at if self.as_of is None else self.as_of
-        is_late = self.late is not None and now - self.late[1] > WITNESS_SECONDS
-        if self.witnesses and (not self.cosigned or not self.witnessed_to or is_late):
-            self.tell(NOT_COSIGNED, "no witness vouches for the newest checkpoints")
-        age, bound = now - self.sealed_at, max(3 * self.seconds, 300)
+        """A chain that says where it was stopped need not reach up to now, nor its witness."""
         stopped = self.last == "Stopped" and self.sealed == self.tree.size
+        now = self.sealed_at if self.as_of is None else self.as_of
+        age, bound = now - self.sealed_at, max(3 * self.seconds, 300)
         if age < -bound or (age > bound and not stopped):
             self.tell(STALE, f"the newest checkpoint is {age:.0f} s old, and no stop is recorded")
+        asked = self.sealed_at if stopped else now
+        is_late = self.late is not None and asked - self.late[1] > WITNESS_SECONDS
+        if self.witnesses and (not self.cosigned or not self.witnessed_to or is_late):
+            self.tell(NOT_COSIGNED, "no witness vouches for the newest checkpoints")
 
 
 def read_public_keys(path: Path) -> dict[str, bytes]:

@@ -115,8 +115,18 @@ class ChainWriter:
             if self.clock.monotonic() - self._sealed_at >= self.cadence.seconds:
                 self.seal()
         elif self.clock.monotonic() - self._refreshed_at >= self.cadence.seconds:
-            self.journal.refresh(at=self.clock.now())
-            self._refreshed_at = self.clock.monotonic()
+            self._refresh()
+
+    def sign_now(self) -> None:
+        """Seal what is new, or sign the time anew: after a long rest the chain is seen to live."""
+        if self.journal.unsealed:
+            self.seal()
+        else:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        self.journal.refresh(at=self.clock.now())
+        self._refreshed_at = self.clock.monotonic()
 
     def take_checkpoints(self) -> list[Checkpoint]:
         """Those signed since the last call, oldest first."""

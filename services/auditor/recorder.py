@@ -132,6 +132,7 @@ class Recorder:
         if missing:
             self.log.error("evidence_missing", where=missing)
             self._writer.write([{"type": MISSING, "at": self._writer.now(), "where": missing}])
+        self._writer.sign_now()
 
     def _require_own(self, begun: Mapping[str, Any]) -> None:
         ours = self._genesis()

@@ -242,7 +242,10 @@ class CheckpointChecks:
         )
 
     def unwitnessed_sentence(self, as_of: dt.datetime | None) -> str:
-        """Empty when the witnesses vouch for all that they have had time to look at."""
+        """Empty when the witnesses vouch for all that they have had time to look at.
+
+        `as_of` None: up to the newest checkpoint, for a chain that was stopped and its witness too.
+        """
         folders = self.snapshot.witness_folders
         if not folders or self.unwitnessed:
             return self.unwitnessed

@@ -155,7 +155,9 @@ class _Examination:
             told[ChainFinding.TORN_TAIL] = (None, "the end is torn; every whole record verifies")
         sentences = {
             ChainFinding.UNSEALED: checks.unsealed_sentence(),
-            ChainFinding.NOT_COSIGNED: checks.unwitnessed_sentence(self._as_of),
+            ChainFinding.NOT_COSIGNED: checks.unwitnessed_sentence(
+                None if self._has_stopped(checks) else self._as_of
+            ),
             ChainFinding.STALE: self._stale_sentence(checks),
             ChainFinding.KEY_NOT_PINNED: self._unpinned_sentence(),
         }
@@ -168,13 +170,16 @@ class _Examination:
         bound = max(FRESH_CADENCES * self._cadence["seconds"], FRESH_SECONDS)
         if age < -bound:
             return f"the newest checkpoint is {-age:.0f} s in the future: the clock was turned back"
-        has_stopped = self._last == STOPPED and checks.sealed == self._state.height
-        if age <= bound or has_stopped:
+        if age <= bound or self._has_stopped(checks):
             return ""
         return (
             f"the newest checkpoint is {_duration(age)} old and no stop is recorded: the auditor "
             "has not run since, or the end was cut; for an archived copy say --as-of"
         )
+
+    def _has_stopped(self, checks: CheckpointChecks) -> bool:
+        """The chain itself says that it ends here, under a checkpoint."""
+        return self._last == STOPPED and checks.sealed == self._state.height
 
     def _unpinned_sentence(self) -> str:
         if self._trust.auditor is not None:

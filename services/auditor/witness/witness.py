@@ -28,7 +28,7 @@ from services.auditor.chain.day_files import day_files
 from services.auditor.chain.memory import ChainPosition
 from services.auditor.chain.merkle import leaf_hash
 from services.auditor.chain.record import BrokenLink, NotCanonical, hash_of_line, open_line
-from services.auditor.chain.signed_note import Algorithm
+from services.auditor.chain.signed_note import Algorithm, NoteKey
 from services.auditor.chain.trust import WITNESS_NAME, auditor_keys
 from services.auditor.chain.witness_files import LATEST, WITNESSED
 from shared.domain.errors import InvariantBroken
@@ -59,16 +59,32 @@ class Witness:
 
     def __post_init__(self) -> None:
         self._clock = self.clock or SystemClock()
-        mend_notes(self.folder / WITNESSED)
-        self._witnessed: dict[int, bytes] = {}
+        self._read_to, self._tail = 0, b""
+        self.cosigned_at = 0
         self._newest: Checkpoint | None = None
-        for note in read_notes(self.folder / WITNESSED):
-            self._witnessed[note.size], self._newest = note.root, note
+        self._witnessed, is_whole = read_own_notes(self.folder / WITNESSED, self.signer)
+        if not is_whole:
+            self._begin_anew()
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._newest = max(self._witnessed.values(), key=lambda note: note.size, default=None)
         self._last = self._newest.size if self._newest else 0
         self._known_at_start: int | None = self._last
         self._position = self._read_position()
-        self._read_to, self._tail = 0, b""
-        self.cosigned_at = 0
+
+    def _begin_anew(self) -> None:
+        """Its notes are not whole: set them aside, count the chain again and sign it again.
+
+        What they still say, if it bears its own signature, the chain must agree with.
+        """
+        file = self.folder / WITNESSED
+        if file.exists():
+            file.replace(file.with_name(f"{file.name}.damaged-{int(self._now())}"))
+        self.memory_lost = True
+        self._newest, self._last, self._known_at_start = None, 0, 0
+        self._position, self._read_to, self._tail = ChainPosition(), 0, b""
 
     @property
     def height(self) -> int:
@@ -80,24 +96,39 @@ class Witness:
 
         Raises InvariantBroken on a fork, a cut or a note that is none, and signs nothing then.
         """
-        signed = 0
-        for note in self._notes():
-            if note.size > self._position.height:
-                signed += self._follow(note)
-            elif self._witnessed.get(note.size, note.root) != note.root:
-                raise InvariantBroken(
-                    f"the checkpoint over {note.size} records is not the one witnessed: a fork"
-                )
+        if self._known_at_start is not None and self._lacks_a_note():
+            self._begin_anew()
+        signed = sum(
+            self._follow(note) for note in self._notes() if note.size > self._position.height
+        )
         self._witnessed.clear()
         self._known_at_start = None
         if self._newest and self._now() - self.cosigned_at >= RENEW_SECONDS:
             self._show(self._cosign(self._newest))
         return signed
 
+    def _lacks_a_note(self) -> bool:
+        """Whether it has not signed every checkpoint up to its position, as it does.
+
+        Raises InvariantBroken if the auditor now shows another one.
+        """
+        found = False
+        for note in self._notes(keep=False):
+            known = self._witnessed.get(note.size)
+            if known and known.root != note.root:
+                raise InvariantBroken(
+                    f"the checkpoint over {note.size} records is not the one witnessed: a fork"
+                )
+            found = found or (known is None and note.size <= self._position.height)
+        return found
+
     # --- the chain's side -------------------------------------------------------------------------
 
-    def _notes(self) -> Iterator[Checkpoint]:
-        """What was added to the auditor's checkpoints since the last look."""
+    def _notes(self, *, keep: bool = True) -> Iterator[Checkpoint]:
+        """What was added to the auditor's checkpoints since the last look.
+
+        Without `keep` the next call reads it again.
+        """
         file = self.chain / FILE
         size = file.stat().st_size if file.exists() else 0
         if size < self._read_to or _bytes_before(file, self._read_to) != self._tail:
@@ -118,7 +149,8 @@ class Witness:
                 f"{self._position.height} records were witnessed, "
                 f"but the auditor's checkpoints end at {newest}: they were cut"
             )
-        self._read_to, self._tail = size, _bytes_before(file, size)
+        if keep:
+            self._read_to, self._tail = size, _bytes_before(file, size)
 
     def _require_last_record(self) -> None:
         """The last record that was seen stands where it stood."""
@@ -183,7 +215,8 @@ class Witness:
 
     def _require_witnessed(self, state: ChainState) -> None:
         """After a lost position the chain is recounted: it must be the one that was signed."""
-        if self._witnessed.get(state.height, state.tree.root()) != state.tree.root():
+        known = self._witnessed.get(state.height)
+        if known and known.root != state.tree.root():
             raise InvariantBroken(
                 f"the first {state.height} records are not those that were witnessed: a fork"
             )
@@ -232,7 +265,8 @@ class Witness:
             )
         except (FileNotFoundError, msgspec.MsgspecError, ValueError):
             position = None
-        if position and self._witnessed.get(position.height) == _root(position):
+        known = self._witnessed.get(position.height) if position else None
+        if position and known and known.root == _root(position):
             return position
         self.memory_lost = position is not None or bool(self._witnessed)
         return ChainPosition()
@@ -248,6 +282,21 @@ def _bytes_before(file: Path, offset: int) -> bytes:
     with file.open("rb") as handle:
         handle.seek(max(0, offset - _LOOKED_AT))
         return handle.read(offset - handle.tell())
+
+
+def read_own_notes(file: Path, signer: Signer) -> tuple[dict[int, Checkpoint], bool]:
+    """(what bears this witness's own signature, by size; whether that is all there is)."""
+    mend_notes(file)
+    key = NoteKey(WITNESS_NAME, Algorithm.COSIGNATURE, signer.public)
+    found: dict[int, Checkpoint] = {}
+    try:
+        for note in read_notes(file):
+            if not signed_note.verify(note.note, [key]):
+                return found, False
+            found[note.size] = note
+    except ValueError:
+        return found, False
+    return found, True
 
 
 def _root(position: ChainPosition) -> bytes:

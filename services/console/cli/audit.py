@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
-from services.auditor.chain.trust import auditor_keys
-from services.auditor.evidence import anchor as anchoring, inclusion_proof
+from services.auditor.chain.checkpoints import read_checkpoint
+from services.auditor.chain.trust import Trust, auditor_keys
+from services.auditor.evidence import anchor as anchoring, consistency_proof, inclusion_proof
 from services.auditor.evidence.explain import Explanation, explain as explain_decision
 from services.auditor.evidence.findings import Verdict
 from services.auditor.evidence.legacy import verify_legacy
@@ -24,6 +26,8 @@ from services.console.cli.audit_options import (
 from services.console.cli.output import AsJson, print_json, terminal
 from shared.domain.errors import UserError
 from shared.schemas.envelope import canonical
+
+Out = Annotated[Path | None, typer.Option(help="Write it here; default: print it.")]
 
 app = typer.Typer(help="The audit chain.", no_args_is_help=True)
 
@@ -62,9 +66,7 @@ def verify(
 @app.command()
 def prove(
     index: Annotated[int, typer.Argument(help="The record's place in the chain, from 0.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Write the proof here; default: print it.")
-    ] = None,
+    out: Out = None,
     folder: Folder = None,
     keys: Keys = None,
     tlog: Annotated[
@@ -78,20 +80,12 @@ def prove(
     place = ChainPlace.find(folder, keys)
     place.require_proof()
     bundle = inclusion_proof.prove(place.folder, index)
-    text = bundle.tlog_proof() if tlog else f"{canonical(bundle).decode()}\n"
-    if out is None:
-        typer.echo(text, nl=False)
-        return 0
-    try:
-        out.write_text(text)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written: {error.strerror}.") from error
-    return 0
+    return _write(bundle.tlog_proof() if tlog else f"{canonical(bundle).decode()}\n", out)
 
 
 @app.command()
 def check(
-    bundle: Annotated[Path, typer.Argument(help="What `kobe audit prove` wrote.")],
+    bundle: Annotated[Path, typer.Argument(help="What `kobe audit prove` or `consistency` wrote.")],
     keys: Keys = None,
     as_json: AsJson = False,
 ) -> int:
@@ -100,7 +94,38 @@ def check(
         data = bundle.read_bytes()
     except OSError as error:
         raise UserError(f"{bundle} cannot be read: {error.strerror}.") from error
-    return _report(inclusion_proof.check(data, ChainPlace.find(None, keys).trust), as_json)
+    trust = ChainPlace.find(None, keys).trust
+    return _report(_check_any(data, trust), as_json)
+
+
+def _check_any(data: bytes, trust: Trust) -> Verdict:
+    try:
+        growth = msgspec.json.decode(data, type=consistency_proof.ConsistencyBundle)
+    except msgspec.MsgspecError:
+        return inclusion_proof.check(data, trust)
+    return consistency_proof.check_consistency(growth, trust)
+
+
+@app.command()
+def consistency(
+    old: Annotated[int, typer.Argument(help="The size of the older checkpoint, in records.")],
+    new: Annotated[
+        int | None, typer.Argument(help="The size of the newer one; default: the newest.")
+    ] = None,
+    out: Out = None,
+    folder: Folder = None,
+    keys: Keys = None,
+    tlog: Annotated[
+        bool, typer.Option("--tlog", help="As a C2SP tlog-witness request, which witnesses take.")
+    ] = False,
+) -> int:
+    """Write a proof that the chain only grew between two checkpoints, for `kobe audit check`."""
+    place = ChainPlace.find(folder, keys)
+    place.require_proof()
+    bundle = consistency_proof.prove_consistency(place.folder, old, new)
+    nodes = [bytes.fromhex(node) for node in bundle.consistency]
+    request = consistency_proof.witness_request(read_checkpoint(bundle.new_note), old, nodes)
+    return _write(request if tlog else f"{canonical(bundle).decode()}\n", out)
 
 
 @app.command()
@@ -150,6 +175,17 @@ def keys(
     own = auditor_keys(place.trust.auditor, newest.chain_id)
     for key in (*own, *place.trust.witnesses):
         typer.echo(key.vkey())
+    return 0
+
+
+def _write(text: str, out: Path | None) -> int:
+    if out is None:
+        typer.echo(text, nl=False)
+        return 0
+    try:
+        out.write_text(text)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error.strerror}.") from error
     return 0
 
 

@@ -7,13 +7,19 @@ import pytest
 from services.auditor.chain.checkpoints import FILE, read_notes
 from services.auditor.chain.trust import Trust
 from services.auditor.evidence.anchor import anchor, newest_checkpoint
+from services.auditor.evidence.consistency_proof import (
+    check_consistency,
+    nodes_between,
+    prove_consistency,
+    witness_request,
+)
 from services.auditor.evidence.findings import Verdict
 from services.auditor.evidence.inclusion_proof import Bundle, check as check_bundle, prove
 from services.auditor.evidence.verify import verify_folder
 from shared.domain.errors import UserError
 from shared.runtime.signing import Signer
 from shared.schemas.envelope import canonical
-from tests.unit.auditor.chains import chain
+from tests.unit.auditor.chains import chain, forged, payloads, relinked, resealed
 
 
 @pytest.fixture
@@ -124,3 +130,49 @@ def test_an_anchor_is_never_added_to_another_file(tmp_path: Path, signer: Signer
     with pytest.raises(UserError, match="is not added to"):
         anchor(newest_checkpoint(tmp_path / "chain"), tmp_path / "diary")
     assert (tmp_path / "diary").read_text() == "dear diary\n\n"
+
+
+# --- growth -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("old", "new"), [(5, 10), (5, 20), (15, 20), (20, 20)])
+def test_the_growth_between_two_checkpoints_is_proved_without_the_chain(
+    tmp_path: Path, signer: Signer, old: int, new: int
+) -> None:
+    chain(tmp_path, signer)
+    bundle = prove_consistency(tmp_path, old, new)
+    assert check_consistency(bundle, Trust(signer.public)).exit_code == 0
+    assert check_consistency(bundle, Trust(Signer.generate().public)).exit_code == 6
+    assert check_consistency(bundle, Trust()).exit_code == 10
+
+
+def test_no_growth_is_proved_between_two_histories(tmp_path: Path, signer: Signer) -> None:
+    chain(tmp_path / "one", signer)
+    file = chain(tmp_path / "two", signer)
+    records = payloads(file)
+    records[3]["type"] = "NeverHappened"
+    file.write_bytes(data := relinked(forged(records)))
+    resealed(tmp_path / "two", signer, data)
+    one = prove_consistency(tmp_path / "one", 5, 20)
+    two = prove_consistency(tmp_path / "two", 5, 20)
+    mixed = msgspec.structs.replace(two, old_note=one.old_note)
+    assert check_consistency(two, Trust(signer.public)).exit_code == 0
+    assert check_consistency(mixed, Trust(signer.public)).exit_code == 5
+    shortened = msgspec.structs.replace(one, consistency=one.consistency[:-1])
+    assert check_consistency(shortened, Trust(signer.public)).exit_code == 5
+
+
+def test_a_size_without_a_checkpoint_is_one_sentence(tmp_path: Path, signer: Signer) -> None:
+    chain(tmp_path, signer)
+    with pytest.raises(UserError, match="the nearest one is over 10"):
+        prove_consistency(tmp_path, 9, 20)
+
+
+def test_the_proof_is_a_witness_s_request_too(tmp_path: Path, signer: Signer) -> None:
+    chain(tmp_path, signer)
+    (*_, newest) = read_notes(tmp_path / FILE)
+    nodes = nodes_between(tmp_path, 10, 20)
+    head, *proof = witness_request(newest, 10, nodes).partition("\n\n")[0].split("\n")
+    assert head == "old 10"
+    assert [base64.b64decode(line) for line in proof] == nodes
+    assert witness_request(newest, 0, nodes_between(tmp_path, 0, 20)) == f"old 0\n\n{newest.text}"
