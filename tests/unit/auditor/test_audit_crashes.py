@@ -80,9 +80,9 @@ def test_nothing_is_lost_or_doubled_wherever_it_dies(
         fresh = range(number + 1, number + 1 + dice.randrange(4))
         bench.orders(*fresh)
         number += len(fresh)
-        bench.pass_time(dice.choice([0.1, 30]))
         mortality.armed = True
         try:
+            bench.pass_time(dice.choice([0.1, 30]))
             bench.recorder.turn()
         except Died:
             bench.again()
