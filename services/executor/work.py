@@ -87,7 +87,24 @@ class ExecutorWork:
             return None
         if self.lease_left() < LEASE_MARGIN:
             raise TransientError(LEASE_ENDS)
-        return self._carry_out(state, action)
+        try:
+            return self._carry_out(state, action)
+        except TransientError:
+            raise
+        except Exception as error:
+            self.log.critical("action_failed", action=type(action).__name__, error=repr(error))
+            return self._failure(state, action, error)
+
+    def _failure(self, state: State, action: actions.PendingAction, error: Exception) -> Outcome:
+        """Report it about the order it was about; a reconciliation is asked for again later."""
+        order = getattr(action, "order", None)
+        if isinstance(order, Order):
+            failed = o.ActionFailed(client_order_id=order.client_order_id, error=repr(error))
+            return self._order_outcome(order, failed)
+        if isinstance(action, actions.Reconcile):
+            self.latch.halt(f"the broker could not be compared with: {error!r}"[:500])
+            return self._outcome(state, o.ReconcileFailed(detail=repr(error)))
+        raise error
 
     def _first_look(self, state: State, moment: actions.Moment) -> actions.Reconcile | None:
         """After a start everything is compared; until that succeeds nothing is opened."""
@@ -156,7 +173,7 @@ class ExecutorWork:
         at = self.clock.now()
         return Outcome(value, at, state.session or at.date(), "")
 
-    def _order_outcome(self, order: Order, value: o.SubmissionOutcome) -> Outcome:
+    def _order_outcome(self, order: Order, value: object) -> Outcome:
         return Outcome(
             value, self.clock.now(), order.session, order.correlation_id, order.causation_id
         )

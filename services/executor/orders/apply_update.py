@@ -1,22 +1,27 @@
 """What the broker shows of an order, taken into the books, and what is reported of it. Pure.
 
-Called by the handlers of outcomes and of reconciliations; the last step of each is `concluded`.
+Called by the handlers of outcomes and of reconciliations; `scans.py` is the last step of each.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from decimal import Decimal
 
 from msgspec.structs import replace
 
 from services.executor.orders import protection as protect
+from services.executor.orders.messages import (
+    Messages,
+    arrival_messages,
+    ending_message,
+    fill_message,
+    outgoing,
+    unknown_message,
+)
 from services.executor.orders.state import (
-    OpenScan,
     PositionDrift,
     State,
-    uncovered_symbols,
     with_halt,
     with_order,
     with_position,
@@ -27,27 +32,13 @@ from shared.domain.trading.orders import (
     Fill,
     Order,
     OrderView,
-    ProtectionForm,
     apply,
     difference,
+    look_later,
     mark_unknown,
 )
 from shared.runtime.runner.contract import Outgoing
-from shared.schemas import messages as m
 from shared.schemas.values import Ending, OrderStatus, Purpose, Side
-
-Messages = tuple[Outgoing, ...]
-
-
-def outgoing(state: State, order: Order, message: m.Message) -> Outgoing:
-    """Address a message in the order's own correlation.
-
-    A protection works on in later sessions than its entry's.
-    """
-    later = order.purpose is Purpose.PROTECT and state.session
-    return Outgoing(
-        message, state.session if later and state.session else order.session, order.correlation_id
-    )
 
 
 def apply_view(
@@ -65,7 +56,7 @@ def apply_view(
     state = with_order(state, progress.order)
     if first:
         state = replace(state, sent=state.sent + (not order.was_sent), ambiguous=0)
-        messages += _arrival_messages(state, progress.order)
+        messages += arrival_messages(state, progress.order)
         state = _note_fewer(state, order, progress.order, at)
     if progress.fill:
         state, filled = _apply_fill(state, progress.order, progress.fill, view, at)
@@ -76,6 +67,25 @@ def apply_view(
     if progress.anomaly:
         state = with_halt(state, progress.anomaly)
     return state, tuple(messages)
+
+
+def apply_view_safely(
+    state: State, order: Order, view: OrderView, *, at: dt.datetime
+) -> tuple[State, Messages]:
+    """The same for one of many: what cannot be booked halts and costs no other order."""
+    try:
+        return apply_view(state, order, view, at=at)
+    except Exception as error:
+        why = f"{order.client_order_id} could not be handled: {error!r}"
+        return put_off(with_halt(state, why[:500]), order, at=at), ()
+
+
+def put_off(state: State, order: Order, *, at: dt.datetime) -> State:
+    """Look at it again later, and later each time; it is not sent meanwhile."""
+    if not order.live:
+        return state
+    doubtful = order if order.was_sent else mark_unknown(order, at=at)
+    return with_order(state, look_later(replace(doubtful, alarmed=True), at=at))
 
 
 def _revive(state: State, order: Order, view: OrderView) -> tuple[State, Order]:
@@ -124,66 +134,6 @@ def _apply_contradiction(
     return state, (unknown_message(state, doubtful, other),)
 
 
-def unknown_message(state: State, order: Order, detail: str) -> Outgoing:
-    message = m.OrderUnknown(
-        client_order_id=order.client_order_id, symbol=order.symbol, detail=detail
-    )
-    return outgoing(state, order, message)
-
-
-def _arrival_messages(state: State, order: Order) -> Messages:
-    if order.purpose is not Purpose.PROTECT or order.form is ProtectionForm.MARKET:
-        return (outgoing(state, order, _submission_message(order)),)
-    if order.status is OrderStatus.REJECTED or order.protection is None:
-        return ()
-    return (outgoing(state, order, _placement_message(order)),)
-
-
-def _submission_message(order: Order) -> m.OrderSubmitted:
-    return m.OrderSubmitted(
-        client_order_id=order.client_order_id,
-        decision_id=order.decision_id,
-        broker_order_id=order.broker_order_id,
-        strategy=order.strategy,
-        symbol=order.symbol,
-        side=order.side,
-        purpose=order.purpose,
-        qty=order.qty,
-        limit_price=order.limit_price,
-    )
-
-
-def _placement_message(order: Order) -> m.ProtectionPlaced:
-    assert order.protection is not None
-    return m.ProtectionPlaced(
-        symbol=order.symbol,
-        strategy=order.strategy,
-        parent_client_order_id=order.parent,
-        client_order_id=order.client_order_id,
-        broker_order_id=order.broker_order_id,
-        counter=order.counter,
-        side=order.side,
-        qty=order.qty,
-        stop=order.protection.stop,
-        target=order.protection.target,
-    )
-
-
-def ending_message(order: Order, detail: str) -> m.OrderEnded:
-    return m.OrderEnded(
-        client_order_id=order.client_order_id,
-        decision_id=order.decision_id,
-        strategy=order.strategy,
-        symbol=order.symbol,
-        side=order.side,
-        purpose=order.purpose,
-        ending=order.ending or Ending.NOT_SENT,
-        filled_qty=order.filled_qty,
-        average_price=order.average_price,
-        detail=detail,
-    )
-
-
 def _apply_fill(
     state: State, order: Order, fill: Fill, view: OrderView, at: dt.datetime
 ) -> tuple[State, Outgoing]:
@@ -192,21 +142,7 @@ def _apply_fill(
     before = state.positions.get(order.symbol)
     state = _book_fill(state, order, fill, session, view.filled_at or at)
     plan = order.protection or (before.protection if before else None)
-    message = m.OrderFilled(
-        client_order_id=order.client_order_id,
-        decision_id=order.decision_id,
-        strategy=order.strategy,
-        symbol=order.symbol,
-        side=order.side,
-        purpose=order.purpose,
-        session=session,
-        qty=fill.qty,
-        price=fill.price,
-        cumulative_qty=order.filled_qty,
-        time_stop_bars=plan.time_stop_bars if plan else 0,
-        stop=plan.stop if plan else None,
-        filled_at=view.filled_at or at,
-    )
+    message = fill_message(order, fill, plan, session, view.filled_at or at)
     return state, outgoing(state, order, message)
 
 
@@ -252,66 +188,3 @@ def apply_refusal(state: State, order: Order, detail: str) -> tuple[State, Messa
     if order.purpose is Purpose.PROTECT:
         return state, ()
     return report_end(state, order, detail)
-
-
-def conclude(
-    state: State, messages: Iterable[Outgoing], symbols: Iterable[str], *, at: dt.datetime
-) -> tuple[State, Messages]:
-    """Record the protections that are missing and report the scans that are finished."""
-    for symbol in symbols:
-        state = protect.request_protection(state, symbol, at=at)
-    state, told = _finish_scans(state)
-    return state, (*messages, *told)
-
-
-def _finish_scans(state: State) -> tuple[State, Messages]:
-    pending = {key: scan for key, scan in state.scans.items() if not scan.executed}
-    if not pending:
-        return state, ()
-    exposed = frozenset(_exposed_symbols(state))
-    done = {key: scan for key, scan in pending.items() if _is_complete(state, scan, exposed)}
-    if not done:
-        return state, ()
-    scans = {
-        key: replace(scan, executed=True) if key in done else scan
-        for key, scan in state.scans.items()
-    }
-    messages = tuple(
-        Outgoing(
-            m.ScanExecuted(
-                scan_id=scan.scan_id, slot=scan.slot, phase=scan.phase, final=scan.final
-            ),
-            scan.session,
-            scan.correlation_id,
-        )
-        for scan in done.values()
-    )
-    return replace(state, scans=scans), messages
-
-
-def _exposed_symbols(state: State) -> list[str]:
-    """Symbols whose stop does not rest yet; what cannot have one is the operator's, not the scan's."""
-    selling = {
-        order.symbol
-        for order in state.orders.values()
-        if order.purpose is Purpose.PROTECT and order.form is ProtectionForm.MARKET and order.rests
-    }
-    excused = {*selling, *state.disputes}
-    return [
-        symbol
-        for symbol in uncovered_symbols(state)
-        if symbol not in excused and not state.positions[symbol].blocked
-    ]
-
-
-def _is_complete(state: State, scan: OpenScan, exposed: frozenset[str]) -> bool:
-    """Whether all its orders have ended; approvals come before their scan's decision.
-
-    One that is missing was refused as it was read, and is nobody's order."""
-    orders = [
-        order
-        for order in state.orders.values()
-        if order.scan_id == scan.scan_id and order.phase is scan.phase
-    ]
-    finished = [order for order in orders if not order.live and order.symbol not in exposed]
-    return len(orders) == len(finished)

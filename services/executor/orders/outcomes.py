@@ -134,6 +134,13 @@ class ReconcileFailed(Value, frozen=True, kw_only=True):
     detail: str
 
 
+class ActionFailed(Value, frozen=True, kw_only=True):
+    """Something nobody foresaw came up while an action was carried out, about an order or ""."""
+
+    client_order_id: str
+    error: str
+
+
 SubmissionOutcome = (
     OrderObserved
     | SubmitRefused

@@ -8,7 +8,7 @@ own stop stays. Differences become adjustments of their own type, never fills.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -21,12 +21,15 @@ from services.executor.orders import (
     corporate_actions,
     protection as protect,
 )
+from services.executor.orders.account import account_message, keep_account
 from services.executor.orders.judgement import Account, Judgement, Severity, Standing, judge
 from services.executor.orders.outcomes import BrokerSnapshot, ReconcileFailed, SymbolEvidence
+from services.executor.orders.scans import conclude
 from services.executor.orders.state import (
     Dispute,
     ExecutorContext,
     PositionDrift,
+    ReconcileRequest,
     State,
     StrayOrder,
     live_orders,
@@ -37,7 +40,7 @@ from services.executor.orders.state import (
 from shared.domain.trading import orders
 from shared.runtime.runner.contract import Decision, Outgoing
 from shared.schemas import messages as m
-from shared.schemas.values import Holding, Purpose, Stage
+from shared.schemas.values import Purpose
 
 TRADING = tuple(purpose for purpose in Purpose if purpose is not Purpose.PROTECT)
 MOST_LOOKS = 5
@@ -85,11 +88,11 @@ def on_broker_snapshot(
         if not _is_hidden(snapshot, symbol, theirs):
             _settle_symbol(work, symbol, theirs)
     _settle_strays(work)
-    _keep_account(work, theirs)
+    work.state = keep_account(work.state, snapshot, theirs, at=work.at)
     if snapshot.request or state.session:
-        work.publish(_account_message(work.state, snapshot))
+        work.publish(account_message(work.state, snapshot))
     symbols = {*work.moved, *work.state.positions}
-    return updates.conclude(work.state, work.messages, sorted(symbols), at=context.at)
+    return conclude(work.state, work.messages, sorted(symbols), at=context.at)
 
 
 def on_reconcile_failed(
@@ -101,6 +104,17 @@ def on_reconcile_failed(
     return replace(state, retry_at=retry_at, failures=state.failures + 1), ()
 
 
+def with_reconcile(state: State, session: dt.date, context: ExecutorContext) -> State:
+    trigger = context.trigger
+    request = ReconcileRequest(
+        session=session,
+        stage=state.stage,
+        correlation_id=trigger.correlation_id,
+        causation_id=trigger.id,
+    )
+    return replace(state, reconciles=(*state.reconciles, request))
+
+
 # --- orders ---------------------------------------------------------------------------------------
 
 
@@ -109,7 +123,7 @@ def _take_views(work: _Comparison) -> None:
         order = work.state.orders.get(view.client_order_id)
         if order is None:
             continue
-        work.state, messages = updates.apply_view(work.state, order, view, at=work.at)
+        work.state, messages = updates.apply_view_safely(work.state, order, view, at=work.at)
         if any(isinstance(each.message, m.OrderFilled) for each in messages):
             work.moved.add(order.symbol)
         work.messages += messages
@@ -298,89 +312,3 @@ def _price_of(view: PositionView | None) -> Decimal | None:
 def _publish_all(work: _Comparison, messages: tuple[m.Message, ...]) -> None:
     for message in messages:
         work.publish(message)
-
-
-# --- the account ----------------------------------------------------------------------------------
-
-
-def _keep_account(work: _Comparison, theirs: dict[str, PositionView]) -> None:
-    state, snapshot = work.state, work.snapshot
-    was_blocked = state.account is not None and state.account.blocked
-    if snapshot.account.blocked and not was_blocked:
-        state = with_halt(state, "the broker has blocked the account")
-    state = replace(
-        state,
-        account=snapshot.account,
-        checked_at=work.at,
-        retry_at=None,
-        failures=0,
-        cursor=snapshot.cursor or state.cursor,
-        foreign_orders=snapshot.foreign_orders,
-        external=_external(state, theirs),
-        accepted={key: qty for key, qty in state.accepted.items() if key in state.positions},
-        drifts={key: drift for key, drift in state.drifts.items() if key in state.positions},
-        disputes={key: each for key, each in state.disputes.items() if key in state.positions},
-        unreadable=snapshot.unreadable,
-        reconciles=tuple(each for each in state.reconciles if each != snapshot.request),
-    )
-    work.state = _keep_prices(state, snapshot, theirs)
-
-
-def _external(state: State, theirs: dict[str, PositionView]) -> dict[str, Decimal]:
-    """Shares that are not ours: all of a symbol we do not hold, what is beyond our own of others."""
-    found = {}
-    for symbol, view in theirs.items():
-        held = state.positions.get(symbol)
-        beyond = judge(held, view.qty).external if held else view.qty
-        if beyond:
-            found[symbol] = beyond
-    return found
-
-
-def _keep_prices(state: State, snapshot: BrokerSnapshot, theirs: dict[str, PositionView]) -> State:
-    """The last price of what is held; the closing one is kept for the day it stops trading."""
-    closing = snapshot.request is not None and snapshot.request.stage is Stage.MARK
-    marks = {symbol: view.mark for symbol, view in theirs.items() if view.mark is not None}
-    positions = {
-        symbol: replace(held, price=marks[symbol], mark=marks[symbol] if closing else held.mark)
-        if symbol in marks
-        else held
-        for symbol, held in state.positions.items()
-    }
-    return replace(state, positions=positions)
-
-
-def _account_message(state: State, snapshot: BrokerSnapshot) -> m.AccountSeen:
-    return m.AccountSeen(
-        session=snapshot.session,
-        stage=snapshot.request.stage if snapshot.request else Stage.START,
-        account_number=snapshot.account.number,
-        cash=snapshot.account.cash,
-        equity=snapshot.account.equity,
-        buying_power=snapshot.account.buying_power,
-        blocked=snapshot.account.blocked,
-        open_orders=sum(order.rests for order in state.orders.values()),
-        holdings=_holdings(snapshot.positions),
-        external=_holdings(
-            [
-                replace(view, qty=state.external[view.symbol])
-                for view in snapshot.positions
-                if view.symbol in state.external
-            ]
-        ),
-        drift=tuple(sorted({*state.drifts, *state.disputes})),
-        unreadable=snapshot.unreadable,
-        live_orders=tuple(
-            order.client_order_id
-            for order in state.orders.values()
-            if order.live and order.purpose is not Purpose.PROTECT
-        ),
-        market=snapshot.market,
-    )
-
-
-def _holdings(views: Iterable[PositionView]) -> tuple[Holding, ...]:
-    return tuple(
-        Holding(symbol=view.symbol, qty=view.qty, average_price=view.average_price)
-        for view in views
-    )

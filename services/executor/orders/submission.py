@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 from services.executor.brokers.protocol import (
     Broker,
-    Kind,
     OrderRequest,
     PositionView,
     SubmitAnswer,
@@ -23,6 +22,12 @@ from services.executor.brokers.protocol import (
 from services.executor.orders import outcomes as o
 from services.executor.orders.journal import OrderJournal, Row, RowState
 from services.executor.orders.judgement import ActionKind, announced
+from services.executor.orders.post_result import (
+    ROW_STATES,
+    may_be_resent,
+    request_of,
+    submit_outcome,
+)
 from services.executor.orders.snapshot import ANNOUNCED_DAYS
 from services.executor.orders.state import EXITS, ExecutorSettings, State, protection_of
 from shared.domain.errors import TransientError
@@ -36,8 +41,6 @@ from shared.runtime.observability.log import Log
 from shared.schemas.envelope import canonical
 from shared.schemas.values import Ending, Purpose, Side
 
-TRIES = {SubmitResult.NOT_SENT: 2, SubmitResult.NOT_TAKEN: 3}
-"""POSTs in all of what was surely not taken; a busy broker gets one more than an absent one."""
 PROMPT_SECONDS = 1.0
 """A broker that answers slower than this is not asked again in the same turn."""
 LEASE_ENDS = "the lease is about to run out"
@@ -45,13 +48,6 @@ LEASE_MARGIN = 7.0
 """Seconds of lease that must be left: more than a POST's deadline of 5 s and its look-up."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before what could not be sent for want of an answer is tried again, doubled each time."""
-ROW_STATES = {
-    SubmitResult.NOT_SENT: RowState.NOT_TAKEN,
-    SubmitResult.NOT_TAKEN: RowState.NOT_TAKEN,
-    SubmitResult.WITHHELD: RowState.NOT_TAKEN,
-    SubmitResult.REJECTED: RowState.ENDED,
-    SubmitResult.ACCEPTED: RowState.TAKEN,
-}
 
 
 @dataclass
@@ -296,56 +292,3 @@ class OrderSender:
 
     def _note(self, order: Order, state: RowState, broker_id: str = "") -> None:
         self._notes.append(lambda: self.journal.note(order.journal_key, state, broker_id))
-
-
-def may_be_resent(order: Order) -> bool:
-    """A protection the broker has never shown: it only reduces, and its id can be taken once."""
-    return order.purpose is Purpose.PROTECT and not order.broker_order_id
-
-
-def request_of(order: Order, qty: int) -> OrderRequest:
-    """What is put to the broker; `qty` may be fewer shares than the order's, never more."""
-    form = order.form if order.purpose is Purpose.PROTECT else None
-    plan = order.protection if form and form is not ProtectionForm.MARKET else None
-    kind = Kind(form) if form else Kind.IMMEDIATE
-    target = plan.target if plan and form is ProtectionForm.STOP_AND_TARGET else None
-    return OrderRequest(
-        client_order_id=order.client_order_id,
-        symbol=order.symbol,
-        side=order.side,
-        qty=min(qty, order.qty),
-        kind=kind,
-        limit_price=target if form else order.limit_price,
-        stop_price=plan.stop if plan else None,
-    )
-
-
-def submit_outcome(order: Order, answer: SubmitAnswer, *, at: dt.datetime) -> o.SubmissionOutcome:
-    """The outcome of one POST by its class; `exists` is for the sender to look up."""
-    name = order.client_order_id
-    if answer.result is SubmitResult.ACCEPTED and answer.order:
-        return o.OrderObserved(view=answer.order)
-    if answer.result is SubmitResult.REJECTED:
-        return o.SubmitRefused(
-            client_order_id=name,
-            ending=Ending.REJECTED,
-            detail=answer.detail,
-            posted=True,
-            passes=answer.passes,
-            halts=answer.halts,
-        )
-    if answer.result in TRIES:
-        return _try_again(order, answer, at)
-    return o.SubmitUnknown(client_order_id=name, detail=answer.detail)
-
-
-def _try_again(order: Order, answer: SubmitAnswer, at: dt.datetime) -> o.SubmissionOutcome:
-    """Try again within its life and its tries; protection is tried until it stands."""
-    name, until = order.client_order_id, at + dt.timedelta(seconds=answer.retry_after)
-    last = answer.counted and order.tries + 1 >= TRIES[answer.result]
-    too_late = order.expires_at is not None and until >= order.expires_at
-    if order.purpose is not Purpose.PROTECT and (last or too_late):
-        return o.SubmitRefused(client_order_id=name, ending=Ending.EXPIRED, detail=answer.detail)
-    return o.SubmitDelayed(
-        client_order_id=name, until=until, detail=answer.detail, counted=answer.counted
-    )

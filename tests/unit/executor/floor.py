@@ -17,6 +17,7 @@ from shared.runtime.bus.memory_bus import MemoryBus
 from shared.runtime.bus.memory_server import MemoryServer
 from shared.runtime.clock import ManualClock
 from shared.runtime.kill.memory_latch import MemoryLatch
+from shared.runtime.kill.resume import resume_in_memory
 from shared.runtime.observability.health_server import Health
 from shared.runtime.observability.metrics import MetricRegistry
 from shared.runtime.runner.contract import Service
@@ -111,6 +112,13 @@ class Floor:
         self._start()
         assert self.runner.start()
         return self.run()
+
+    def resume(self) -> Floor:
+        """The operator has looked, and clears all kills so far."""
+        last = self.server.kill_view().last_id
+        assert last is not None
+        resume_in_memory(self.server, last, by="me", why="looked")
+        return self
 
     def hear(self, *messages: Message, **changes: Any) -> None:
         for message in messages:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from services.executor.brokers.alpaca import wire
+from services.executor.brokers.alpaca import wire_account, wire_orders
 from services.executor.brokers.alpaca.broker import classify
+from services.executor.brokers.alpaca.decoding import Unreadable
 from services.executor.brokers.alpaca.http import Reply
 from services.executor.brokers.protocol import Kind, OrderRequest, SubmitResult
 from shared.domain.trading.orders import status_of
@@ -44,10 +45,10 @@ def test_every_recorded_order_of_shares_is_read_fractions_too(shared_folder: Pat
     read = 0
     for name, order in posts + gets:
         if order["qty"] is None:
-            with pytest.raises(wire.Unreadable):
-                wire.read_order(body(order))
+            with pytest.raises(Unreadable):
+                wire_orders.read_order(body(order))
             continue
-        view = wire.read_order(body(order))
+        view = wire_orders.read_order(body(order))
         assert view.broker_order_id == order["id"], name
         assert view.status is not OrderStatus.UNKNOWN, name
         read += 1
@@ -59,25 +60,27 @@ def test_a_recorded_oco_is_one_living_order(shared_folder: Path) -> None:
     order = json.loads((shared_folder / "fixtures" / "alpaca" / name).read_text())["response"][
         "body"
     ]
-    view = wire.read_order(body(order))
+    view = wire_orders.read_order(body(order))
     assert (int(view.qty), int(view.filled_qty)) == (1, 0)
     assert (view.status, view.stop_lives) == (OrderStatus.ACCEPTED, True)
 
 
 def test_every_recorded_list_of_orders_is_counted_as_foreign(shared_folder: Path) -> None:
     for name, orders in recordings(shared_folder, "GET", "/v2/orders", 200):
-        page = wire.read_orders(body(orders))
+        page = wire_orders.read_orders(body(orders))
         assert (page.ours, page.foreign) == ((), len(orders)), name
 
 
 def test_every_recorded_position_and_account_is_read(shared_folder: Path) -> None:
     lists = recordings(shared_folder, "GET", "/v2/positions", 200)
-    assert sum(len(wire.read_positions(body(rows)).rows) for _, rows in lists) >= 4
+    assert sum(len(wire_account.read_positions(body(rows)).rows) for _, rows in lists) >= 4
     for name, position in recordings(shared_folder, "GET", "/v2/positions/*", 200):
-        assert wire.read_position(body(position)).symbol == position["symbol"], name
+        assert wire_account.read_position(body(position)).symbol == position["symbol"], name
     accounts = recordings(shared_folder, "GET", "/v2/account", 200)
     read = [
-        wire.read_account(body(account)) for _, account in accounts if "account_number" in account
+        wire_account.read_account(body(account))
+        for _, account in accounts
+        if "account_number" in account
     ]
     assert len(read) >= 3
     assert not any(account.blocked for account in read)
@@ -87,7 +90,7 @@ def test_every_recorded_clock_is_read(shared_folder: Path) -> None:
     clocks = recordings(shared_folder, "GET", "/v2/clock", 200)
     assert clocks
     for _, clock in clocks:
-        assert wire.read_clock(body(clock)).is_open is clock["is_open"]
+        assert wire_account.read_clock(body(clock)).is_open is clock["is_open"]
 
 
 @pytest.mark.parametrize("status", [403, 422])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.executor.brokers.alpaca import wire
+from services.executor.brokers.alpaca import wire_account
 from services.executor.brokers.alpaca.connection import refuse_address
 from services.executor.brokers.alpaca.rate_limit import RequestBudget
 from services.executor.startup.live_guards import refuse_account, refuse_unarmed
@@ -80,7 +80,7 @@ def test_the_brokers_account_must_be_the_one_meant(
     mode: Mode, expected: str, number: str, fits: bool
 ) -> None:
     with nullcontext() if fits else pytest.raises(UserError):
-        refuse_account(mode, expected, wire.read_account(account_body(number)))
+        refuse_account(mode, expected, wire_account.read_account(account_body(number)))
 
 
 def armed(file: Path, **changes: object) -> Path:

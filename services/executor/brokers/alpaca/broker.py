@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
-from services.executor.brokers.alpaca import wire
+from services.executor.brokers.alpaca import wire_account, wire_orders
 from services.executor.brokers.alpaca.announcements import Announcements
+from services.executor.brokers.alpaca.decoding import Unreadable, read_error
 from services.executor.brokers.alpaca.http import DeadlineHttp, NoAnswer, NotSent, Reply, Withheld
 from services.executor.brokers.alpaca.rate_limit import RequestBudget
 from services.executor.brokers.protocol import (
@@ -84,7 +85,7 @@ class AlpacaBroker:
             reply = self._http.request(
                 "POST",
                 "/v2/orders",
-                wire.body_of(request),
+                wire_orders.body_of(request),
                 seconds=self._post_seconds,
                 last_look=last_look,
             )
@@ -110,11 +111,11 @@ class AlpacaBroker:
     def order_by_client_id(self, client_order_id: str) -> OrderView | None:
         query = urlencode({"client_order_id": client_order_id})
         reply = self._find(f"/v2/orders:by_client_order_id?{query}")
-        return None if reply is None else _read(wire.read_order, reply)
+        return None if reply is None else _read(wire_orders.read_order, reply)
 
     def order(self, broker_order_id: str) -> OrderView | None:
         reply = self._find(f"/v2/orders/{quote(broker_order_id, safe='')}?nested=true")
-        return None if reply is None else _read(wire.read_order, reply)
+        return None if reply is None else _read(wire_orders.read_order, reply)
 
     def open_orders(self) -> OrderList:
         return self._orders({"status": "open", "direction": "asc"})
@@ -129,7 +130,7 @@ class AlpacaBroker:
         unreadable: list[str] = []
         foreign = 0
         for _ in range(pages):
-            page = _read(wire.read_orders, self._order_page(query))
+            page = _read(wire_orders.read_orders, self._order_page(query))
             ours += page.ours
             unreadable += page.unreadable
             foreign += page.foreign
@@ -143,16 +144,16 @@ class AlpacaBroker:
 
     def foreign_executions(self, symbol: str, since: dt.datetime) -> Decimal:
         reply = self._order_page({"status": "all", "symbols": symbol, "direction": "desc"})
-        return _read(lambda body: wire.read_foreign_executions(body, since), reply)
+        return _read(lambda body: wire_orders.read_foreign_executions(body, since), reply)
 
     # --- the account ------------------------------------------------------------------------------
 
     def positions(self) -> PositionList:
-        return _read(wire.read_positions, self._get("/v2/positions"))
+        return _read(wire_account.read_positions, self._get("/v2/positions"))
 
     def position(self, symbol: str) -> PositionView | None:
         reply = self._find(f"/v2/positions/{quote(symbol, safe='')}")
-        return None if reply is None else _read(wire.read_position, reply)
+        return None if reply is None else _read(wire_account.read_position, reply)
 
     def corporate_actions(
         self, symbols: Collection[str], since: dt.date, through: dt.date
@@ -162,14 +163,14 @@ class AlpacaBroker:
         return self._announcements.read(symbols, since, through)
 
     def account(self) -> AccountView:
-        return _read(wire.read_account, self._get("/v2/account"))
+        return _read(wire_account.read_account, self._get("/v2/account"))
 
     def clock(self) -> BrokerClock:
-        return _read(wire.read_clock, self._get("/v2/clock"))
+        return _read(wire_account.read_clock, self._get("/v2/clock"))
 
     def sessions(self, first: dt.date, last: dt.date) -> tuple[TradingSession, ...]:
         query = urlencode({"start": first.isoformat(), "end": last.isoformat()})
-        days = _read(wire.read_calendar, self._get(f"/v2/calendar?{query}"))
+        days = _read(wire_account.read_calendar, self._get(f"/v2/calendar?{query}"))
         return tuple(each for each in days if first <= each.session <= last)
 
     # --- requests ---------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ class AlpacaBroker:
     def _find(self, path: str) -> Reply | None:
         """None where the broker says 404 in its own words; a proxy's 404 is no answer."""
         reply = self._exchange("GET", path)
-        if reply.status == 404 and wire.read_error(reply.body).code:
+        if reply.status == 404 and read_error(reply.body).code:
             return None
         return _good(path, reply)
 
@@ -218,7 +219,7 @@ def classify(reply: Reply, request: OrderRequest) -> SubmitAnswer:
     """Classify by HTTP status, then code, then words; what is not on the list is unknown."""
     if reply.status in (200, 201):
         return _accept(reply, request)
-    error = wire.read_error(reply.body)
+    error = read_error(reply.body)
     detail = f"{reply.status} {error.code or ''} {error.message}"[:300]
     words = error.message.lower()
     if (
@@ -236,8 +237,8 @@ def classify(reply: Reply, request: OrderRequest) -> SubmitAnswer:
 
 def _accept(reply: Reply, request: OrderRequest) -> SubmitAnswer:
     try:
-        order = wire.read_order(reply.body)
-    except wire.Unreadable as error:
+        order = wire_orders.read_order(reply.body)
+    except Unreadable as error:
         return SubmitAnswer(SubmitResult.UNKNOWN, f"unreadable reply: {error}"[:300])
     sent = (request.client_order_id, request.symbol, request.side, Decimal(request.qty))
     shown = (order.client_order_id, order.symbol, order.side, order.qty)
@@ -253,14 +254,14 @@ def _good(what: str, reply: Reply) -> Reply:
 
 
 def _unforeseen(what: str, reply: Reply) -> TransientError:
-    words = wire.read_error(reply.body).message[:200]
+    words = read_error(reply.body).message[:200]
     return TransientError(f"the broker answers {what} with {reply.status}: {words}")
 
 
 def _read(read: Callable[[bytes], T], reply: Reply) -> T:
     try:
         return read(reply.body)
-    except wire.Unreadable as error:
+    except Unreadable as error:
         raise TransientError(f"the broker's answer makes no sense: {error}") from error
 
 
