@@ -14,21 +14,24 @@ SERVICES = [service.value for service in ServiceName]
 
 HEARS = {
     "scheduler": {"control", "executions"},
-    "data-fetcher": {"control", "executions", "schedule", "signals"},
+    "data-fetcher": {"control", "executions", "schedule", "signals", "requests"},
     "signal-engine": {"control", "executions", "schedule", "bars"},
-    "risk-gate": {"control", "executions", "schedule", "signals", "quotes"},
+    "risk-gate": {"control", "executions", "schedule", "bars", "signals", "quotes"},
     "executor": {"control", "bars", "schedule", "orders"},
 }
 SAYS = {
     "scheduler": {"schedule"},
     "data-fetcher": {"bars", "quotes"},
     "signal-engine": {"signals"},
-    "risk-gate": {"orders"},
+    "risk-gate": {"orders", "requests"},
     "executor": {"executions"},
     "console": {"control"},
     "auditor": {"audit"},
 }
-STREAM_NAMES = ("schedule", "bars", "quotes", "signals", "orders", "executions", "control", "audit")
+STREAM_NAMES = (
+    *("schedule", "bars", "signals", "quotes", "requests", "orders", "executions"),
+    *("control", "audit"),
+)
 STREAM_KEYS = [f"kobe:{name}" for name in STREAM_NAMES]
 LOGS = ["kobe:kill:log", "kobe:dead"]
 STATE_KEYS = [f"kobe:{kind}:{name}" for name in SERVICES for kind in ("state", "lease")]

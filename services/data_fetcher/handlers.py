@@ -27,6 +27,12 @@ class QuoteWish(Value, frozen=True, kw_only=True):
     gathered: tuple[int, ...]
     symbols: tuple[str, ...]
     since: dt.datetime
+    fresh: bool = False
+
+    @property
+    def key(self) -> str:
+        """A scan may ask twice: for all it names, and again for its entries."""
+        return f"{self.scan.id}/fresh" if self.fresh else self.scan.id
 
     @property
     def complete(self) -> bool:
@@ -64,7 +70,9 @@ class BarsChecked(Value, frozen=True, kw_only=True):
 
 
 class QuotesFetched(Value, frozen=True, kw_only=True):
-    scan_id: str
+    """The answer to the wish of this key."""
+
+    key: str
     quotes: tuple[Quote, ...]
     unquoted: tuple[str, ...]
 
@@ -96,6 +104,21 @@ def on_scan_completed(state: State, message: m.ScanCompleted, context: Context[N
     return replace(state, quotes={**state.quotes, scan.id: wish}), ()
 
 
+def on_quotes_requested(
+    state: State, message: m.QuotesRequested, context: Context[None]
+) -> Decided:
+    """The gate asks once more for the entries of a scan whose exits took long."""
+    wish = QuoteWish(
+        scan=message.scan,
+        parts=1,
+        gathered=(1,),
+        symbols=message.symbols,
+        since=context.at,
+        fresh=True,
+    )
+    return replace(state, quotes={**state.quotes, wish.key: wish}), ()
+
+
 def on_bars_checked(state: State, outcome: BarsChecked, context: Context[None]) -> Decided:
     ready = outcome.ready
     held = Held(
@@ -115,26 +138,27 @@ def on_bars_checked(state: State, outcome: BarsChecked, context: Context[None]) 
 
 
 def on_quotes_fetched(state: State, outcome: QuotesFetched, context: Context[None]) -> Decided:
-    wish = state.quotes.get(outcome.scan_id)
+    wish = state.quotes.get(outcome.key)
     if wish is None:
         return state, ()
-    quotes = {key: value for key, value in state.quotes.items() if key != outcome.scan_id}
-    return replace(state, quotes=quotes), tuple(_parts(wish.scan, outcome))
+    quotes = {key: value for key, value in state.quotes.items() if key != outcome.key}
+    return replace(state, quotes=quotes), tuple(_parts(wish, outcome))
 
 
-def _parts(scan: ScanRef, outcome: QuotesFetched) -> Iterable[Outgoing]:
+def _parts(wish: QuoteWish, outcome: QuotesFetched) -> Iterable[Outgoing]:
     """Quotes in parts, then what is unquoted; at least one part, so that a scan of nothing goes on too."""
     symbols = [*outcome.quotes, *outcome.unquoted]
     chunks = [symbols[start : start + PART] for start in range(0, len(symbols), PART)] or [[]]
     for number, chunk in enumerate(chunks, start=1):
         seen = m.QuotesSeen(
-            scan=scan,
+            scan=wish.scan,
+            fresh=wish.fresh,
             part=number,
             parts=len(chunks),
             quotes=tuple(each for each in chunk if isinstance(each, Quote)),
             unquoted=tuple(each for each in chunk if isinstance(each, str)),
         )
-        yield Outgoing(seen, scan.session, scan.id)
+        yield Outgoing(seen, wish.scan.session, wish.scan.id)
 
 
 # --- what people see ------------------------------------------------------------------------------
@@ -175,6 +199,7 @@ HANDLERS = handler_table(
     on(m.BarsDue, on_bars_due),
     on(m.ScanDue, on_scan_due),
     on(m.ScanCompleted, on_scan_completed),
+    on(m.QuotesRequested, on_quotes_requested),
     on(BarsChecked, on_bars_checked),
     on(QuotesFetched, on_quotes_fetched),
 )

@@ -58,7 +58,7 @@ class DataFetcherWork:
             if self._clock.now() - wish.since < QUOTE_PATIENCE:
                 raise
         return QuotesFetched(
-            scan_id=wish.scan.id,
+            key=wish.key,
             quotes=tuple(quotes[symbol] for symbol in wish.symbols if symbol in quotes),
             unquoted=tuple(symbol for symbol in wish.symbols if symbol not in quotes),
         )

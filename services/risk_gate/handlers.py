@@ -15,7 +15,13 @@ from services.risk_gate.state import (
     Gathering,
     State,
 )
-from services.risk_gate.verdicts import Verdict, decide_entries, decide_exits, scan_decision
+from services.risk_gate.verdicts import (
+    Verdict,
+    decide_entries,
+    decide_exits,
+    outdated_symbols,
+    scan_decision,
+)
 from shared.domain.errors import InvalidMessage
 from shared.domain.market.session_order import AnnouncedSession, session_problem
 from shared.domain.risk import book as books
@@ -135,8 +141,9 @@ def _gathering(state: State, message: m.ScanCompleted | m.QuotesSeen) -> Gatheri
     if known is None:
         if sum(not scan.due for scan in state.scans.values()) >= MAX_SCANS_AHEAD:
             raise InvalidMessage(f"{message.scan.id} is not due")
-        return Gathering(ref=message.scan)
-    return known if known.awaits is None else None
+        known = Gathering(ref=message.scan)
+    is_other_round = isinstance(message, m.QuotesSeen) and message.fresh is not known.fresh
+    return None if is_other_round or known.awaits is not None else known
 
 
 def _require_same(parts: int, named: int) -> None:
@@ -218,6 +225,13 @@ def on_scan_executed(
         return state, said
     if message.final:
         return _finish_scan(state, message.scan_id), said
+    symbols = outdated_symbols(scan, context)
+    if symbols:
+        request = m.QuotesRequested(scan=scan.ref, symbols=symbols)
+        asked = replace(
+            scan, quotes=(), quote_parts=0, quote_parts_heard=(), fresh=True, awaits=None
+        )
+        return _with(state, asked), (*said, Outgoing(request, scan.ref.session, scan.ref.id))
     book, verdicts = decide_entries(state.book, scan, universe_of(state, context), context)
     state, more = _conclude(replace(state, book=book), scan, Phase.ENTRIES, verdicts, context)
     return state, (*said, *more)

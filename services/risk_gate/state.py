@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 
 from shared.domain.risk.book import Book
 from shared.domain.risk.sizing import Sizing
 from shared.rules.judge import Rule
 from shared.runtime.runner.contract import Context
-from shared.schemas.values import Exit, MarketView, Mode, Phase, Quote, ScanRef, Signal, Value
+from shared.schemas.values import (
+    Exit,
+    MarketView,
+    Mode,
+    Phase,
+    Quote,
+    Reason,
+    ScanRef,
+    Signal,
+    Value,
+)
 
 REMEMBERED_SCANS = 32
 """Decided scans kept, so that a late repeat is ignored: several sessions of slots."""
@@ -19,7 +30,8 @@ MAX_SCANS_AHEAD = 4
 class Gathering(Value, frozen=True, kw_only=True):
     """One scan on its way: its parts so far; once decided, the phase whose execution it awaits.
 
-    `due`: the schedule has named it, so that `ref` is the scheduler's.
+    `due`: the schedule has named it, so that `ref` is the scheduler's. `fresh`: its quotes are asked
+    for a second time.
     """
 
     ref: ScanRef
@@ -32,6 +44,7 @@ class Gathering(Value, frozen=True, kw_only=True):
     quote_parts: int = 0
     quote_parts_heard: tuple[int, ...] = ()
     quotes: tuple[Quote, ...] = ()
+    fresh: bool = False
     same_pin: bool = True
     awaits: Phase | None = None
 
@@ -74,6 +87,12 @@ class GateSettings:
     replay: bool = False
     universe: tuple[str, ...] = ()
     universe_maximum: int = 900
+
+    @property
+    def quote_lifetime(self) -> dt.timedelta:
+        """How old a quote may be for an entry."""
+        (rule,) = (rule for rule in self.rules if rule.reason is Reason.STALE_QUOTE)
+        return dt.timedelta(seconds=rule.limits.maximum_age_seconds)
 
 
 GateContext = Context[GateSettings]

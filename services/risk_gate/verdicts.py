@@ -17,6 +17,7 @@ from shared.domain.risk.book import Attempt, Book, Reservation, record_attempt, 
 from shared.domain.risk.intents import Denial, Intent
 from shared.domain.trading import ids
 from shared.rules.judge import judge
+from shared.schemas.fields import MAX_QUOTES_REQUESTED
 from shared.schemas.messages import OrderApproved, OrderDenied, ScanDecided
 from shared.schemas.values import Phase, Protection, Reason
 
@@ -47,6 +48,20 @@ def decide_entries(
         book, verdict = _verdict(book, scan, intent, context)
         verdicts.append(verdict)
     return book, verdicts
+
+
+def outdated_symbols(scan: Gathering, context: GateContext) -> tuple[str, ...]:
+    """The symbols of the entries in rank order, if any quote of theirs has grown too old.
+
+    Nothing in a replay, whose time stands still while a scan is decided, nor a second time."""
+    settings = context.settings
+    if settings.replay or scan.fresh or scan.aborted:
+        return ()
+    signals = rank_signals(scan.signals, settings.rank)
+    symbols = tuple(dict.fromkeys(signal.symbol for signal in signals))[:MAX_QUOTES_REQUESTED]
+    oldest = context.at - settings.quote_lifetime
+    is_outdated = any(quote.at < oldest for quote in scan.quotes if quote.symbol in symbols)
+    return symbols if is_outdated else ()
 
 
 def scan_decision(

@@ -29,6 +29,8 @@ MAX_TIME_STOP_BARS = 250
 MAX_SHARES = 10_000_000
 MAX_PARTS = 64
 """Parts of one scan: at least 12,000 signals; more is a flood and would fill a reader's memory."""
+MAX_QUOTES_REQUESTED = 5_000
+"""Symbols asked for again at once: several times the largest universe."""
 MAX_ENTRIES = 1_000
 """Exits, signals or quotes in one part; an envelope has room for about as many."""
 FIRST_YEAR, LAST_YEAR = 1962, 2199

@@ -23,6 +23,7 @@ class Stream(StrEnum):
     SCHEDULE = "schedule"
     BARS = "bars"
     QUOTES = "quotes"
+    REQUESTS = "requests"
     SIGNALS = "signals"
     ORDERS = "orders"
     EXECUTIONS = "executions"
@@ -41,6 +42,7 @@ WRITER: dict[Stream, ServiceName] = {
     Stream.BARS: S.DATA_FETCHER,
     Stream.QUOTES: S.DATA_FETCHER,
     Stream.SIGNALS: S.SIGNAL_ENGINE,
+    Stream.REQUESTS: S.RISK_GATE,
     Stream.ORDERS: S.RISK_GATE,
     Stream.EXECUTIONS: S.EXECUTOR,
     Stream.CONTROL: S.CONSOLE,
@@ -51,7 +53,13 @@ WRITER: dict[Stream, ServiceName] = {
 # what asks about it. The auditor reads every stream by position, not as a group.
 READS: dict[ServiceName, tuple[Stream, ...]] = {
     S.SCHEDULER: (Stream.CONTROL, Stream.EXECUTIONS),
-    S.DATA_FETCHER: (Stream.CONTROL, Stream.EXECUTIONS, Stream.SCHEDULE, Stream.SIGNALS),
+    S.DATA_FETCHER: (
+        Stream.CONTROL,
+        Stream.EXECUTIONS,
+        Stream.SCHEDULE,
+        Stream.SIGNALS,
+        Stream.REQUESTS,
+    ),
     S.SIGNAL_ENGINE: (Stream.CONTROL, Stream.EXECUTIONS, Stream.SCHEDULE, Stream.BARS),
     S.RISK_GATE: (
         Stream.CONTROL,
@@ -73,7 +81,13 @@ STREAM_OF: dict[type[m.Message], Stream] = {
         Stream.BARS: (m.BarsReady, m.CorporateActionsSeen),
         Stream.QUOTES: (m.QuotesSeen,),
         Stream.SIGNALS: (m.ScanCompleted,),
-        Stream.ORDERS: (m.OrderApproved, m.OrderDenied, m.ScanDecided, m.TradingStateChanged),
+        Stream.ORDERS: (
+            m.OrderApproved,
+            m.OrderDenied,
+            m.ScanDecided,
+            m.TradingStateChanged,
+        ),
+        Stream.REQUESTS: (m.QuotesRequested,),
         Stream.EXECUTIONS: (
             m.OrderSubmitted,
             m.OrderFilled,

@@ -18,15 +18,18 @@ from shared.schemas.messages import (
     BarsReady,
     OrderApproved,
     OrderDenied,
+    QuotesRequested,
     QuotesSeen,
     ScanCompleted,
     ScanDecided,
 )
 
 DECISIONS = {OrderApproved.__name__, OrderDenied.__name__}
-OF_THE_SCAN = {kind.__name__ for kind in (BarsReady, ScanCompleted, QuotesSeen, ScanDecided)}
+OF_THE_SCAN = {
+    kind.__name__ for kind in (BarsReady, ScanCompleted, QuotesSeen, QuotesRequested, ScanDecided)
+}
 # What a scan says of many symbols, cut to the one the decision is about.
-_LISTS = ("signals", "exits", "quotes", "unquoted")
+_LISTS = ("signals", "exits", "quotes", "unquoted", "universe", "stale", "symbols")
 
 
 class StoryStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +124,6 @@ def _cut_to(symbol: str, data: dict[str, Any]) -> dict[str, Any]:
             if item == symbol or (isinstance(item, dict) and item["symbol"] == symbol)
         ]
         for name in _LISTS
-        if name in data
+        if isinstance(data.get(name), list)
     }
     return {**data, **of_symbol}

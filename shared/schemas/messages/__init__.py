@@ -44,6 +44,7 @@ from shared.schemas.messages.orders import (
     TradingStateChanged as TradingStateChanged,
 )
 from shared.schemas.messages.quotes import QuotesSeen as QuotesSeen
+from shared.schemas.messages.requests import QuotesRequested as QuotesRequested
 from shared.schemas.messages.schedule import (
     BarsDue as BarsDue,
     ReconcileDue as ReconcileDue,

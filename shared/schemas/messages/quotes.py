@@ -11,10 +11,14 @@ from shared.schemas.values import Message, Quote, ScanRef
 
 
 class QuotesSeen(Message, frozen=True, kw_only=True):
-    """One quote, or "unquoted", for every symbol a scan named."""
+    """One quote, or "unquoted", for every symbol a scan named.
+
+    `fresh`: asked for a second time, for the entries of a scan whose exits took long.
+    """
 
     scan: ScanRef
     part: f.Part
     parts: f.Part
     quotes: Annotated[tuple[Quote, ...], Meta(max_length=f.MAX_ENTRIES)]
+    fresh: bool = False
     unquoted: Annotated[tuple[f.Symbol, ...], Meta(max_length=f.MAX_ENTRIES)]
