@@ -44,7 +44,7 @@ class PlainRow(msgspec.Struct):
 Dated = tuple[dt.date, WireRow]
 
 
-def bars_of(rows: Mapping[str, Sequence[Dated]]) -> Bars:
+def bars_from_rows(rows: Mapping[str, Sequence[Dated]]) -> Bars:
     """The bars of each symbol, symbols in order; a symbol without rows is left out."""
     symbols = tuple(sorted(symbol for symbol, dated in rows.items() if dated))
     every = [each for symbol in symbols for each in rows[symbol]]
@@ -69,7 +69,7 @@ def join_bars(parts: Iterable[Bars]) -> Bars:
         np.array([place[symbol] for symbol in part.symbols], np.int32)[part.row] for part in kept
     ]
     if not kept:
-        return bars_of({})
+        return bars_from_rows({})
     fields = {
         name: np.concatenate([getattr(part, name) for part in kept])
         for name in ("session", *FIELDS)

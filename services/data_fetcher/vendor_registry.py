@@ -65,6 +65,8 @@ class VendorPlace:
     massive_key: Secret = UNSET
     urls: Mapping[str, str] = field(default_factory=dict)
     """Where other vendors than the broker answer, by their names, if not at their usual address."""
+    basis: Basis = Basis.RAW
+    """On which basis bars are asked for, of vendors that have both; orders rest on raw ones alone."""
     quotes_feed: str = ""
     order: tuple[str, ...] = ()
     """Which vendors `multi` tries, first to last."""

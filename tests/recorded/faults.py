@@ -66,6 +66,11 @@ class Recorder:
         with self._lock:
             self._faults += faults
 
+    def clear(self) -> None:
+        """No fault is met any more."""
+        with self._lock:
+            self._faults.clear()
+
     def asked(self, path: str) -> list[Seen]:
         """The requests whose path begins so."""
         return [seen for seen in self.requests if seen.path.startswith(path)]

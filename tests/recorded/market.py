@@ -9,13 +9,15 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.market.bars import FIELDS, PRICES, Bars
+from shared.domain.market.bars import FIELDS, PRICES, Bars, bars_of
+from shared.runtime.bar_files.reader import read_files
 from shared.schemas.corporate_actions import CashDividend, Removal, Rename, Split
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -134,3 +136,9 @@ def weekdays(first: dt.date, count: int) -> list[dt.date]:
             found.append(day)
         day += dt.timedelta(days=1)
     return found
+
+
+def market_of_file(file: Path) -> RecordedMarket:
+    """A user's file as what a vendor has: its prices as they are, no splits to come."""
+    panel = read_files(file).panel
+    return RecordedMarket(bars_of(panel))

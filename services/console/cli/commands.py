@@ -70,6 +70,10 @@ COMMANDS = (
     Command(
         "live", "live:app", "Arm and disarm live trading.", STACK, "", (NO_STACK,),
     ),
+    Command(
+        "data", "data:app", "Fetch bars into the archive.", STACK, "the vendor has nothing",
+        (NO_STACK, CONFIGURATION, PROBE, IO_ERROR),
+    ),
     Command("sim", "sim:app", "Control the simulated broker: faults and events.", STACK),
     Command("audit", "audit:app", "Verify the audit chain, explain decisions, prove records.", STACK),
     Command(

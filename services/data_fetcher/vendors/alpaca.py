@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TypeVar
 
-from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_of, dated, join_bars
+from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_from_rows, dated, join_bars
 from services.data_fetcher.vendor_http.client import QUOTES, VendorClient
 from services.data_fetcher.vendor_http.refusals import VENDOR_REFUSES, RequestRefused, Vendor
 from services.data_fetcher.vendor_registry import Listing, NameChanges, VendorPlace
@@ -52,9 +52,15 @@ PageT = TypeVar("PageT", wire.BarsPage, wire.ActionsPage)
 class Alpaca:
     """One account. Thread-safe."""
 
-    basis = Basis.RAW
-
-    def __init__(self, data: VendorClient, trading: VendorClient, quotes_feed: str = "") -> None:
+    def __init__(
+        self,
+        data: VendorClient,
+        trading: VendorClient,
+        *,
+        quotes_feed: str = "",
+        basis: Basis = Basis.RAW,
+    ) -> None:
+        self.basis = basis
         self._data, self._trading = data, trading
         self._quotes = replace(data, patience=QUOTES)
         self._quotes_feed = quotes_feed
@@ -100,7 +106,7 @@ class Alpaca:
             "start": _midnight(first),
             "end": _midnight(last),
             "limit": str(MOST_ROWS),
-            "adjustment": "raw",
+            "adjustment": "split" if self.basis is Basis.SPLIT else "raw",
             "asof": last.isoformat(),
             "feed": "sip",
         }
@@ -114,7 +120,7 @@ class Alpaca:
                     )
                 own = dated(wire.rows_of(raw), _session)
                 rows[symbol] += own
-        return bars_of(rows)
+        return bars_from_rows(rows)
 
     # --- corporate actions ------------------------------------------------------------------------
 
@@ -279,7 +285,8 @@ def _alpaca(place: VendorPlace, *, keys_needed: bool = False) -> Alpaca:
     headers = {name: value for name, value in keys.items() if value}
     budget = place.budget_of(NAME, keys["APCA-API-KEY-ID"])
     data = VendorClient(VENDOR, place.data_url, place.clock, headers, budget, place.patience)
-    return Alpaca(data, replace(data, url=place.trading_url), place.quotes_feed)
+    trading = replace(data, url=place.trading_url)
+    return Alpaca(data, trading, quotes_feed=place.quotes_feed, basis=place.basis)
 
 
 # --- from the wire --------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Massive (once Polygon): raw daily bars, splits, dividends, renames, listings and options of US stocks.
 
 Few sessions of many symbols are asked for by day (the whole market in one call), everything else by
-symbol. Prices are asked for unadjusted, and an answer that says otherwise is refused.
+symbol. An answer on another basis than asked for is refused; unless told otherwise that is raw.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_of, dated, join_bars
+from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_from_rows, dated, join_bars
 from services.data_fetcher.ticker_history import Span, owner_spans
 from services.data_fetcher.vendor_http.client import Read, VendorClient
 from services.data_fetcher.vendor_http.refusals import VENDOR_REFUSES, NotFound, Vendor
@@ -45,10 +45,9 @@ RowT = TypeVar("RowT", bound=msgspec.Struct)
 class Massive:
     """One account at one address. Thread-safe."""
 
-    basis = Basis.RAW
-
-    def __init__(self, client: VendorClient) -> None:
-        self._client = client
+    def __init__(self, client: VendorClient, basis: Basis = Basis.RAW) -> None:
+        self._client, self.basis = client, basis
+        self._adjusted = basis is Basis.SPLIT
 
     def source(self) -> str:
         return ""
@@ -73,33 +72,47 @@ class Massive:
         what = f"all bars of {session}"
         rows: dict[str, list[Dated]] = {}
         for page in self._pages(
-            path, {"adjusted": "false"}, partial(wire.read_bars, kind=wire.GroupedRow), what
+            path,
+            {"adjusted": _flag(self._adjusted)},
+            partial(wire.read_bars, kind=wire.GroupedRow),
+            what,
         ):
-            _refuse_adjusted(page, what)
+            self._refuse_other_basis(page, what)
             own = (row for row in page.rows if row.T in symbols)
             for session_of_row, row in dated(own, _session):
                 rows.setdefault(row.T, []).append((session_of_row, row))
-        return bars_of(rows)
+        return bars_from_rows(rows)
 
     def _symbol_bars(self, symbol: str, start: dt.date, end: dt.date) -> Bars:
         """The company's bars, under whichever tickers it has had; of others that used them, none."""
         rows: list[Dated] = []
         for span in self._spans(symbol, start, end):
             rows += self._ticker_bars(span)
-        return bars_of({symbol: rows})
+        return bars_from_rows({symbol: rows})
 
     def _ticker_bars(self, span: Span) -> Iterator[Dated]:
         path = f"/v2/aggs/ticker/{span.ticker}/range/1/day/{span.first}/{span.last}"
-        query = {"adjusted": "false", "sort": "asc", "limit": str(MOST_ROWS)}
+        query = {"adjusted": _flag(self._adjusted), "sort": "asc", "limit": str(MOST_ROWS)}
         what = f"bars of {span.ticker}"
         for page in self._pages(path, query, partial(wire.read_bars, kind=wire.Row), what):
-            _refuse_adjusted(page, what)
+            self._refuse_other_basis(page, what)
             if page.ticker not in ("", span.ticker):
                 raise UserError(
                     f"Massive was asked for {what} and answers with those of {page.ticker}.",
                     exit_code=VENDOR_REFUSES,
                 )
             yield from dated(page.rows, _session)
+
+    def _refuse_other_basis(self, page: wire.Page[RowT], what: str) -> None:
+        if page.adjusted is self._adjusted:
+            return
+        asked = "split-adjusted" if self._adjusted else "raw"
+        said = {True: "split-adjusted", False: "raw", None: "on no basis it names"}[page.adjusted]
+        raise UserError(
+            f"Massive was asked for {asked} {what} and answers with prices that are {said}; they are refused, "
+            "for bars of two bases must never mix.",
+            exit_code=VENDOR_REFUSES,
+        )
 
     def _spans(self, symbol: str, start: dt.date, end: dt.date) -> list[Span]:
         """Which tickers to ask for, each with its dates: the company's own, oldest first."""
@@ -302,11 +315,9 @@ def _massive(place: VendorPlace) -> Massive:
         )
     headers = {"Authorization": f"Bearer {key}"}
     budget = place.budget_of(NAME, key)
-    return Massive(
-        VendorClient(
-            VENDOR, place.urls.get(NAME, URL), place.clock, headers, budget, place.patience
-        )
-    )
+    url = place.urls.get(NAME, URL)
+    client = VendorClient(VENDOR, url, place.clock, headers, budget, place.patience)
+    return Massive(client, place.basis)
 
 
 def _session(row: wire.Row) -> dt.date:
@@ -319,14 +330,8 @@ def _new_york_date(milliseconds: int) -> dt.date:
     return dt.datetime.fromtimestamp(milliseconds / 1000, NEW_YORK).date()
 
 
-def _refuse_adjusted(page: wire.Page[RowT], what: str) -> None:
-    if page.adjusted is not False:
-        said = "adjusted" if page.adjusted else "not said to be raw"
-        raise UserError(
-            f"Massive was asked for raw {what} and answers with prices that are {said}; they are refused, for "
-            "bars of two bases must never mix.",
-            exit_code=VENDOR_REFUSES,
-        )
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _split(row: wire.SplitRow) -> ca.Split | None:

@@ -11,7 +11,7 @@ import datetime as dt
 import math
 from collections.abc import Sequence
 
-from services.data_fetcher.bar_columns import Dated, PlainRow, bars_of, dated, join_bars
+from services.data_fetcher.bar_columns import Dated, PlainRow, bars_from_rows, dated, join_bars
 from services.data_fetcher.vendor_http.client import Unreadable, VendorClient
 from services.data_fetcher.vendor_http.refusals import Vendor
 from services.data_fetcher.vendor_registry import VendorPlace
@@ -51,7 +51,9 @@ class Stooq:
         self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
     ) -> Bars:
         first, last = start or EARLIEST, end or self._client.clock.now().date()
-        return join_bars(bars_of({symbol: self._rows(symbol, first, last)}) for symbol in symbols)
+        return join_bars(
+            bars_from_rows({symbol: self._rows(symbol, first, last)}) for symbol in symbols
+        )
 
     def _rows(self, symbol: str, first: dt.date, last: dt.date) -> list[Dated]:
         query = {

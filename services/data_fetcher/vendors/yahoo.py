@@ -17,7 +17,7 @@ from services.data_fetcher.bar_columns import (
     NEW_YORK,
     Dated,
     PlainRow,
-    bars_of,
+    bars_from_rows,
     dated,
     join_bars,
     number,
@@ -84,7 +84,9 @@ class Yahoo:
         self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
     ) -> Bars:
         first, last = start or EARLIEST, end or self._client.clock.now().date()
-        return join_bars(bars_of({symbol: self._rows(symbol, first, last)}) for symbol in symbols)
+        return join_bars(
+            bars_from_rows({symbol: self._rows(symbol, first, last)}) for symbol in symbols
+        )
 
     def _rows(self, symbol: str, first: dt.date, last: dt.date) -> list[Dated]:
         query = {

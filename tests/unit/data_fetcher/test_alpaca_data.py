@@ -10,6 +10,7 @@ import pytest
 from services.data_fetcher.vendor_registry import Listing, VendorPlace
 from services.data_fetcher.vendors import alpaca
 from shared.domain.errors import UserError
+from shared.domain.market.adjustment import Basis
 from shared.domain.market.sessions import sessions_between
 from shared.runtime.clock import ManualClock
 from shared.schemas.corporate_actions import CashDividend, Ended, Removal, Rename, Split
@@ -89,6 +90,13 @@ def test_raw_bars_are_asked_for_up_to_the_last_session_and_not_into_the_delayed_
     assert "adjustment=raw" in query
     assert "feed=sip" in query
     assert "asof=2020-12-31" in query
+
+
+def test_split_adjusted_prices_are_had_on_request(subject: Subject) -> None:
+    vendor = alpaca.bars(replace(subject.place, basis=Basis.SPLIT))
+    assert vendor.basis is Basis.SPLIT
+    columns = MARKET.split_adjusted("AAPL", MARKET.between("AAPL", FIRST, LAST))
+    assert vendor.daily_bars(("AAPL",), FIRST, LAST).close.tolist() == columns["close"].tolist()
 
 
 def test_a_plan_without_recent_data_is_said_in_alpaca_s_own_words() -> None:

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.data_fetcher.vendor_registry import Listing
+from services.data_fetcher.vendor_registry import Listing, VendorPlace
 from services.data_fetcher.vendors import massive
 from shared.domain.errors import UserError
+from shared.domain.market.adjustment import Basis
 from shared.domain.market.sessions import sessions_between
 from shared.runtime.clock import ManualClock
+from shared.runtime.config.environment import Secret
 from shared.schemas.corporate_actions import CashDividend, Ended, Removal, Rename, Split
 from tests.recorded.faults import Fault, Kind, Recorder
 from tests.recorded.market import Listed, RecordedMarket, walks
-from tests.recorded.massive import recorded
+from tests.recorded.massive import KEY, recorded
 
 FIRST, LAST = dt.date(2020, 1, 2), dt.date(2020, 12, 31)
 RENAMED, TAKEN = dt.date(2020, 6, 9), dt.date(2020, 9, 1)
@@ -75,6 +77,19 @@ def test_prices_that_are_not_said_to_be_raw_are_refused(
     subject.edits("/v2/aggs", adjusted=flag)
     with pytest.raises(UserError, match="bars of two bases must never mix"):
         subject.vendor.daily_bars(symbols, dt.date(2020, 3, 3), dt.date(2020, 3, 3))
+
+
+def test_split_adjusted_prices_are_had_on_request_and_refused_when_they_are_raw(
+    subject: Subject,
+) -> None:
+    place = VendorPlace(urls={"massive": subject.url}, massive_key=Secret(KEY), basis=Basis.SPLIT)
+    vendor = massive.bars(place)
+    assert vendor.basis is Basis.SPLIT
+    columns = MARKET.split_adjusted("AAPL", MARKET.between("AAPL", FIRST, LAST))
+    assert vendor.daily_bars(("AAPL",), FIRST, LAST).close.tolist() == columns["close"].tolist()
+    subject.edits("/v2/aggs", adjusted=False)
+    with pytest.raises(UserError, match=r"asked for split-adjusted bars of AAPL .* that are raw"):
+        vendor.daily_bars(("AAPL",), FIRST, LAST)
 
 
 def test_a_count_that_does_not_agree_is_no_whole_answer(subject: Subject) -> None:
