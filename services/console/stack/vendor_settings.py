@@ -1,6 +1,6 @@
 """What a command that asks vendors needs: settings, keys from .env, and the request budget of the stack.
 
-Called by `kobe data fetch`, `kobe universe` and `kobe vendor`.
+Called by the commands that fetch data, build universes and probe vendors.
 """
 
 from __future__ import annotations

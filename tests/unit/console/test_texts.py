@@ -39,8 +39,8 @@ def tree() -> Any:
 
 
 TREE = tree()
-ANNOUNCED = {"data"}
-"""Named by the readers of bars, and built with them; a test ends the exception when it is there."""
+ANNOUNCED = {"check", "import", "export"}
+"""Of `kobe data`, named by the readers of bars and built with them; a test ends the exception when it is there."""
 
 
 def named_commands(text: str, *, shell: bool) -> Iterator[str]:
@@ -75,7 +75,7 @@ def fault(command: str) -> str:
         children = getattr(node, "commands", None)
         if children is None or PLACEHOLDER.search(word):
             continue
-        if number == 0 and word in ANNOUNCED:
+        if place == ["kobe", "data"] and word in ANNOUNCED:
             return ""
         if word not in children:
             return f"{' '.join(place)} has no command {word!r}" if number < 2 else ""
@@ -125,7 +125,7 @@ def test_a_command_that_exists_or_is_a_pattern_passes(text: str) -> None:
 
 
 def test_what_is_only_announced_is_not_there_yet() -> None:
-    assert not ANNOUNCED & set(TREE.commands)
+    assert not ANNOUNCED & set(TREE.commands["data"].commands)
 
 
 def test_the_table_of_commands_says_what_the_commands_say() -> None:
