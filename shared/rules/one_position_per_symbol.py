@@ -19,4 +19,6 @@ def check(intent: Intent, book: Book, limits: Limits) -> Denial | None:
         return Denial(reason=REASON)
     if intent.symbol in book.external:
         return Denial(reason=REASON, detail="the account holds shares of it that are not ours")
+    if intent.symbol in book.unreadable:
+        return Denial(reason=REASON, detail="the account's position in it cannot be read")
     return None

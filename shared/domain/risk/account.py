@@ -41,6 +41,7 @@ def take_account(book: Book, seen: AccountSeen, *, at: dt.datetime) -> Book:
         traded_cash=Decimal(0),
         blocked=seen.blocked,
         external=external,
+        unreadable=seen.unreadable,
     )
 
 

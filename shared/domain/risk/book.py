@@ -99,8 +99,9 @@ class Book(Value, frozen=True, kw_only=True):
     """All that the gate believes about money and positions.
 
     `used` is the session's budget spent and reserved; `drifted` are symbols that only the operator
-    frees. `external` is what the account holds besides our positions, by symbol. `last_cash` and
-    `last_equity` are the broker's when last seen, `traded_cash` what our fills have moved since.
+    frees. `external` is what the account holds besides our positions, by symbol; `unreadable` names
+    positions of it that made no sense. `last_cash` and `last_equity` are the broker's when last
+    seen, `traded_cash` what our fills have moved since.
     """
 
     session: dt.date | None = None
@@ -122,6 +123,7 @@ class Book(Value, frozen=True, kw_only=True):
     attempts: dict[str, Attempt] = {}
     drifted: dict[str, bool] = {}
     external: dict[str, Decimal] = {}
+    unreadable: tuple[str, ...] = ()
 
     @property
     def open_symbols(self) -> set[str]:

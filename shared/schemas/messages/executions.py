@@ -159,8 +159,8 @@ class AccountSeen(Message, frozen=True, kw_only=True):
 
     `holdings` are all positions, `external` the shares among them that are not ours; `drift` names
     symbols on which our books differ, `unreadable` rows that made no sense. `market` is None if the
-    broker's clock or calendar could not be read. `live_orders` are the approved orders that have not ended
-    yet.
+    broker's clock or calendar could not be read. `live_orders` are the approved orders that have
+    not ended yet.
     """
 
     session: dt.date

@@ -62,6 +62,12 @@ def test_what_is_left_of_the_users_shares_keeps_us_out_after_ours_are_sold() -> 
     assert reasons(desk) == ("symbol_held",)
 
 
+def test_no_entry_in_a_symbol_whose_position_cannot_be_read() -> None:
+    desk = Desk().open()
+    desk.account(unreadable=("AAPL",))
+    assert reasons(desk) == ("symbol_held",)
+
+
 def test_a_blocked_account_opens_nothing_until_it_is_free() -> None:
     desk = Desk().open()
     desk.account(blocked=True)

@@ -1,12 +1,17 @@
 """How a scan is gathered: named by the schedule, in parts, once; and how sessions begin."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from msgspec import structs
 
+from services.risk_gate import handlers as gate
+from services.signal_engine import handlers as engine
 from shared.domain.errors import InvalidMessage
+from shared.runtime.runner.contract import HandlerTable
 from shared.schemas import messages as m
+from shared.schemas.streams import STREAM_OF, Stream
 from shared.schemas.values import Phase
 from tests.builders import NOON, SESSION, scan_ref
 from tests.unit.risk_gate.desk import (
@@ -154,3 +159,11 @@ def test_what_was_found_under_another_configuration_is_denied(heard: str) -> Non
     pins = {"signals": "pin", "quotes": "pin", heard: "another"}
     desk.hear(completed(desk.due(), [signal()]), config_pin=pins["signals"])
     assert denied(desk.hear(quotes("AAPL"), config_pin=pins["quotes"])) == {"AAPL": ("config_pin",)}
+
+
+@pytest.mark.parametrize("handlers", [gate.HANDLERS, engine.HANDLERS], ids=["gate", "engine"])
+def test_every_execution_is_counted_so_that_no_scan_waits_for_one_for_ever(
+    handlers: HandlerTable[Any, Any],
+) -> None:
+    executions = {kind for kind, stream in STREAM_OF.items() if stream is Stream.EXECUTIONS}
+    assert executions <= set(handlers)

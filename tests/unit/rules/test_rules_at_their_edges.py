@@ -192,6 +192,7 @@ REFUSES = [
     ("valid_price_qty", {"limit_price": MAX_PRICE + 1}, {}, Reason.INVALID_PRICE_OR_QTY),
     ("trading_state", {}, {"blocked": True}, Reason.REDUCING),
     ("one_position_per_symbol", {}, {"external": {"AAPL": D(7)}}, Reason.SYMBOL_HELD),
+    ("one_position_per_symbol", {}, {"unreadable": ("AAPL",)}, Reason.SYMBOL_HELD),
     ("price_collar", {"limit_price": D("10.31")}, {}, Reason.COLLAR),
     ("price_collar", {"limit_price": D("9.69")}, {}, Reason.COLLAR),
     ("price_collar", {"limit_price": D("10.02"), "last_close": D("9.10")}, {}, Reason.COLLAR),
