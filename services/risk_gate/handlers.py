@@ -361,8 +361,6 @@ HANDLERS = handler_table(
     on(m.PositionDisputed, on_other_execution),
     on(m.FlatConfirmed, on_other_execution),
     on(m.FlatNotConfirmed, on_other_execution),
-    on(m.FlatConfirmed, on_other_execution),
-    on(m.FlatNotConfirmed, on_other_execution),
     on(m.AccountSeen, on_account_seen),
     on(m.ScanExecuted, on_scan_executed),
     on(m.ActivateRequested, on_activate_requested),

@@ -222,8 +222,6 @@ HANDLERS = handler_table(
     on(m.PositionDisputed, on_other_execution),
     on(m.FlatConfirmed, on_other_execution),
     on(m.FlatNotConfirmed, on_other_execution),
-    on(m.FlatConfirmed, on_other_execution),
-    on(m.FlatNotConfirmed, on_other_execution),
     on(m.OrderSubmitted, on_other_execution),
     on(m.OrderEnded, on_other_execution),
     on(m.OrderUnknown, on_other_execution),
