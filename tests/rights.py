@@ -35,12 +35,14 @@ STREAM_NAMES = (
 STREAM_KEYS = [f"kobe:{name}" for name in STREAM_NAMES]
 LOGS = ["kobe:kill:log", "kobe:dead"]
 STATE_KEYS = [f"kobe:{kind}:{name}" for name in SERVICES for kind in ("state", "lease")]
+LATCH_KEYS = [f"kobe:latch:{name}:a" for name in SERVICES]
 VENDOR_KEY = "kobe:vendor:massive:0a1b"
 KEYS = [
     *STREAM_KEYS,
     *LOGS,
     "kobe:kill:resume",
     *STATE_KEYS,
+    *LATCH_KEYS,
     VENDOR_KEY,
     "kobe:elsewhere",
     "rq:job:1",
@@ -79,8 +81,8 @@ def meant(user: str, command: str, key: str) -> bool:
     if user == "init":
         return (
             (command == "xgroup|create" and key in STREAM_KEYS)
-            or (command in ("xadd", "xrange", "exists") and key == "kobe:kill:log")
-            or (command in ("hget", "hset") and key == "kobe:kill:resume")
+            or (command in ("xadd", "exists") and key == "kobe:kill:log")
+            or (command == "hsetnx" and key == "kobe:kill:resume")
         )
     rights = [
         command == "xadd"
@@ -93,6 +95,7 @@ def meant(user: str, command: str, key: str) -> bool:
         command in ("xinfo|stream", "exists", "xrevrange", "watch") and key == "kobe:kill:log",
         command in ("hget", "watch") and key == "kobe:kill:resume",
         command == "hget" and key == "kobe:state:auditor",
+        command in ("hset", "pexpire") and key == f"kobe:latch:{user}:a",
     ]
     if user in ("data-fetcher", "console"):
         rights.append(command in ("get", "set", "watch") and key == VENDOR_KEY)
@@ -105,7 +108,7 @@ def meant(user: str, command: str, key: str) -> bool:
         rights.append(command in ("exists", "xinfo|groups") and key in (*STREAM_KEYS, *LOGS))
         rights.append(
             command in ("hget", "hgetall", "exists", "pttl")
-            and key in (*STATE_KEYS, "kobe:kill:resume")
+            and key in (*STATE_KEYS, *LATCH_KEYS, "kobe:kill:resume")
         )
         rights.append(command == "hset" and key == "kobe:kill:resume")
     return any(rights)
@@ -116,7 +119,8 @@ def meant_keyless(user: str, command: str) -> bool:
         return command == "ping"
     if user == "init":
         return command in {*(KEYLESS - LISTENING), "config|get", "acl|getuser"}
-    return command in {*KEYLESS, *({"acl|log"} if user == "console" else ())}
+    special = {"console": {"acl|log"}, "auditor": {"acl|log", "client|kill"}}
+    return command in {*KEYLESS, *special.get(user, ())}
 
 
 @dataclass(frozen=True)

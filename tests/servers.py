@@ -28,6 +28,7 @@ DURABLE = {
     "appendfsync": "always",
     "save": "",
     "maxmemory-policy": "noeviction",
+    "proto-max-bulk-len": "1mb",
 }
 
 

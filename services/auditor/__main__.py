@@ -9,6 +9,8 @@ from services.auditor.chain.trust import load_trust
 from services.auditor.chain_writer import Cadence
 from services.auditor.cosignature_watch import CosignatureWatch
 from services.auditor.recorder import Recorder
+from services.auditor.redis_guard import RedisGuard
+from shared.runtime.bus.redis_connection import RedisConnection
 from shared.runtime.runner.sealer import Sealer
 from shared.runtime.runner.wiring import Wiring, run_process
 from shared.runtime.signing import Signer
@@ -19,6 +21,7 @@ def run(wiring: Wiring) -> None:
     environment, audit = wiring.settings.environment, wiring.settings.config.audit
     signer = Signer.load(environment.signing_key_file)
     witnesses = _witnesses(wiring)
+    guard = _start_guard(wiring)
     journal = ChainJournal(
         environment.audit_dir,
         signer,
@@ -40,6 +43,15 @@ def run(wiring: Wiring) -> None:
         ).run(wiring.stop)
     finally:
         journal.close()
+        if guard:
+            guard.stop()
+
+
+def _start_guard(wiring: Wiring) -> RedisGuard | None:
+    """None on a server without users: nobody there can be told from a stranger."""
+    if wiring.address is None or not wiring.address.username:
+        return None
+    return RedisGuard(RedisConnection(wiring.address), wiring.metrics, wiring.log).start()
 
 
 def _witnesses(wiring: Wiring) -> CosignatureWatch:

@@ -110,6 +110,7 @@ STREAM_OF: dict[type[m.Message], Stream] = {
             m.ReleaseRequested,
             m.DriftAcknowledged,
             m.KillCleared,
+            m.KillDrilled,
         ),
         Stream.AUDIT: (m.BlockAppended, m.CheckpointSigned, m.CheckpointCosigned),
     }.items()
@@ -123,6 +124,10 @@ MESSAGE_TYPES: dict[str, type[m.Message]] = {message.__name__: message for messa
 KILL_CHANNEL = "kobe:kill"
 KILL_LOG = "kobe:kill:log"
 KILL_RESUME = "kobe:kill:resume"
+# The log's very first entry, and what stands in the resume key before the first resume: it clears
+# nothing, for every kill has a later id. So it needs no signature.
+GENESIS_ID = "0-1"
+GENESIS = "genesis"
 DEAD = "kobe:dead"
 # Requests left with a vendor, one key for each vendor and account: shared by every process that asks it.
 VENDOR_BUDGET = "kobe:vendor:"
@@ -134,6 +139,11 @@ def state_key(service: ServiceName) -> str:
 
 def lease_key(service: ServiceName) -> str:
     return f"kobe:lease:{service.value}"
+
+
+def latch_key(service: ServiceName, instance: str) -> str:
+    """Where an instance's kill latch reports what it knows."""
+    return f"kobe:latch:{service.value}:{instance}"
 
 
 def package_of(service: ServiceName) -> str:

@@ -10,31 +10,27 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from shared.runtime.bus.memory_bus import MemoryBus
 from shared.runtime.bus.memory_server import MemoryServer
-from shared.runtime.bus.protocol import Fields, KillView
+from shared.runtime.bus.protocol import Fields
 from shared.runtime.bus.redis_bus import RedisBus
-from shared.runtime.bus.redis_connection import Address
+from shared.runtime.bus.redis_connection import Address, RedisConnection, pairs
 from shared.runtime.clock import ManualClock
-from shared.runtime.kill.channel import RedisKillLine
 from shared.runtime.kill.latch import KillLatch
+from shared.runtime.kill.line import RedisKillLine
 from shared.runtime.kill.memory_latch import MemoryLatch
+from shared.runtime.kill.protocol import Latch
 from shared.runtime.kill.resume import resume, resume_in_memory
 from shared.runtime.provisioning.streams import init_streams
-from shared.schemas.streams import KILL_CHANNEL, KILL_LOG, ServiceName
+from shared.schemas.streams import KILL_CHANNEL, KILL_LOG, KILL_RESUME, ServiceName, latch_key
 from shared.schemas.values import Mode
+from tests.operator_keys import Operator
 from tests.servers import Server
 
+OPERATOR = Operator(Mode.PAPER, "paper")
+CHECK = OPERATOR.check()
 GATE, EXECUTOR = ServiceName.RISK_GATE, ServiceName.EXECUTOR
-
-
-class Latch(Protocol):
-    def reasons(self) -> tuple[str, ...]: ...
-    def view(self) -> KillView: ...
-    def halt(self, why: str) -> None: ...
-    def refresh(self) -> None: ...
 
 
 @dataclass
@@ -48,10 +44,16 @@ class World:
     end: Callable[[Latch], None]
     publish: Callable[[str], object]
     delete: Callable[[str], object]
-    resume: Callable[[str], None]
+    resume_as: Callable[[Operator, str], None]
+    write_record: Callable[[str], object]
+    report: Callable[[ServiceName], dict[str, str]]
+    append: Callable[[str, str], object]
     log: Callable[[], list[tuple[str, Fields]]]
     folder: Path
     latches: dict[ServiceName, Latch] = field(default_factory=dict)
+
+    def resume(self, seen: str) -> None:
+        self.resume_as(OPERATOR, seen)
 
     @property
     def kill_file(self) -> Path:
@@ -73,23 +75,43 @@ def memory_world(folder: Path) -> Iterator[World]:
         server.hashes.pop(key, None)
         server.streams.pop(key, None)
 
+    def append(entry_id: str, why: str) -> None:
+        log = server.stream(KILL_LOG)
+        log.last_id = entry_id
+        log.entries.append((entry_id, {"why": why}))
+
     yield World(
-        make=lambda name, state, file: MemoryLatch(server, name, state_dir=state, kill_file=file),
+        make=lambda name, state, file: MemoryLatch(
+            server, name, check=CHECK, state_dir=state, kill_file=file
+        ),
         end=lambda latch: None,
         publish=server.publish_kill,
         delete=delete,
-        resume=lambda seen: resume_in_memory(server, seen, by="operator", why="checked"),
+        resume_as=lambda operator, seen: resume_in_memory(server, *operator.resume(seen), CHECK),
+        write_record=lambda record: server.hash(KILL_RESUME).update(record=record),
+        append=append,
+        report=lambda name: dict(server.hash(latch_key(name, "one"))),
         log=lambda: list(reader.stream_after(KILL_LOG, "0", 100)),
         folder=folder,
+    )
+
+
+def new_latch(
+    server: Server, name: ServiceName, state: Path, file: Path, mode: Mode = Mode.PAPER
+) -> KillLatch:
+    return KillLatch(
+        RedisKillLine(Address.parse(server.url), name, "one"),
+        name,
+        check=OPERATOR.check(mode),
+        state_dir=state,
+        kill_file=file,
     )
 
 
 def started(
     server: Server, name: ServiceName, state: Path, file: Path, mode: Mode = Mode.PAPER
 ) -> KillLatch:
-    latch = KillLatch(
-        RedisKillLine(Address.parse(server.url)), name, mode=mode, state_dir=state, kill_file=file
-    )
+    latch = new_latch(server, name, state, file, mode)
     latch.start()
     eventually(
         lambda: (
@@ -98,6 +120,12 @@ def started(
         )
     )
     return latch
+
+
+def resume_all(admin: RedisConnection, latch: Latch, mode: Mode = Mode.PAPER) -> None:
+    """The operator of that mode clears everything the latch has read."""
+    seen = latch.view().last_id or ""
+    resume(admin, *OPERATOR.resume(seen, mode=mode), OPERATOR.check(mode))
 
 
 def stop(latch: Latch) -> None:
@@ -117,7 +145,10 @@ def redis_world(server: Server, folder: Path) -> Iterator[World]:
             "PUBLISH", KILL_CHANNEL, payload.encode("utf-8", "surrogateescape")
         ),
         delete=lambda key: admin.one("DEL", key),
-        resume=lambda seen: resume(admin, seen, by="operator", why="checked"),
+        resume_as=lambda operator, seen: resume(admin, *operator.resume(seen), CHECK),
+        write_record=lambda record: admin.one("HSET", KILL_RESUME, "record", record),
+        append=lambda entry_id, why: admin.one("XADD", KILL_LOG, entry_id, "why", why),
+        report=lambda name: pairs(admin.one("HGETALL", latch_key(name, "one"))),
         log=lambda: list(reader.stream_after(KILL_LOG, "0", 100)),
         folder=folder,
     )
@@ -136,7 +167,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> None:
 
 def durable(latch: Latch) -> bool:
     latch.refresh()
-    return latch.view().halted
+    return CHECK.reason(latch.view()) is not None
 
 
 def halted(latch: Latch) -> bool:

@@ -79,7 +79,7 @@ def test_a_step_is_not_taken_when_the_kill_log_has_moved(world: World) -> None:
 def test_a_step_is_not_taken_when_the_kill_was_resumed_meanwhile(world: World) -> None:
     bus = world.holder()
     step = full_step(bus, world)
-    world.hset(KILL_RESUME, "cleared_id", "1-0")
+    world.hset(KILL_RESUME, "record", "another")
     assert_not_taken(bus, Conflict, step)
 
 

@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.errors import UserError
-from shared.schemas.streams import KILL_LOG, KILL_RESUME
+from shared.domain.errors import InvalidMessage, UserError
+from shared.runtime.kill.record import ResumeCheck, write_record
+from shared.runtime.kill.status import from_hash
+from shared.schemas.messages import KillCleared
+from shared.schemas.streams import GENESIS, GENESIS_ID, KILL_LOG, KILL_RESUME
+from shared.schemas.values import Mode
+from tests.builders import envelope
 from tests.contracts.kill_world import (
     EXECUTOR,
     GATE,
+    OPERATOR,
     World,
     durable,
     eventually,
@@ -23,6 +29,7 @@ from tests.contracts.kill_world import (
     memory_world,
     redis_world,
 )
+from tests.operator_keys import Operator
 from tests.servers import Server, redis_binary, redis_server, valkey_binary
 
 
@@ -55,7 +62,7 @@ def world(
 def test_a_stack_that_was_just_made_runs(world: World) -> None:
     latch = world.latch()
     assert latch.reasons() == ()
-    assert not latch.view().halted
+    assert not durable(latch)
 
 
 def test_a_published_kill_halts_and_stands_in_the_log(world: World) -> None:
@@ -82,7 +89,7 @@ PAYLOADS = {
     "spaces and lines": " \n\r\x00\t",
     "binary": "\udcff\udcfe\x00\udc80",
     "a word that sounds like resume": '{"type":"KillCleared","cleared_id":"9999999999999-0","resume":true}',
-    "five megabytes": "x" * 5_000_000,
+    "as much as the server takes": "x" * 1_000_000,
     "markup": "<script>alert(1)</script>",
 }
 
@@ -160,15 +167,70 @@ def test_nobody_can_clear_a_kill_that_has_not_happened(world: World) -> None:
     assert halted(latch)
 
 
-@pytest.mark.parametrize("key", [KILL_LOG, KILL_RESUME])
-def test_without_the_kill_keys_everything_is_halted_and_cannot_be_resumed(
-    world: World, key: str
-) -> None:
+def test_without_the_log_everything_is_halted_and_cannot_be_resumed(world: World) -> None:
     latch = world.latch()
-    world.delete(key)
+    world.delete(KILL_LOG)
     eventually(lambda: "kill keys absent" in latch.reasons())
     with pytest.raises(UserError, match="halted"):
         world.resume("1-0")
+
+
+def test_without_the_resume_key_everything_is_halted_until_the_operator_signs_one(
+    world: World,
+) -> None:
+    latch = world.latch()
+    latch.halt("look")
+    eventually(lambda: durable(latch))
+    world.delete(KILL_RESUME)
+    eventually(lambda: "kill keys absent" in latch.reasons())
+    world.resume(world.log()[-1][0])
+    eventually(lambda: latch.reasons() == ())
+
+
+Forge = Callable[[str], str]
+FORGERIES: dict[str, Forge] = {
+    "nothing": lambda last: "",
+    "an id": lambda last: last,
+    "no record": lambda last: f'{{"cleared_id":"{last}"}}',
+    "unsigned": lambda last: write_record(
+        envelope(KillCleared(cleared_id=last, by="me", why="x"), mode=Mode.PAPER, account="paper")
+    ),
+    "another key": Operator(Mode.PAPER, "paper").record,
+    "another account": lambda last: OPERATOR.record(last, account="other"),
+    "another mode": lambda last: OPERATOR.record(last, mode=Mode.LIVE),
+    "another writer": lambda last: OPERATOR.record(last, writer=EXECUTOR),
+    "changed after signing": lambda last: OPERATOR.record("0-2").replace("0-2", last),
+    "beyond the end": lambda last: OPERATOR.record("99999999999999-0"),
+    "not an id": lambda last: OPERATOR.record("tomorrow"),
+    "an older one": lambda last: OPERATOR.record(GENESIS_ID),
+    "genesis": lambda last: GENESIS,
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES.keys())
+def test_no_record_but_the_operators_own_disarms_a_kill_or_the_next_one(
+    world: World, forge: Forge
+) -> None:
+    latch = world.latch()
+    latch.halt("first")
+    eventually(lambda: durable(latch))
+    world.write_record(forge(world.log()[-1][0]))
+    for _ in range(3):
+        latch.refresh()
+        assert halted(latch)
+    world.publish("second")
+    eventually(lambda: "killed: second" in latch.reasons())
+    assert halted(world.latch())
+
+
+def test_a_service_that_has_nothing_pinned_obeys_no_resume(world: World) -> None:
+    check = ResumeCheck(Mode.PAPER, "paper")
+    latch = world.latch()
+    latch.halt("stop")
+    eventually(lambda: durable(latch))
+    record = OPERATOR.record(world.log()[-1][0])
+    with pytest.raises(InvalidMessage, match="unknown"):
+        check.cleared_id(record)
 
 
 def test_a_touched_file_halts_at_once_and_stands_in_the_log(world: World) -> None:
@@ -179,14 +241,67 @@ def test_a_touched_file_halts_at_once_and_stands_in_the_log(world: World) -> Non
     assert world.log()[-1][1]["why"] == "kill file"
 
 
-def test_a_kill_file_halts_until_it_is_removed_whatever_is_resumed(world: World) -> None:
+def test_a_kill_file_wins_until_it_is_removed_and_then_resumed(world: World) -> None:
     latch = world.latch()
     world.kill_file.touch()
     eventually(lambda: durable(latch))
     world.resume(world.log()[-1][0])
-    eventually(lambda: latch.reasons() == ("kill file",))
+    eventually(lambda: durable(latch) and len(world.log()) >= 3)
     world.kill_file.unlink()
-    assert latch.reasons() == ()
+    for _ in range(3):
+        latch.refresh()
+        assert halted(latch)
+    world.resume(world.log()[-1][0])
+    eventually(lambda: latch.reasons() == ())
+
+
+def test_removing_a_kill_file_while_its_service_is_down_resumes_nothing(world: World) -> None:
+    first = world.latch()
+    world.kill_file.touch()
+    eventually(lambda: durable(first))
+    again = world.latch()
+    world.kill_file.unlink()
+    assert halted(again)
+    assert halted(world.latch())
+
+
+def test_an_older_log_than_this_service_has_seen_halts_until_a_newer_kill_is_resumed(
+    world: World,
+) -> None:
+    latch = world.latch()
+    latch.halt("stop")
+    eventually(lambda: durable(latch))
+    world.resume(world.log()[-1][0])
+    eventually(lambda: latch.reasons() == ())
+    world.delete(KILL_LOG)
+    world.append("1-0", "an old copy")
+    world.write_record(OPERATOR.record("1-0"))
+    again = world.latch()
+    eventually(lambda: any("redis_regressed" in reason for reason in again.reasons()))
+    world.publish("recovered")
+    eventually(lambda: durable(again) and "killed: recovered" in again.reasons())
+    world.resume(world.log()[-1][0])
+    eventually(lambda: again.reasons() == ())
+
+
+def test_each_latch_reports_what_it_knows(world: World) -> None:
+    latch = world.latch()
+    eventually(lambda: from_hash(world.report(GATE)) is not None)
+    world.publish("stop")
+
+    def reported() -> bool:
+        latch.refresh()
+        status = from_hash(world.report(GATE))
+        return status is not None and status.is_halted and status.seen_id == world.log()[-1][0]
+
+    eventually(reported, seconds=1.0)
+    status = from_hash(world.report(GATE))
+    assert status is not None
+    assert (status.mode, status.account, status.reasons) == (
+        Mode.PAPER,
+        "paper",
+        ("killed: stop",),
+    )
 
 
 def test_an_unreadable_flag_of_an_earlier_life_halts(world: World) -> None:
@@ -196,3 +311,11 @@ def test_an_unreadable_flag_of_an_earlier_life_halts(world: World) -> None:
     latch = world.latch()
     assert halted(latch)
     eventually(lambda: durable(latch))
+
+
+def test_a_resume_that_nobody_would_obey_is_not_written(world: World) -> None:
+    latch = world.latch()
+    latch.halt("stop")
+    eventually(lambda: durable(latch))
+    with pytest.raises(UserError, match="No service would obey"):
+        world.resume_as(Operator(Mode.PAPER, "paper"), world.log()[-1][0])

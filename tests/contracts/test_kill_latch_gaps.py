@@ -6,24 +6,30 @@ Redis away, restarted, emptied; itself cut off.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-from shared.runtime.bus.redis_connection import Address
-from shared.runtime.kill.channel import RedisKillLine
+import pytest
+
+from shared.domain.errors import TransientError
+from shared.runtime.bus.redis_connection import RedisConnection, pairs
 from shared.runtime.kill.latch import KillLatch
-from shared.runtime.kill.resume import resume
 from shared.runtime.provisioning.streams import init_streams
-from shared.schemas.streams import KILL_LOG
+from shared.schemas.streams import KILL_CHANNEL, KILL_LOG, ServiceName
 from shared.schemas.values import Mode
 from tests.contracts.kill_world import (
     EXECUTOR,
     GATE,
     durable,
     eventually,
+    halted,
+    new_latch,
+    resume_all,
     started,
 )
-from tests.servers import redis_server
+from tests.servers import Server, redis_binary, redis_server, valkey_binary
 
 
 def test_while_redis_is_away_a_latch_is_halted_and_runs_again_when_it_is_back(
@@ -52,12 +58,8 @@ def test_a_halt_while_redis_is_away_reaches_the_log_later_and_survives_a_restart
         again = started(server, GATE, tmp_path / "gate", tmp_path / "KILL_SWITCH")
         eventually(lambda: durable(again))
         with closing(server.connection()) as reader:
-            assert reader.one("XREVRANGE", KILL_LOG, "+", "-")[0][1] == [
-                "by",
-                "risk-gate",
-                "why",
-                "drift",
-            ]
+            newest = pairs(reader.one("XREVRANGE", KILL_LOG, "+", "-")[0][1])
+            assert newest == {"by": "risk-gate", "why": "drift"}
         again.stop()
 
 
@@ -86,7 +88,7 @@ def test_live_comes_up_halted_when_nobody_listened_and_paper_goes_on(tmp_path: P
         live = started(server, GATE, tmp_path / "gate", tmp_path / "KILL_SWITCH", mode=Mode.LIVE)
         eventually(lambda: durable(live))
         assert "nobody listened" in live.reasons()[0]
-        resume(admin, str(live.view().last_id), by="operator", why="looked")
+        resume_all(admin, live, Mode.LIVE)
         eventually(lambda: live.reasons() == ())
         live.stop()
 
@@ -96,7 +98,7 @@ def test_live_is_halted_after_the_server_was_restarted(tmp_path: Path) -> None:
         init_streams(admin, tmp_path / "genesis")
         latch = started(server, GATE, tmp_path / "gate", tmp_path / "KILL_SWITCH", mode=Mode.LIVE)
         eventually(lambda: durable(latch))
-        resume(admin, str(latch.view().last_id), by="operator", why="first start")
+        resume_all(admin, latch, Mode.LIVE)
         eventually(lambda: latch.reasons() == ())
         server.kill()
         server.start()
@@ -119,13 +121,135 @@ def test_after_flushall_everything_stays_halted_because_genesis_is_written_once(
 def test_a_latch_knows_where_it_stands_as_soon_as_it_is_started(tmp_path: Path) -> None:
     with redis_server() as server, closing(server.connection()) as admin:
         init_streams(admin, tmp_path / "genesis")
-        latch = KillLatch(
-            RedisKillLine(Address.parse(server.url)),
-            GATE,
-            mode=Mode.PAPER,
-            state_dir=tmp_path / "gate",
-        )
+        latch = new_latch(server, GATE, tmp_path / "gate", tmp_path / "KILL_SWITCH")
         latch.start()
         reasons = latch.reasons()
         latch.stop()
         assert reasons == ()
+
+
+@pytest.fixture(params=["redis-server", "valkey"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    binary = valkey_binary() if request.param == "valkey" else redis_binary()
+    with redis_server(binary) as server:
+        yield server
+
+
+@dataclass
+class Pair:
+    """Two latches of a paper stack on one server, with the genesis written."""
+
+    gate: KillLatch
+    executor: KillLatch
+    admin: RedisConnection
+
+
+@pytest.fixture
+def pair(server: Server, tmp_path: Path) -> Iterator[Pair]:
+    with closing(server.connection()) as admin:
+        init_streams(admin, tmp_path / "genesis")
+        gate, executor = (
+            started(server, name, tmp_path / name.value, tmp_path / "KILL_SWITCH")
+            for name in (GATE, EXECUTOR)
+        )
+        yield Pair(gate, executor, admin)
+        gate.stop()
+        executor.stop()
+
+
+def test_a_service_cut_off_while_the_server_lived_is_killed_and_so_are_all(pair: Pair) -> None:
+    """An oversized payload, a full output buffer, CLIENT KILL: what was said meanwhile is lost."""
+    pair.admin.one("CLIENT", "KILL", "TYPE", "pubsub")
+    for latch in (pair.gate, pair.executor):
+        eventually(lambda latch=latch: durable(latch))  # type: ignore[misc]
+        assert any("cut off from the server" in reason for reason in latch.reasons())
+
+
+def test_one_service_cut_off_trusts_the_other_that_listened_throughout(pair: Pair) -> None:
+    time.sleep(2.2)
+    listeners = str(pair.admin.one("CLIENT", "LIST", "TYPE", "pubsub")).splitlines()
+    first = dict(word.partition("=")[::2] for word in listeners[0].split())
+    pair.admin.one("CLIENT", "KILL", "ID", first["id"])
+    time.sleep(1.0)
+    assert pair.gate.reasons() == pair.executor.reasons() == ()
+
+
+def test_a_server_that_stalls_for_seconds_is_no_gap(pair: Pair) -> None:
+    with pytest.raises(TransientError):
+        pair.admin.one("DEBUG", "SLEEP", "2.5")
+    eventually(lambda: pair.gate.reasons() == pair.executor.reasons() == ())
+    time.sleep(0.5)
+    assert pair.gate.reasons() == pair.executor.reasons() == ()
+
+
+def test_an_oversized_payload_fails_at_its_sender_and_cuts_off_nobody(
+    pair: Pair, server: Server
+) -> None:
+    with closing(server.connection()) as killer, pytest.raises(TransientError):
+        killer.one("PUBLISH", KILL_CHANNEL, "x" * (2 << 20))
+    time.sleep(0.3)
+    assert pair.gate.reasons() == pair.executor.reasons() == ()
+    with closing(server.connection()) as killer:
+        assert killer.one("PUBLISH", KILL_CHANNEL, "x" * 1_000_000) == 2
+    eventually(lambda: durable(pair.gate) and durable(pair.executor))
+
+
+def test_a_flood_of_kills_fills_no_log_and_is_cleared_by_one_resume(pair: Pair) -> None:
+    began, number = time.monotonic(), 0
+    while time.monotonic() - began < 3.0:
+        number += 1
+        pair.admin.one("PUBLISH", KILL_CHANNEL, f"kill {number}")
+    assert number > 1_000
+    time.sleep(1.5)
+    assert halted(pair.gate)
+    assert pair.admin.one("XLEN", KILL_LOG) < 40
+    resume_all(pair.admin, pair.gate)
+    eventually(lambda: pair.gate.reasons() == pair.executor.reasons() == ())
+    time.sleep(1.0)
+    assert pair.gate.reasons() == pair.executor.reasons() == ()
+
+
+def test_a_kill_that_waits_for_the_log_is_not_cleared_by_a_resume_of_the_one_before(
+    pair: Pair,
+) -> None:
+    for number in range(6):
+        pair.gate.halt(f"drift {number}")
+    resume_all(pair.admin, pair.gate)
+    for _ in range(10):
+        assert halted(pair.gate)
+        pair.gate.refresh()
+    eventually(lambda: durable(pair.gate) and durable(pair.executor))
+    assert halted(pair.gate)
+
+
+def test_a_live_stack_that_starts_one_by_one_needs_one_resume(
+    server: Server, tmp_path: Path
+) -> None:
+    with closing(server.connection()) as admin:
+        init_streams(admin, tmp_path / "genesis")
+        names = (GATE, EXECUTOR, ServiceName.SCHEDULER)
+        first = started(server, GATE, tmp_path / "gate", tmp_path / "KILL", mode=Mode.LIVE)
+        eventually(lambda: durable(first))
+        resume_all(admin, first, Mode.LIVE)
+        eventually(lambda: first.reasons() == ())
+        others = [
+            started(server, name, tmp_path / name.value, tmp_path / "KILL", mode=Mode.LIVE)
+            for name in names[1:]
+        ]
+        assert [latch.reasons() for latch in (first, *others)] == [(), (), ()]
+        for latch in (first, *others):
+            latch.stop()
+
+
+def test_a_live_service_does_not_trust_a_gap_listener_that_is_gone(
+    server: Server, tmp_path: Path
+) -> None:
+    with closing(server.connection()) as admin:
+        init_streams(admin, tmp_path / "genesis")
+        first = started(server, GATE, tmp_path / "gate", tmp_path / "KILL", mode=Mode.LIVE)
+        eventually(lambda: durable(first))
+        resume_all(admin, first, Mode.LIVE)
+        first.stop()
+        second = started(server, EXECUTOR, tmp_path / "executor", tmp_path / "KILL", mode=Mode.LIVE)
+        assert "nobody listened" in second.reasons()[0]
+        second.stop()

@@ -90,8 +90,16 @@ COMMANDS = (
     ),
     Command("signals", "status:signals", "Show the latest signals.", LOOK, "", OF_A_STACK),
     Command("logs", "status:logs", "Show the services' logs, merged by time.", LOOK),
-    Command("kill", "control:kill", "Stop all new exposure at once; positions keep their protection.", ACT, "", OF_A_STACK),
-    Command("resume", "control:resume", "Clear the kills so far; one that arrives meanwhile stays.", ACT, "", OF_A_STACK),
+    Command(
+        "kill", "kill:kill", "Stop all new exposure at once; positions keep their protection.", ACT,
+        "the risk-gate or the executor has not confirmed that it is halted, or a drill failed",
+        OF_A_STACK,
+    ),
+    Command(
+        "resume", "kill:resume",
+        "Show the kills that hold and clear those you have seen; a later one stays.", ACT,
+        "a service is still halted", OF_A_STACK,
+    ),
     Command("activate", "control:activate", "Move trading from reducing (exits only) back to active.", ACT, "", OF_A_STACK),
     Command("reconcile", "control:reconcile", "Have the executor compare orders and positions with the broker now.", ACT, "", OF_A_STACK),
     Command("adopt", "control:adopt", "Take the broker's shares in a disputed symbol as ours, with our stop for all of them.", ACT, "", OF_A_STACK),

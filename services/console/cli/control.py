@@ -1,4 +1,4 @@
-"""The operator's hand: `kobe kill`, `resume`, `activate`, `reconcile`, `adopt`, `release` …"""
+"""`kobe activate`, `reconcile`, `adopt`, `release`, `acknowledge`: what the operator asks for."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import typer
 
 from services.console.cli.output import AsJson, print_json, terminal
 from services.console.stack.connect import open_client
-from services.console.stack.control_writer import say
+from services.console.stack.control_writer import send_control
 from shared.domain.errors import UserError
-from shared.runtime.kill.resume import resume as write_resume
 from shared.schemas.messages import (
     ActivateRequested,
     AdoptRequested,
     DriftAcknowledged,
-    KillCleared,
     ReconcileRequested,
     ReleaseRequested,
 )
@@ -26,54 +24,15 @@ Disputed = Annotated[str, typer.Argument(help="A symbol on which our books and t
 Why = Annotated[str, typer.Argument(help="Why; it is written into the audit chain.")]
 
 
-def kill(why: Why = "by the operator", as_json: AsJson = False) -> None:
-    """Stop all new exposure at once; positions keep their protection.
-
-    `kobe resume` clears it.
-    """
-    operations = open_client(os.environ)
-    heard = operations.kill(why)
-    if as_json:
-        print_json({"published": True, "listeners": heard})
-    else:
-        terminal.print(
-            f"Killed: {heard} listeners heard it. New exposure is stopped until `kobe resume`."
-        )
-
-
-def resume(why: Why = "by the operator", as_json: AsJson = False) -> None:
-    """Clear the kills so far; one that arrives meanwhile stays."""
-    operations = open_client(os.environ)
-    view = operations.kill_view()
-    if view.last_id is None:
-        raise UserError(
-            "The kill log is missing from Redis; the stack stays halted. "
-            "Run the init-streams job first."
-        )
-    if not view.halted:
-        terminal.print("Nothing to clear: no kill is active.") if not as_json else print_json(
-            {"cleared": None}
-        )
-        return
-    write_resume(operations.redis, view.last_id, by=getuser(), why=why)
-    say(operations, KillCleared(cleared_id=view.last_id, by=getuser(), why=why))
-    if as_json:
-        print_json({"cleared": view.last_id})
-    else:
-        terminal.print(
-            f"Cleared the kills up to {view.last_id}. A kill file halts until it is removed."
-        )
-
-
 def activate(why: Why, as_json: AsJson = False) -> None:
     """Move trading from reducing (exits only) back to active."""
-    say(open_client(os.environ), ActivateRequested(by=getuser(), why=why))
+    send_control(open_client(os.environ), ActivateRequested(by=getuser(), why=why))
     _confirm({"requested": "activate"}, "Asked the risk-gate to trade actively again.", as_json)
 
 
 def reconcile(as_json: AsJson = False) -> None:
     """Have the executor compare orders and positions with the broker now."""
-    say(open_client(os.environ), ReconcileRequested(by=getuser()))
+    send_control(open_client(os.environ), ReconcileRequested(by=getuser()))
     sentence = "Asked the executor to reconcile; `kobe status` names symbols that differ."
     _confirm({"requested": "reconcile"}, sentence, as_json)
 
@@ -92,7 +51,7 @@ def release(symbol: Disputed, as_json: AsJson = False) -> None:
     held = quantities(client)
     if name not in held:
         raise UserError(f"We do not hold {name}; we hold {', '.join(sorted(held)) or 'nothing'}.")
-    say(client, ReleaseRequested(symbol=name, by=getuser()))
+    send_control(client, ReleaseRequested(symbol=name, by=getuser()))
     _confirm({"released": name}, f"{name} is yours by hand; our stop is canceled.", as_json)
 
 
@@ -113,7 +72,7 @@ def _settle(symbol: str, message: type[AdoptRequested | DriftAcknowledged]) -> s
             f"Our books and the broker do not disagree on {name}; "
             f"they disagree on {', '.join(known) or 'nothing'}."
         )
-    say(client, message(symbol=name, by=getuser()))
+    send_control(client, message(symbol=name, by=getuser()))
     return name
 
 

@@ -1,7 +1,6 @@
-"""The console's client of a stack: service states, streams, kill and resume.
+"""The console's client of a stack: what services, streams and kill latches say of themselves.
 
-Called by the command line. It decides nothing about trading and writes only to the control stream,
-the kill channel and the operator's resume key.
+Called by the command line. It writes nothing; control_writer.py and kill_switch/ do.
 """
 
 from __future__ import annotations
@@ -12,16 +11,19 @@ from typing import Any
 import msgspec
 
 from services.console.stack.address import StackAddress, password_of
+from services.console.stack.latches import SERVICES, read_latches
+from services.console.stack.operator_key import OperatorKey
 from services.console.stack.reader import ServiceStatus, StreamMessage
+from shared.domain.errors import UserError
 from shared.runtime.bus.protocol import Fields, KillView
+from shared.runtime.bus.redis_bus import read_kill_view
 from shared.runtime.bus.redis_connection import Address, RedisConnection, pairs
+from shared.runtime.runner.sealer import Identity
 from shared.schemas.envelope import Malformed, from_fields
-from shared.schemas.messages import Message
+from shared.schemas.messages import Message, SessionOpened
 from shared.schemas.streams import (
     DEAD,
-    KILL_CHANNEL,
     KILL_LOG,
-    KILL_RESUME,
     ServiceName,
     Stream,
     lease_key,
@@ -30,7 +32,8 @@ from shared.schemas.streams import (
 
 PAGE = 500
 """Entries a read: a few hundred kilobytes."""
-SERVICES = tuple(name for name in ServiceName if name is not ServiceName.CONSOLE)
+# Before the first session nothing says which configuration the stack runs under.
+UNKNOWN = "unknown"
 
 
 class StackClient:
@@ -47,11 +50,7 @@ class StackClient:
         return {name: _decode(text) for name, text in fields.items()}
 
     def kill_view(self) -> KillView:
-        info, cleared = self.redis.ask(
-            ("XINFO", "STREAM", KILL_LOG), ("HGET", KILL_RESUME, "cleared_id")
-        )
-        last = pairs(info).get("last-generated-id") if isinstance(info, list) else None
-        return KillView(last, cleared if isinstance(cleared, str) else None)
+        return read_kill_view(self.redis)
 
     def after(self, stream: Stream, last_id: str = "0-0", count: int = PAGE) -> list[StreamMessage]:
         """Entries after an id, oldest first; unreadable ones are skipped (the auditor has them)."""
@@ -85,6 +84,35 @@ class StackClient:
         entries = self.redis.one("XREVRANGE", KILL_LOG, "+", "-", "COUNT", 1)
         return (entries[0][0], pairs(entries[0][1])) if entries else ("", {})
 
+    def identity(self) -> Identity:
+        """Mode and account of the stack, from its schedule or a kill latch.
+
+        Raises UserError if no service of it has ever spoken.
+        """
+        opened = self.latest(Stream.SCHEDULE, SessionOpened, 1)
+        if opened:
+            last = opened[0].envelope
+            return Identity(last.mode, last.account, last.config_pin, last.code_digest)
+        for latch in read_latches(self.redis):
+            if latch.status:
+                return Identity(latch.status.mode, latch.status.account, UNKNOWN, UNKNOWN)
+        raise UserError("No service of this stack has spoken yet; start it.")
+
+    def halts(self) -> dict[str, tuple[str, ...]]:
+        """Service -> why it is halted, in its own words.
+
+        Of a stack that is down: why it would come up halted, under its name `stack`.
+        """
+        latches = read_latches(self.redis)
+        if any(latch.status for latch in latches):
+            return {latch.service.value: latch.reasons for latch in latches if latch.reasons}
+        try:
+            check = OperatorKey.load(self.address).check(self.identity())
+        except UserError:
+            return {}
+        reason = check.reason(self.kill_view(), self.last_kill()[1].get("why", ""))
+        return {"stack": (reason,)} if reason else {}
+
     def dead_letters(self) -> int:
         return int(self.redis.one("XLEN", DEAD))
 
@@ -108,17 +136,6 @@ class StackClient:
             )
             for name, fields in states.items()
         ]
-
-    # --- act --------------------------------------------------------------------------------------
-
-    def kill(self, why: str) -> int:
-        """Publish a kill as the user `kill`; the number of services that received it."""
-        where = Address.parse(self.address.redis_url, username="kill", password="kill")
-        connection = RedisConnection(where)
-        try:
-            return int(connection.one("PUBLISH", KILL_CHANNEL, why))
-        finally:
-            connection.close()
 
 
 def _decode(text: str) -> Any:

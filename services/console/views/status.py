@@ -41,7 +41,9 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """`halted` is the durable latch; `kill` the last kill's reason. Money in dollars.
+    """`halts`: service -> why it is halted, in its own words; `kill` is the last kill's reason.
+
+    Money in dollars.
 
     `not_ready` has the reasons of each service that could be asked; `drifts` the symbols on which
     our books and the broker disagree; ages are in seconds.
@@ -51,6 +53,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     config_pin: str
     halted: bool
+    halts: dict[str, tuple[str, ...]]
     kill: str
     kill_id: str
     has_kill_log: bool
@@ -86,7 +89,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 def look(client: StackReader, clock: Clock | None = None) -> Overview:
     """Ask Redis, the services and the disk, and judge the answers."""
     now = (clock or SystemClock()).now()
-    view, (kill_id, kill) = client.kill_view(), client.last_kill()
+    view, (kill_id, kill), halts = client.kill_view(), client.last_kill(), client.halts()
     gate, executor = client.state(ServiceName.RISK_GATE), client.state(ServiceName.EXECUTOR)
     scheduler = client.state(ServiceName.SCHEDULER)
     opened = _last(client, Stream.SCHEDULE, m.SessionOpened)
@@ -98,7 +101,8 @@ def look(client: StackReader, clock: Clock | None = None) -> Overview:
         mode=envelope.mode.value if envelope else "",
         account=envelope.account if envelope else "",
         config_pin=envelope.config_pin if envelope else "",
-        halted=view.halted,
+        halted=bool(halts),
+        halts=halts,
         kill=str(kill.get("why", "")),
         kill_id=kill_id,
         has_kill_log=view.last_id is not None,
@@ -158,11 +162,23 @@ def _halts(seen: Overview) -> Iterator[str]:
     if not seen.has_kill_log:
         yield "The kill log is missing from Redis: everything is halted until init-streams has run."
     elif seen.halted:
-        yield f"Halted by a kill: {seen.kill or 'no reason given'}; clear it with `kobe resume`."
+        yield f"Halted: {_why_halted(seen)}; look, then clear it with `kobe resume`."
     if seen.kill_file:
         yield f"Halted by the kill file {seen.kill_file}; remove it, then run `kobe resume`."
     if seen.trading_state != TradingState.ACTIVE:
         yield f"The risk-gate is {seen.trading_state}: only exits pass until `kobe activate`."
+
+
+def _why_halted(seen: Overview) -> str:
+    """Each reason once, and who gives it unless all do."""
+    reasons: dict[str, list[str]] = {}
+    for service, why in seen.halts.items():
+        for text in why:
+            reasons.setdefault(text, []).append(service)
+    alone = len(reasons) == 1
+    return "; ".join(
+        text if alone else f"{text} ({', '.join(services)})" for text, services in reasons.items()
+    )
 
 
 def age_text(seconds: float | None) -> str:

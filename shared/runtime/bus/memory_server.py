@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 
 from shared.runtime.bus.protocol import Fields, KillView, entry_order
 from shared.runtime.clock import Clock
-from shared.schemas.streams import KILL_LOG, KILL_RESUME, READS, ServiceName, lease_key
+from shared.schemas.streams import (
+    GENESIS,
+    GENESIS_ID,
+    KILL_LOG,
+    KILL_RESUME,
+    READS,
+    ServiceName,
+    lease_key,
+)
 
 
 @dataclass
@@ -75,8 +83,10 @@ class MemoryServer:
         for service, streams in READS.items():
             for stream in streams:
                 self.stream(stream.key).groups[service.value] = Group()
-        genesis = self.append(KILL_LOG, {"by": "init", "why": "genesis"})
-        self.hash(KILL_RESUME).update(cleared_id=genesis, by="init", why="genesis")
+        log = self.stream(KILL_LOG)
+        log.last_id = GENESIS_ID
+        log.entries.append((GENESIS_ID, {"by": "init", "why": GENESIS}))
+        self.hash(KILL_RESUME)["record"] = GENESIS
 
     def stream(self, key: str) -> MemoryStream:
         return self.streams.setdefault(key, MemoryStream())
@@ -108,7 +118,7 @@ class MemoryServer:
     def kill_view(self) -> KillView:
         log = self.streams.get(KILL_LOG)
         return KillView(
-            log.last_id if log else None, self.hashes.get(KILL_RESUME, {}).get("cleared_id")
+            log.last_id if log else None, self.hashes.get(KILL_RESUME, {}).get("record")
         )
 
     def subscribe(self, hear: Callable[[str], None]) -> None:

@@ -35,16 +35,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class KillView:
-    """The latch as read from the bus: None where a key is absent or unreadable (which halts)."""
+    """The latch's two keys, verbatim: None where one is absent or unreadable (which halts).
+
+    `last_id` is the end of the kill log; what the resume `record` clears, kill/record.py says.
+    """
 
     last_id: str | None
-    cleared_id: str | None
-
-    @property
-    def halted(self) -> bool:
-        if self.last_id is None or self.cleared_id is None:
-            return True
-        return entry_order(self.last_id) > entry_order(self.cleared_id)
+    record: str | None
 
 
 def entry_order(entry_id: str) -> tuple[int, int]:

@@ -31,7 +31,7 @@ from shared.schemas.streams import DEAD, KILL_LOG, KILL_RESUME, ServiceName, Str
 
 KILL_READS: tuple[Command, ...] = (
     ("XINFO", "STREAM", KILL_LOG),
-    ("HGET", KILL_RESUME, "cleared_id"),
+    ("HGET", KILL_RESUME, "record"),
 )
 
 
@@ -160,11 +160,9 @@ def read_kill_view(connection: RedisConnection) -> KillView:
     return kill_view_of(*connection.ask(*KILL_READS))
 
 
-def kill_view_of(log: Any, cleared: Any) -> KillView:
+def kill_view_of(log: Any, record: Any) -> KillView:
     last = None if isinstance(log, ResponseError) else pairs(log).get("last-generated-id")
-    return KillView(
-        last_id=last, cleared_id=None if isinstance(cleared, ResponseError) else cleared
-    )
+    return KillView(last_id=last, record=None if isinstance(record, ResponseError) else record)
 
 
 def _require_commit(answers: list[Any]) -> None:

@@ -6,6 +6,7 @@ TransientError, and whoever asked must find out what became of it. Not thread-sa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,8 @@ from shared.runtime.backoff import Backoff
 TIMEOUT = 1.0
 # Redis is back in milliseconds after most failures; a restart with a long log takes seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+# The server closes a connection that is idle for a minute (redis.conf); ours begin anew before.
+IDLE_SECONDS = 30.0
 
 Command = tuple[Any, ...]
 
@@ -67,6 +70,7 @@ class RedisConnection:
     def __init__(self, address: Address, *, timeout: float = TIMEOUT) -> None:
         self._timeout = timeout
         self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        self._used_at, self._is_watching = time.monotonic(), False
         kind = redis.SSLConnection if address.tls else redis.Connection
         self._socket: Any = kind(
             host=address.host,
@@ -88,6 +92,7 @@ class RedisConnection:
         `block`: seconds for which the server may hold back its answer. Raises TransientError when
         it is away.
         """
+        self._renew_if_idle(commands)
         try:
             self._socket.send_packed_command(
                 self._socket.pack_commands(commands), check_health=False
@@ -96,7 +101,23 @@ class RedisConnection:
         except (RedisError, OSError) as error:
             raise self._lost(error) from error
         self._backoff.reset()
+        self._used_at = time.monotonic()
         return answers
+
+    def _renew_if_idle(self, commands: Sequence[Command]) -> None:
+        """The server may have closed an idle connection; begin anew, unless a WATCH holds on it.
+
+        A MULTI must never run without the WATCH before it, however long this process was stopped
+        in between.
+        """
+        is_idle = time.monotonic() - self._used_at > IDLE_SECONDS
+        if is_idle and not self._is_watching:
+            self.close()
+        for name, *_ in commands:
+            if name == "WATCH":
+                self._is_watching = True
+            elif name in ("EXEC", "UNWATCH", "DISCARD"):
+                self._is_watching = False
 
     def one(self, *command: Any) -> Any:
         """One command's answer; raises what an error answer means (see `refusal`)."""
@@ -120,6 +141,7 @@ class RedisConnection:
 
     def close(self) -> None:
         self._socket.disconnect()
+        self._is_watching = False
 
     def _answer(self, timeout: float) -> Any:
         try:
@@ -151,6 +173,12 @@ def value_of(answer: Any) -> Any:
     if isinstance(answer, ResponseError):
         raise refusal(answer) from answer
     return answer
+
+
+def info_of(connection: RedisConnection, section: str) -> dict[str, str]:
+    """A section of INFO by name; raises TransientError."""
+    lines = str(connection.one("INFO", section)).splitlines()
+    return dict(line.partition(":")[::2] for line in lines if ":" in line)
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A kill latch for a process that is a world of its own (in-process replay, tests): it looks whenever it is asked."""
+"""A kill latch for a process that is a world of its own (in-process replay, tests)."""
 
 from __future__ import annotations
 
@@ -6,26 +6,32 @@ from pathlib import Path
 
 from shared.runtime.bus.memory_server import MemoryServer
 from shared.runtime.bus.protocol import KillView
-from shared.runtime.kill.channel import MemoryKillLine
 from shared.runtime.kill.latch import KillLatch
+from shared.runtime.kill.memory_line import MemoryKillLine
+from shared.runtime.kill.record import ResumeCheck
 from shared.schemas.streams import ServiceName
 from shared.schemas.values import Mode
 
 
 class MemoryLatch:
-    """What KillLatch is, without its thread."""
+    """What KillLatch is, without its thread: it looks whenever it is asked."""
 
     def __init__(
         self,
         server: MemoryServer,
-        name: ServiceName,
+        service: ServiceName,
         *,
+        check: ResumeCheck | None = None,
         state_dir: Path | None = None,
         kill_file: Path | None = None,
     ) -> None:
-        line = MemoryKillLine(server)
         self._latch = KillLatch(
-            line, name, mode=Mode.SIM, state_dir=state_dir, kill_file=kill_file, clock=server.clock
+            MemoryKillLine(server, service, "one"),
+            service,
+            check=check or ResumeCheck(Mode.SIM, "sim"),
+            state_dir=state_dir,
+            kill_file=kill_file,
+            clock=server.clock,
         )
         self._latch.refresh()
 

@@ -1,63 +1,95 @@
-"""Clearing kills: the operator's right alone, and never more than the operator has seen.
+"""Writing the record that clears kills: never more than its author has seen, never backwards.
 
 Called by the console. A kill that arrives meanwhile stands.
 """
 
 from __future__ import annotations
 
-from shared.domain.errors import TransientError, UserError
+from shared.domain.errors import InvalidMessage, TransientError, UserError
 from shared.runtime.bus.memory_server import MemoryServer
 from shared.runtime.bus.protocol import KillView, entry_order
 from shared.runtime.bus.redis_bus import KILL_READS, kill_view_of
 from shared.runtime.bus.redis_connection import RedisConnection, value_of
-from shared.runtime.kill.latch import readable
+from shared.runtime.kill.record import ResumeCheck, write_record
+from shared.schemas.envelope import Envelope
+from shared.schemas.messages import KillCleared
 from shared.schemas.streams import KILL_RESUME
 
+USAGE = 64
+# Another console, or a test, may write between the look and the write; not ten times in a row.
+MOST_TRIES = 10
+NOTHING = "0-0"
 
-def resume(connection: RedisConnection, seen_id: str, *, by: str, why: str) -> None:
-    """Clear the kills up to the one the author saw; later ones stand.
 
-    Raises UserError if the kill's keys are gone or `seen_id` lies beyond the log's end.
+def resume(
+    connection: RedisConnection, envelope: Envelope, cleared: KillCleared, check: ResumeCheck
+) -> None:
+    """Put a signed `KillCleared` into the resume key, unless as much is cleared already.
+
+    Raises UserError if the log is gone or does not reach so far, or if no service would obey.
     """
-    for _ in range(10):
+    _require_obeyed(envelope, check)
+    for _ in range(MOST_TRIES):
         _, *looks = connection.ask(("WATCH", KILL_RESUME), *KILL_READS)
-        if not may_clear(kill_view_of(*looks), seen_id):
+        if not would_clear(kill_view_of(*looks), cleared.cleared_id, check):
             connection.one("UNWATCH")
             return
-        write = (
-            "HSET",
-            KILL_RESUME,
-            "cleared_id",
-            seen_id,
-            "by",
-            readable(by),
-            "why",
-            readable(why),
-        )
+        write = ("HSET", KILL_RESUME, *_fields(envelope, cleared))
         if value_of(connection.ask(("MULTI",), write, ("EXEC",))[-1]) is not None:
             return
     raise TransientError("others are resuming at the same moment")
 
 
-def may_clear(view: KillView, seen_id: str) -> bool:
-    """False if as much was cleared already; raises UserError for a kill that nobody can have seen."""
-    if view.last_id is None or view.cleared_id is None:
+def _require_obeyed(envelope: Envelope, check: ResumeCheck) -> None:
+    try:
+        check.cleared_id(write_record(envelope))
+    except InvalidMessage as error:
         raise UserError(
-            "The kill's keys are absent from Redis: everything stays halted, nothing can be resumed."
+            f"No service would obey this resume: {error}. "
+            "Resume with the key that the stack's init-secrets job made for the console."
+        ) from error
+
+
+def _fields(envelope: Envelope, cleared: KillCleared) -> tuple[str, ...]:
+    """`record` is what latches read; `cleared_id` is for people who look with redis-cli."""
+    return ("record", write_record(envelope), "cleared_id", cleared.cleared_id)
+
+
+def would_clear(view: KillView, seen_id: str, check: ResumeCheck) -> bool:
+    """False if as much is cleared already; raises UserError for what nobody can have seen."""
+    if view.last_id is None:
+        raise UserError(
+            "The kill log is absent from Redis: everything stays halted. "
+            "Write a kill first (`kobe kill`), then resume from that."
         )
     try:
         seen = entry_order(seen_id)
     except ValueError:
-        raise UserError(f"{seen_id!r} is not the id of a kill.", exit_code=64) from None
+        raise UserError(f"{seen_id!r} is not the id of a kill.", exit_code=USAGE) from None
     if seen > entry_order(view.last_id):
         raise UserError(
-            f"The kill log ends at {view.last_id}; {seen_id} cannot have been seen.", exit_code=64
+            f"The kill log ends at {view.last_id}; {seen_id} cannot have been seen.",
+            exit_code=USAGE,
         )
-    return seen > entry_order(view.cleared_id)
+    return seen > entry_order(cleared_id(view, check))
 
 
-def resume_in_memory(server: MemoryServer, seen_id: str, *, by: str, why: str) -> None:
+def cleared_id(view: KillView, check: ResumeCheck) -> str:
+    """Up to which kill it is cleared now; before all of them if no record is obeyed."""
+    try:
+        cleared = check.cleared_id(view.record or "")
+        is_beyond = view.last_id is None or entry_order(cleared) > entry_order(view.last_id)
+    except (InvalidMessage, ValueError):
+        return NOTHING
+    return NOTHING if is_beyond else cleared
+
+
+def resume_in_memory(
+    server: MemoryServer, envelope: Envelope, cleared: KillCleared, check: ResumeCheck
+) -> None:
     """`resume` for a world of one process."""
+    _require_obeyed(envelope, check)
     with server.lock:
-        if may_clear(server.kill_view(), seen_id):
-            server.hash(KILL_RESUME).update(cleared_id=seen_id, by=readable(by), why=readable(why))
+        if would_clear(server.kill_view(), cleared.cleared_id, check):
+            names, values = _fields(envelope, cleared)[::2], _fields(envelope, cleared)[1::2]
+            server.hash(KILL_RESUME).update(zip(names, values, strict=True))

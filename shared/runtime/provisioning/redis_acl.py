@@ -21,6 +21,7 @@ from shared.schemas.streams import (
     WRITER,
     ServiceName,
     Stream,
+    latch_key,
     lease_key,
     state_key,
 )
@@ -29,6 +30,7 @@ CONSOLE, INIT, KILL, RESEARCH = ServiceName.CONSOLE.value, "init", "kill", "rese
 STREAMS = tuple(stream.key for stream in Stream)
 LOGS = (KILL_LOG, DEAD)
 VENDOR_BUDGETS = f"{VENDOR_BUDGET}*"
+LATCHES = tuple(latch_key(service, "*") for service in ServiceName)
 STATES = tuple(key(service) for service in ServiceName for key in (state_key, lease_key))
 
 # Redis 7.0 loses every MULTI when it reloads its AOF if `default` may not run the commands; `off`
@@ -132,6 +134,7 @@ def _service(service: ServiceName) -> User:
         Grant(("hget", "hset", "hgetall", "hdel", "pexpire", "pttl"), own),
         Grant(("xinfo|stream", "exists", "xrevrange"), (KILL_LOG,), "R"),
         Grant(("hget",), (KILL_RESUME, state_key(ServiceName.AUDITOR)), "R"),
+        Grant(("hset", "pexpire"), (latch_key(service, "*"),)),
         Grant(("watch",), watched, "R"),
     ]
     read = tuple(stream.key for stream in READS[service])
@@ -158,10 +161,13 @@ def _data_fetcher() -> User:
 
 
 def _auditor() -> User:
-    """Reads every stream by position; no groups, so it can take no entry away from anybody."""
+    """Reads every stream by position; no groups, so it can take no entry away from anybody.
+
+    It also watches the server: what was refused, and who holds connections without a login.
+    """
     own = _service(ServiceName.AUDITOR)
     reading = Grant(("xrange", "xrevrange", "xlen", "xinfo|stream"), (*STREAMS, *LOGS), "R")
-    return User(own.name, own.keyless, (*own.grants, reading))
+    return User(own.name, (*own.keyless, "acl|log", "client|kill"), (*own.grants, reading))
 
 
 def _console() -> User:
@@ -172,7 +178,7 @@ def _console() -> User:
         (*STREAMS, *LOGS),
         "R",
     )
-    states = Grant(("hget", "hgetall", "exists", "pttl"), (*STATES, KILL_RESUME), "R")
+    states = Grant(("hget", "hgetall", "exists", "pttl"), (*STATES, *LATCHES, KILL_RESUME), "R")
     resuming = Grant(("hset",), (KILL_RESUME,))
     return User(
         own.name,
@@ -189,8 +195,9 @@ def _init() -> User:
         (
             Grant(("xgroup|create",), STREAMS),
             Grant(("xadd",), (KILL_LOG,), "W"),
-            Grant(("xrange", "exists"), (KILL_LOG,), "R"),
-            Grant(("hget", "hset"), (KILL_RESUME,)),
+            Grant(("exists",), (KILL_LOG,), "R"),
+            # Never `hset`: what stands there is the operator's.
+            Grant(("hsetnx",), (KILL_RESUME,)),
         ),
         channels=(),
     )

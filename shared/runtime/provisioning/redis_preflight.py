@@ -11,7 +11,7 @@ import re
 from redis.exceptions import ResponseError
 
 from shared.domain.errors import UserError
-from shared.runtime.bus.redis_connection import RedisConnection, pairs, value_of
+from shared.runtime.bus.redis_connection import RedisConnection, info_of, pairs
 from shared.schemas.values import Mode
 
 UNFIT = 3
@@ -20,6 +20,7 @@ WANTED = {
     "appendonly": ("yes", "or a restart would lose every order"),
     "appendfsync": ("always", "or a crash would lose the last second of orders"),
     "maxmemory-policy": ("noeviction", "or Redis would throw state away when memory is short"),
+    "proto-max-bulk-len": ("1048576", "or an oversized kill would cut off everybody who listens"),
 }
 
 
@@ -35,7 +36,7 @@ def refuse_unfit(connection: RedisConnection, mode: Mode) -> None:
 def refuse_unfit_by_info(connection: RedisConnection) -> None:
     """Check what any service's user can see; raises UserError naming what is wrong."""
     wrong = _version(connection)
-    facts = _info(connection, "persistence") | _info(connection, "memory")
+    facts = info_of(connection, "persistence") | info_of(connection, "memory")
     if facts.get("aof_enabled") != "1":
         wrong.append("appendonly must be yes.")
     if facts.get("maxmemory_policy") != "noeviction":
@@ -47,7 +48,7 @@ def refuse_unfit_by_info(connection: RedisConnection) -> None:
 
 
 def _version(connection: RedisConnection) -> list[str]:
-    facts = _info(connection, "server")
+    facts = info_of(connection, "server")
     is_valkey = "valkey_version" in facts
     version = facts.get("valkey_version" if is_valkey else "redis_version", "0.0")
     oldest = OLDEST_VALKEY if is_valkey else OLDEST_REDIS
@@ -92,8 +93,3 @@ def _default_user(connection: RedisConnection) -> list[str]:
 
 def _setting(connection: RedisConnection, name: str) -> str:
     return pairs(connection.one("CONFIG", "GET", name)).get(name, "")
-
-
-def _info(connection: RedisConnection, section: str) -> dict[str, str]:
-    lines = str(value_of(connection.ask(("INFO", section))[0])).splitlines()
-    return dict(line.partition(":")[::2] for line in lines if ":" in line)

@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 
 from shared.runtime.atomic_file import write_file
 from shared.runtime.bus.redis_connection import RedisConnection, value_of
-from shared.schemas.streams import KILL_LOG, KILL_RESUME, READS
+from shared.schemas.streams import GENESIS, GENESIS_ID, KILL_LOG, KILL_RESUME, READS
 
 
 def init_streams(connection: RedisConnection, marker: Path) -> bool:
@@ -42,10 +42,5 @@ def _ensure_group(connection: RedisConnection, key: str, group: str) -> None:
 def _write_genesis(connection: RedisConnection) -> None:
     """An interrupted first run may leave the log without its key; what is there is kept."""
     if not connection.one("EXISTS", KILL_LOG):
-        connection.one("XADD", KILL_LOG, "*", "by", "init", "why", "genesis")
-    if connection.one("HGET", KILL_RESUME, "cleared_id") is None:
-        first = connection.one("XRANGE", KILL_LOG, "-", "+", "COUNT", 1)
-        if first:
-            connection.one(
-                "HSET", KILL_RESUME, "cleared_id", first[0][0], "by", "init", "why", "genesis"
-            )
+        connection.one("XADD", KILL_LOG, GENESIS_ID, "by", "init", "why", GENESIS)
+    connection.one("HSETNX", KILL_RESUME, "record", GENESIS)

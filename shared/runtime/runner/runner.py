@@ -34,6 +34,7 @@ from shared.runtime.runner.contract import Context, Outcome, Outgoing, S, Servic
 from shared.runtime.runner.life_cycle import LifeCycle
 from shared.runtime.runner.sealer import Sealer
 from shared.runtime.runner.state_codec import changes, state_from
+from shared.runtime.runner.watermark import Watermark
 from shared.schemas.envelope import Malformed, from_fields, to_fields
 from shared.schemas.messages import Message
 from shared.schemas.streams import READS, STREAM_OF, WRITER, ServiceName
@@ -80,6 +81,7 @@ class Runner(Generic[State, S]):
         metrics: MetricRegistry,
         health: Health,
         log: Log,
+        watermark: Watermark | None = None,
         keep_seconds: float = 7 * 86_400.0,
     ) -> None:
         self.service = service
@@ -88,6 +90,7 @@ class Runner(Generic[State, S]):
         self._clock, self._metrics, self._health, self._log = clock, metrics, health, log
         self._life = LifeCycle(bus, clock, health, log)
         self._stop = Event()
+        self._watermark = watermark or Watermark()
         self._version = self._fence = self._seq = 0
         self._trimmed_at = 0.0
         self._keep = dt.timedelta(seconds=keep_seconds)
@@ -159,6 +162,13 @@ class Runner(Generic[State, S]):
         return max(0, min(block_ms, int(self.service.work.wait(self.state) * 1000)))
 
     def _adopt(self, record: StateRecord) -> None:
+        """Go on from the state as Redis has it; halt first if it is older than what we committed."""
+        if record.version < self._watermark.version:
+            self._latch.halt(
+                f"redis_regressed: Redis holds version {record.version} of the state of "
+                f"{self.service.name.value}, which had committed {self._watermark.version}"
+            )
+        self._watermark.keep(record.version)
         self.state = state_from(self.service.initial, record.fields)
         self._version, self._fence = record.version, record.fence
         self._seq = int(record.fields.get("seq", 0))
@@ -244,6 +254,7 @@ class Runner(Generic[State, S]):
         reach(CrashPoint.ACKED if draft.acks else CrashPoint.COMMITTED)
         self.state = draft.state
         self._version += 1
+        self._watermark.keep(self._version)
         self._seq += len(envelopes)
         self._report(draft)
         return True

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import NoReturn
 
@@ -21,9 +21,10 @@ from shared.runtime.bus.redis_connection import Address, RedisConnection
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.config.settings import Settings, load_settings
 from shared.runtime.crash_points import arm
-from shared.runtime.kill.channel import RedisKillLine
 from shared.runtime.kill.latch import KillLatch
+from shared.runtime.kill.line import RedisKillLine
 from shared.runtime.kill.protocol import Latch
+from shared.runtime.kill.record import ResumeCheck
 from shared.runtime.observability.health_server import Health, Server, probes
 from shared.runtime.observability.log import Log, configure_logging, logger
 from shared.runtime.observability.metrics import MetricRegistry
@@ -32,7 +33,10 @@ from shared.runtime.runner.contract import S, Service, State
 from shared.runtime.runner.instance import instance_id
 from shared.runtime.runner.runner import Runner
 from shared.runtime.runner.sealer import Identity, Sealer
-from shared.schemas.streams import ServiceName
+from shared.runtime.runner.watermark import Watermark
+from shared.runtime.signing import Keyring
+from shared.schemas.envelope import Envelope
+from shared.schemas.streams import ServiceName, Stream
 from shared.schemas.values import Mode
 
 INVARIANT_EXIT = 70
@@ -40,7 +44,10 @@ INVARIANT_EXIT = 70
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What a service is built from. The latch listens already; `stop` is set by SIGTERM."""
+    """What a service is built from. The latch listens already; `stop` is set by SIGTERM.
+
+    `keyring` holds the pinned public keys; `address` is the server's, for further connections.
+    """
 
     settings: Settings
     identity: Identity
@@ -51,6 +58,8 @@ class Wiring:
     health: Health
     log: Log
     stop: Event
+    keyring: Keyring = field(default_factory=lambda: Keyring({}, {}))
+    address: Address | None = None
 
     def lease_left(self) -> float:
         """Seconds for which side effects are surely ours."""
@@ -106,8 +115,9 @@ def _await_redis(connection: RedisConnection, health: Health, stop: Event, log: 
 
 
 def _loop(wiring: Wiring, service: Service[State, S]) -> None:
+    watermark = Watermark(wiring.settings.environment.state_dir)
     Runner(
-        service,
+        replace(service, verify=_verifier(wiring, service.verify)),
         bus=wiring.bus,
         latch=wiring.latch,
         seal=Sealer(service.name, wiring.identity, wiring.clock, service.sign),
@@ -115,8 +125,22 @@ def _loop(wiring: Wiring, service: Service[State, S]) -> None:
         metrics=wiring.metrics,
         health=wiring.health,
         log=wiring.log,
+        watermark=watermark,
         keep_seconds=_keep_seconds(wiring.settings),
     ).run(wiring.stop)
+    watermark.close()
+
+
+def _verifier(wiring: Wiring, own: Callable[[Envelope], None] | None) -> Callable[[Envelope], None]:
+    """The operator's messages must be signed, in every mode; besides them the service's own rule."""
+
+    def verify(envelope: Envelope) -> None:
+        if envelope.stream is Stream.CONTROL:
+            wiring.keyring.verify(envelope)
+        if own:
+            own(envelope)
+
+    return verify
 
 
 def _keep_seconds(settings: Settings) -> float:
@@ -149,19 +173,34 @@ def _run_wired(name: ServiceName, run: Callable[[Wiring], None]) -> None:
     identity = Identity(
         settings.mode, environment.account, settings.config_pin, settings.code_digest
     )
+    keyring = Keyring.load(environment.public_keys_file)
     with instance_id(environment.state_dir, name) as instance:
         bus = RedisBus(RedisConnection(address), name, instance)
         latch = KillLatch(
-            RedisKillLine(address),
+            RedisKillLine(address, name, instance),
             name,
-            mode=settings.mode,
+            check=ResumeCheck(settings.mode, environment.account, keyring),
             state_dir=environment.state_dir,
             kill_file=environment.kill_file,
         )
         latch.start()
         try:
             _await_redis(RedisConnection(address), health, stop, log)
-            run(Wiring(settings, identity, clock, bus, latch, metrics, health, log, stop))
+            run(
+                Wiring(
+                    settings,
+                    identity,
+                    clock,
+                    bus,
+                    latch,
+                    metrics,
+                    health,
+                    log,
+                    stop,
+                    keyring,
+                    address,
+                )
+            )
         finally:
             latch.stop()
             server.stop()

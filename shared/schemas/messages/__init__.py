@@ -19,6 +19,7 @@ from shared.schemas.messages.control import (
     AdoptRequested as AdoptRequested,
     DriftAcknowledged as DriftAcknowledged,
     KillCleared as KillCleared,
+    KillDrilled as KillDrilled,
     ReconcileRequested as ReconcileRequested,
     ReleaseRequested as ReleaseRequested,
 )

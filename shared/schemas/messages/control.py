@@ -41,8 +41,24 @@ class DriftAcknowledged(Message, frozen=True, kw_only=True):
 
 
 class KillCleared(Message, frozen=True, kw_only=True):
-    """The operator has written `cleared_id`: kills up to it are over."""
+    """The operator has seen `kills`, and clears all up to `cleared_id`.
+
+    Signed, the envelope of this message is what every latch obeys.
+    """
 
     cleared_id: f.Id
     by: f.Text
     why: f.Text
+    kills: tuple[f.Id, ...] = ()
+
+
+class KillDrilled(Message, frozen=True, kw_only=True):
+    """The operator has tried the kill on the running stack; `failures` is empty if all held.
+
+    `confirmed` has the milliseconds after which each service had halted.
+    """
+
+    passed: bool
+    confirmed: dict[f.Word, f.Count]
+    failures: tuple[f.Text, ...]
+    by: f.Text

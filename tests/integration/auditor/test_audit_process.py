@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from services.auditor.chain.day_files import day_files, whole_lines
@@ -40,6 +41,9 @@ class Stack:
         init_streams(self.redis, folder / "marker")
         self.signer = Signer.generate()
         (folder / "signing.key").write_text(self.signer.private_text())
+        (folder / "public_keys.json").write_bytes(
+            msgspec.json.encode([self.signer.public_key("auditor")])
+        )
         self.number, self.port = 0, free_port()
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -51,6 +55,7 @@ class Stack:
             "KOBE_KILL_FILE": str(folder / "KILL_SWITCH"),
             "KOBE_LOG_DIR": str(folder / "logs"),
             "KOBE_SIGNING_KEY_FILE": str(folder / "signing.key"),
+            "KOBE_PUBLIC_KEYS_FILE": str(folder / "public_keys.json"),
             "KOBE_HTTP_PORT": str(self.port),
         }
         self.processes: list[subprocess.Popen[bytes]] = []

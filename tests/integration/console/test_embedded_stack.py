@@ -19,12 +19,13 @@ import pytest
 from services.auditor.evidence.verify import verify_folder
 from services.console.cli.app import run
 from services.console.demo import DemoOptions, StreamWatcher, run_demo
+from services.console.kill_switch.order import order_kill
+from services.console.kill_switch.resumption import Resumer
 from services.console.stack.client import StackClient
 from services.console.stack.local_stack import EmbeddedStack
 from services.console.stack.sim_broker_client import SimBrokerClient, count_duplicates
 from services.console.views.positions import positions, quantities
 from shared.domain.market.sessions import sessions_between
-from shared.runtime.kill.resume import resume
 from shared.schemas.messages import OrderFilled
 from shared.schemas.streams import Stream
 from shared.schemas.values import Purpose
@@ -128,10 +129,13 @@ class Running:
         until(lambda: self.sessions() > start, "one more session")
 
     def clear(self) -> None:
-        view = self.operations.kill_view()
-        assert view.last_id
-        resume(self.operations.redis, view.last_id, by="test", why="over")
-        until(lambda: not self.operations.kill_view().halted, "running again")
+        resumer = Resumer(self.operations)
+
+        def is_clear() -> bool:
+            outcome = resumer.clear(resumer.standing().last_id, by="test", why="over")
+            return {"risk-gate", "executor"} <= set(outcome.running)
+
+        until(is_clear, "running again")
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +175,9 @@ def test_a_touched_file_stops_new_exposure(running: Running) -> None:
 
 
 def test_the_console_kills_and_the_kill_outlives_every_restart(running: Running) -> None:
-    assert running.operations.kill("a drill") >= 6
+    report = order_kill(running.operations.address, "a drill")
+    assert report.is_certain
+    assert (report.listeners or 0) >= 6
     running.settled()
     for name in ("risk-gate", "executor"):
         running.stack.processes[name].kill()
@@ -192,7 +198,7 @@ def test_a_killed_executor_comes_back_without_a_doubled_order(running: Running) 
     running.settled()
     running.watch.catch_up()
     assert count_duplicates(running.broker.orders(), running.watch.sent) == 0
-    assert not running.operations.kill_view().halted
+    assert not Resumer(running.operations).standing().is_halted
 
 
 def test_the_commands_speak_to_it(
@@ -202,6 +208,7 @@ def test_the_commands_speak_to_it(
     monkeypatch.setenv("KOBE_REDIS_URL", address.redis_url)
     monkeypatch.setenv("KOBE_REDIS_PASSWORD_FILE", address.password_file)
     monkeypatch.setenv("KOBE_LOG_DIR", address.log_dir)
+    monkeypatch.setenv("KOBE_KILL_FILE", address.kill_file)
     monkeypatch.setenv("KOBE_AUDIT_DIR", address.audit_dir)
     for command in (["status"], ["orders", "--recent", "5"], ["positions"], ["signals"], ["logs"]):
         for arguments in (command, [*command, "--json"]):
@@ -209,7 +216,8 @@ def test_the_commands_speak_to_it(
             assert capsys.readouterr().out.strip()
     assert run(["reconcile"]) == 0
     assert run(["kill", "by command"]) == 0
-    assert run(["resume", "by command"]) == 0
+    seen = Resumer(running.operations).standing().last_id
+    assert run(["resume", "by command", "--seen", seen]) == 0
 
 
 def test_our_positions_are_the_brokers_when_all_is_quiet(running: Running) -> None:

@@ -11,16 +11,17 @@ import pytest
 from redis.exceptions import NoPermissionError
 
 from shared.domain.errors import TransientError
-from shared.runtime.bus.protocol import DeadLetter, Step
+from shared.runtime.bus.protocol import DeadLetter, KillView, Step
 from shared.runtime.bus.redis_bus import RedisBus
 from shared.runtime.bus.redis_connection import Address, RedisConnection
-from shared.runtime.kill.channel import RedisKillLine
 from shared.runtime.kill.latch import KillLatch
+from shared.runtime.kill.line import RedisKillLine
 from shared.runtime.kill.resume import resume
 from shared.runtime.provisioning.redis_acl import DEFAULT_USER, User, acl_file, users
 from shared.runtime.provisioning.streams import init_streams
-from shared.schemas.streams import READS, WRITER, ServiceName, Stream
+from shared.schemas.streams import GENESIS, GENESIS_ID, READS, WRITER, ServiceName, Stream
 from shared.schemas.values import Mode
+from tests.operator_keys import Operator
 from tests.rights import (
     KEYS,
     LOGS,
@@ -214,16 +215,20 @@ def test_every_service_can_do_its_work_with_its_own_rights(
     assert denied == []
 
 
+OPERATOR = Operator(Mode.PAPER, "paper")
+
+
 def latch_as(server: Server, service: ServiceName, folder: Path) -> None:
     address = Address.parse(server.url, username=service.value, password=PASSWORDS[service.value])
-    line = RedisKillLine(address)
-    latch = KillLatch(line, service, mode=Mode.PAPER, state_dir=folder)
+    line = RedisKillLine(address, service, "a")
+    latch = KillLatch(line, service, check=OPERATOR.check(), state_dir=folder)
     latch.refresh()
     latch.halt("a drill")
     latch.refresh()
     assert latch.reasons() == ("killed: a drill",)
     with closing(connection_of(server, "console")) as console:
-        resume(console, str(latch.view().last_id), by="operator", why="drill over")
+        seen = str(latch.view().last_id)
+        resume(console, *OPERATOR.resume(seen), OPERATOR.check())
     latch.refresh()
     assert latch.reasons() == ()
     latch.stop()
@@ -269,7 +274,7 @@ def test_everything_is_found_again_after_kill_9_with_the_acl_file(
         ) as bus:
             record = bus.load()
             assert (record.version, record.fence, record.fields) == (20, 1, {"n": "19"})
-            assert not bus.kill_view().halted
+            assert bus.kill_view() == KillView(GENESIS_ID, GENESIS)
         with closing(RedisBus(connection_of(server, "auditor"), ServiceName.AUDITOR, "a")) as bus:
             assert [fields["n"] for _, fields in bus.stream_after("kobe:orders", "0", 100)] == [
                 str(n) for n in range(20)

@@ -173,6 +173,12 @@ BAD_SERVERS = {
         Mode.SIM,
         "maxmemory-policy is allkeys-lru",
     ),
+    "an oversized kill is taken": (
+        {"proto-max-bulk-len": "512mb"},
+        GOOD_ACL,
+        Mode.SIM,
+        "proto-max-bulk-len is 536870912",
+    ),
     "a cut log is loaded": (
         {"aof-load-truncated": "yes"},
         GOOD_ACL,

@@ -28,6 +28,7 @@ class FakeClient:
     states: dict[ServiceName, dict[str, Any]] = field(default_factory=dict)
     view: KillView = field(default_factory=lambda: KillView("1-0", "1-0"))
     kill_fields: dict[str, str] = field(default_factory=dict)
+    halted: dict[str, tuple[str, ...]] = field(default_factory=dict)
     dead: int = 0
     away: frozenset[str] = frozenset()
 
@@ -42,6 +43,9 @@ class FakeClient:
 
     def kill_view(self) -> KillView:
         return self.view
+
+    def halts(self) -> dict[str, tuple[str, ...]]:
+        return self.halted
 
     def last_kill(self) -> tuple[str, dict[str, str]]:
         return "1-0", self.kill_fields

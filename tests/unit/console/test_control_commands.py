@@ -27,7 +27,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[m.Message]:
     }
     written: list[m.Message] = []
     monkeypatch.setattr(control, "open_client", lambda _: client)
-    monkeypatch.setattr(control, "say", lambda _, message: written.append(message))
+    monkeypatch.setattr(control, "send_control", lambda _, message: written.append(message))
     return written
 
 

@@ -78,7 +78,7 @@ def healthy(folder: Path) -> FakeClient:
 
 
 def halted(client: FakeClient) -> None:
-    client.view, client.kill_fields = KillView("2-0", "1-0"), {"why": "a drill"}
+    client.halted = {"executor": ("killed: a drill",), "risk-gate": ("killed: a drill",)}
 
 
 def without_kill_log(client: FakeClient) -> None:
@@ -123,7 +123,7 @@ def disagreement(client: FakeClient) -> None:
 @pytest.mark.parametrize(
     ("cause", "words"),
     [
-        (halted, "Halted by a kill: a drill"),
+        (halted, "Halted: killed: a drill"),
         (without_kill_log, "The kill log is missing"),
         (with_kill_file, "Halted by the kill file"),
         (reducing, "The risk-gate is reducing"),

@@ -16,9 +16,10 @@ from shared.runtime.observability.metrics import MetricRegistry
 from shared.runtime.runner.contract import Context, Decision, HandlerTable, Service
 from shared.runtime.runner.runner import Runner
 from shared.runtime.runner.sealer import Identity, Sealer
+from shared.runtime.runner.watermark import Watermark
 from shared.schemas.envelope import from_fields, to_fields
 from shared.schemas.messages import BarsDue, BarsReady, Message
-from shared.schemas.streams import ServiceName, Stream
+from shared.schemas.streams import GENESIS_ID, ServiceName, Stream
 from shared.schemas.values import Mode, Value
 from tests.builders import NOON, envelope
 
@@ -59,15 +60,16 @@ class StillLatch:
 
     seen: KillView
     on_refresh: Callable[[], KillView] | None = None
+    halts: list[str] = field(default_factory=list)
 
     def reasons(self) -> tuple[str, ...]:
-        return ("killed",) if self.seen.halted else ()
+        return ("killed",) if self.halts or self.seen.last_id != GENESIS_ID else ()
 
     def view(self) -> KillView:
         return self.seen
 
     def halt(self, why: str) -> None:
-        raise AssertionError(f"nothing here halts: {why}")
+        self.halts.append(why)
 
     def refresh(self) -> None:
         if self.on_refresh:
@@ -88,7 +90,9 @@ class Bench:
         self.latch = StillLatch(self.server.kill_view(), self.server.kill_view)
         self.health = Health(self.clock)
 
-    def runner(self, instance: str = "one") -> Runner[Seen, None]:
+    def runner(
+        self, instance: str = "one", *, watermark: Watermark | None = None
+    ) -> Runner[Seen, None]:
         name = ServiceName.DATA_FETCHER
         service = Service(
             name=name,
@@ -107,6 +111,7 @@ class Bench:
             metrics=MetricRegistry(name.value),
             health=self.health,
             log=structlog.get_logger(),
+            watermark=watermark,
         )
 
     def schedule(self, message: Message, **changes: Any) -> None:
