@@ -55,7 +55,7 @@ def kill_sentences(report: KillReport) -> list[str]:
         return [*lines, "Killed: nothing can increase exposure until `kobe resume`."]
     lines.append("THE KILL IS NOT CONFIRMED.")
     if report.error:
-        lines.append(f"Redis: {report.error}.")
+        lines.append(f"{report.error.rstrip('.')}.")
     if report.file:
         lines.append(
             f"The kill file {report.file} is written: a service that sees this folder is halted "

@@ -54,7 +54,7 @@ def test_without_a_stack_a_command_says_how_to_start_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for command in (["status"], ["kill"], ["positions"]):
+    for command in (["status"], ["resume"], ["positions"]):
         assert run(command) == 2
         assert "No stack is running here" in capsys.readouterr().err
 
