@@ -175,9 +175,9 @@ def _why_halted(seen: Overview) -> str:
     for service, why in seen.halts.items():
         for text in why:
             reasons.setdefault(text, []).append(service)
-    alone = len(reasons) == 1
     return "; ".join(
-        text if alone else f"{text} ({', '.join(services)})" for text, services in reasons.items()
+        text if len(names) == len(seen.halts) else f"{text} ({', '.join(names)})"
+        for text, names in reasons.items()
     )
 
 

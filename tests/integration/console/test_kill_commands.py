@@ -144,7 +144,7 @@ def test_a_file_put_there_by_hand_must_be_removed_by_hand_and_then_resumed(
     assert run(["resume", "--seen", seen]) == 1
     assert "put there by hand" in capsys.readouterr().err
     assert run(["status"]) == 1
-    assert "Halted: kill file" in capsys.readouterr().out
+    assert "Halted: killed: kill file; kill file;" in capsys.readouterr().out
     running.stack.kill_file.unlink()
     time.sleep(0.5)
     assert running.are_halted()

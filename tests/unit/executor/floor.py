@@ -35,10 +35,14 @@ from shared.schemas.streams import STREAM_OF, WRITER, ServiceName
 from shared.schemas.values import Mode, Phase, Purpose, Side, Slot, Stage
 from tests.builders import NOON, SESSION, approval, envelope
 from tests.fakes import KeptLog
+from tests.operator_keys import Operator
 from tests.unit.executor.fake_broker import FakeBroker
 
 M = TypeVar("M", bound=Message)
 EXECUTOR = ServiceName.EXECUTOR
+
+
+OPERATOR = Operator()
 
 
 class Floor:
@@ -55,7 +59,7 @@ class Floor:
 
     def _start(self) -> None:
         self.journal = OrderJournal(self.folder / "journal.sqlite")
-        self.latch = MemoryLatch(self.server, EXECUTOR)
+        self.latch = MemoryLatch(self.server, EXECUTOR, check=OPERATOR.check())
         self.bus = MemoryBus(self.server, EXECUTOR, "one")
         self.work = ExecutorWork(
             broker=self.broker,
@@ -117,7 +121,7 @@ class Floor:
         """The operator has looked, and clears all kills so far."""
         last = self.server.kill_view().last_id
         assert last is not None
-        resume_in_memory(self.server, last, by="me", why="looked")
+        resume_in_memory(self.server, *OPERATOR.resume(last), OPERATOR.check())
         return self
 
     def hear(self, *messages: Message, **changes: Any) -> None:
