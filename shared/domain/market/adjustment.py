@@ -14,7 +14,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.market.bars import PRICES, Bars, Floats
+from shared.domain.market.bars import PRICES, Bars, Floats, Panel
 from shared.domain.market.sessions import Day, Sessions, next_session
 from shared.schemas.corporate_actions import Split
 
@@ -40,6 +40,17 @@ def split_factors(sessions: Sessions, splits: Iterable[Split]) -> Floats:
     for split in splits:
         factors[sessions < np.datetime64(split.ex_date)] *= float(split.ratio)
     return factors
+
+
+def apply_splits(panel: Panel, splits: Iterable[Split]) -> None:
+    """Bring raw bars in a panel of one's own to the share basis after all of these splits."""
+    for symbol, own in _by_symbol(splits).items():
+        if symbol in panel.symbols:
+            row, factors = panel.row(symbol), split_factors(panel.sessions, own)
+            for name in PRICES:
+                prices = getattr(panel, name)
+                prices[row] = np.round(prices[row] / factors, 4)
+            panel.volume[row] = np.round(panel.volume[row] * factors)
 
 
 def adjust_for_splits(bars: Bars, splits: Iterable[Split]) -> Bars:

@@ -6,7 +6,7 @@ bar (refusals.py) and repairs no data.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -89,6 +89,31 @@ def round_prices(prices: NDArray[np.floating]) -> Floats:
     """float64 of four decimals: each the float64 nearest to a whole number of ten-thousandths."""
     doubles: Floats = prices.astype(np.float64)
     return doubles.round(4)
+
+
+def join_bars(parts: Iterable[Bars]) -> Bars:
+    """All bars of the parts in their order; symbols in order."""
+    given = list(parts)
+    symbols = tuple(sorted({symbol for part in given for symbol in part.symbols}))
+    place = {symbol: row for row, symbol in enumerate(symbols)}
+    rows = [
+        np.array([place[symbol] for symbol in part.symbols], np.int32)[part.row] for part in given
+    ]
+    fields = {
+        name: np.concatenate([getattr(part, name) for part in given])
+        for name in ("session", *FIELDS)
+    }
+    return Bars(symbols, np.concatenate(rows), **fields)
+
+
+def order_symbols(bars: Bars) -> Bars:
+    """The same bars, their symbols in order and each once."""
+    symbols = tuple(sorted(set(bars.symbols)))
+    if symbols == bars.symbols:
+        return bars
+    place = {symbol: row for row, symbol in enumerate(symbols)}
+    rows = np.array([place[symbol] for symbol in bars.symbols], np.int32)
+    return replace(bars, symbols=symbols, row=rows[bars.row])
 
 
 def align(bars: Bars) -> Panel:

@@ -13,7 +13,7 @@ from services.research.data.inputs import Inputs
 from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import bars_of
-from shared.runtime.archive import writer
+from shared.runtime.archive import remote, writer
 from shared.runtime.archive.archive import BarArchive
 from shared.runtime.bar_files.reader import read_files
 from tests.oracles.made_bars import cent_walks
@@ -34,15 +34,8 @@ def opened(url: str, tmp_path: Path) -> Dataset:
     )
 
 
-def put(root: str, folder: Path) -> None:
-    files = fsspec.filesystem("memory")
-    for file in folder.rglob("*"):
-        if file.is_file():
-            files.pipe_file(f"{root}/{file.relative_to(folder)}", file.read_bytes())
-
-
 def test_an_archive_elsewhere_is_the_archive_here(archive: BarArchive, tmp_path: Path) -> None:
-    put("/one", archive.folder)
+    remote.push(archive.folder, "memory://one")
     market = opened("memory://one", tmp_path)
     assert market.digest == archive.digest()
     assert np.array_equal(market.panel.close, archive.panel().close)
@@ -50,10 +43,10 @@ def test_an_archive_elsewhere_is_the_archive_here(archive: BarArchive, tmp_path:
 
 
 def test_it_is_copied_once_per_state(archive: BarArchive, tmp_path: Path) -> None:
-    put("/two", archive.folder)
+    remote.push(archive.folder, "memory://two")
     opened("memory://two", tmp_path)
     first = sorted((tmp_path / "state" / "bars").iterdir())
-    fsspec.filesystem("memory").rm("/two/arrays", recursive=True)
+    fsspec.filesystem("memory").rm("/two/bars", recursive=True)
     assert opened("memory://two", tmp_path).digest == archive.digest()
     assert sorted((tmp_path / "state" / "bars").iterdir()) == first
 

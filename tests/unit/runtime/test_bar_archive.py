@@ -1,4 +1,6 @@
 import datetime as dt
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from shared.domain.market.bars import Bars
 from shared.domain.market.refusals import BarDefect
 from shared.runtime.archive import writer
 from shared.runtime.archive.archive import BarArchive
+from shared.runtime.archive.publication import sole_writer
 from tests.bar_rows import bar_rows, only_sessions
 
 MONDAY = dt.date(2024, 1, 22)
@@ -205,26 +208,51 @@ def test_a_view_opened_before_an_append_goes_on_reading(tmp_path: Path, bars: Ba
     assert view.panel().shape == (2, 6)
 
 
-@pytest.mark.parametrize("broken", ["_write_arrays", "_drop"])
-def test_a_crash_while_appending_leaves_a_view_that_is_whole(
-    tmp_path: Path, bars: Bars, broken: str, monkeypatch: pytest.MonkeyPatch
+def crash_at(call: int, patch: pytest.MonkeyPatch) -> None:
+    """The process dies at its so many-th wait for the disk."""
+    calls = iter(range(1, 1000))
+    whole = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        whole(descriptor)
+
+    patch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.parametrize("call", range(1, 12))
+def test_a_crash_anywhere_in_an_append_leaves_a_view_that_is_whole(
+    tmp_path: Path, bars: Bars, call: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived(tmp_path / "a", bars)
+    before = archived(tmp_path / "b", bars).digest()
+    more = bar_rows({"AAPL": 1, "IBM": 1}, start=dt.date(2024, 1, 30))
+    whole = writer.append(tmp_path / "a", more).digest()
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        crash_at(call, patch)
+        writer.append(tmp_path / "b", more)
+    view = BarArchive.open(tmp_path / "b")
+    assert view.intact
+    assert view.faults() == []
+    assert view.digest() in (before, whole)
+    again = writer.append(tmp_path / "b", more)
+    assert again.digest() == whole
+    assert again.faults() == []
+    assert not list(tmp_path.rglob(".*.draft"))
+
+
+@pytest.mark.parametrize("call", range(1, 16))
+def test_a_crash_anywhere_in_a_rewrite_leaves_a_view_that_is_whole(
+    tmp_path: Path, bars: Bars, call: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = archived(tmp_path, bars)
-    more = bar_rows({"AAPL": 1, "IBM": 1}, start=dt.date(2024, 1, 30))
-
-    def crash(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(writer, broken, crash)
-        with pytest.raises(KeyboardInterrupt):
-            writer.append(archive.folder, more)
-    assert BarArchive.open(tmp_path).intact
-    writer.append(tmp_path, more)
-    archive = writer.append(tmp_path, bar_rows({"IBM": 1}, start=dt.date(2024, 1, 31)))
-    assert archive.panel().shape == (2, 8)
-    assert not list(tmp_path.rglob(".aside-*"))
-    assert len(list((tmp_path / "arrays").iterdir())) == 1
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        crash_at(call, patch)
+        writer.create(tmp_path, bar_rows({"T": 9}, start=MONDAY), basis=BASIS, source="other")
+    view = BarArchive.open(tmp_path)
+    assert view.symbols in (archive.symbols, ("T",))
+    assert view.faults() == []
 
 
 def test_a_full_disk_is_an_accident_to_be_tried_again_and_changes_nothing(
@@ -235,7 +263,7 @@ def test_a_full_disk_is_an_accident_to_be_tried_again_and_changes_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writer, "_write_arrays", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(TransientError, match="No space left"):
         writer.append(archive.folder, bar_rows({"AAPL": 1}, start=dt.date(2024, 1, 30)))
     assert BarArchive.open(tmp_path).manifest == archive.manifest
@@ -243,5 +271,8 @@ def test_a_full_disk_is_an_accident_to_be_tried_again_and_changes_nothing(
 
 def test_a_second_writer_has_to_wait(tmp_path: Path, bars: Bars) -> None:
     archive = archived(tmp_path, bars)
-    with writer._alone(tmp_path), pytest.raises(TransientError, match="another process is writing"):
+    with (
+        sole_writer(tmp_path),
+        pytest.raises(TransientError, match="another process is writing"),
+    ):
         writer.append(archive.folder, bars)
