@@ -17,7 +17,7 @@ import msgspec
 from services.data_fetcher.backfill.plan import ActionsUnit, BarsUnit, Unit
 from shared.domain.errors import UserError
 from shared.domain.market.bars import Bars
-from shared.runtime.archive import parquet as bar_parquet
+from shared.runtime.archive import parts
 from shared.runtime.atomic_file import replacement, write_file
 from shared.schemas.corporate_actions import CorporateActions
 
@@ -38,7 +38,7 @@ class Staging:
             return False
         try:
             if isinstance(unit, BarsUnit):
-                bar_parquet.read(file)
+                parts.read_bars(file)
             else:
                 _read_actions(file)
         except (UserError, msgspec.MsgspecError, OSError):
@@ -48,7 +48,7 @@ class Staging:
     def write_bars(self, unit: BarsUnit, bars: Bars) -> None:
         """Raises UserError if the disk is full."""
         with _room(self._folder), replacement(self._file(unit), durable=False) as draft:
-            bar_parquet.write(draft, bars)
+            parts.write(draft, bars)
 
     def write_actions(self, unit: ActionsUnit, actions: CorporateActions) -> None:
         """Raises UserError if the disk is full."""
@@ -56,7 +56,7 @@ class Staging:
             write_file(self._file(unit), msgspec.json.encode(actions), durable=False)
 
     def read_bars(self, unit: BarsUnit) -> Bars:
-        return bar_parquet.read(self._file(unit))
+        return parts.read_bars(self._file(unit))
 
     def read_actions(self, unit: ActionsUnit) -> CorporateActions:
         return _read_actions(self._file(unit))

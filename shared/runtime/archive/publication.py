@@ -29,6 +29,7 @@ from shared.runtime.archive import arrays, chain, parts
 from shared.runtime.archive.archive import BarArchive, digest_file, due_splits
 from shared.runtime.archive.incoming import add_bars
 from shared.runtime.archive.manifest import (
+    ARRAYS,
     FORMAT,
     MANIFEST,
     PARTS,
@@ -253,8 +254,9 @@ def sole_writer(folder: Path) -> Iterator[None]:
         with (folder / LOCK).open("w") as lock:
             if not try_lock(lock):
                 raise TransientError(f"another process is writing the bar archive {folder}")
-            for path in folder.rglob(f".*{DRAFT}"):
-                _remove(path)
+            for place in (folder, folder / PARTS, folder / ARRAYS):
+                for path in place.glob(f".*{DRAFT}"):
+                    _remove(path)
             yield
     except OSError as error:
         raise TransientError(

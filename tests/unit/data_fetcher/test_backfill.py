@@ -24,7 +24,7 @@ from services.data_fetcher.vendor_registry import VendorPlace, actions_vendor, b
 from shared.domain.errors import TransientError, UserError
 from shared.domain.market.bars import Bars
 from shared.domain.market.sessions import sessions_between
-from shared.runtime.archive import parquet
+from shared.runtime.archive import parts
 from shared.runtime.archive.archive import BarArchive
 from shared.runtime.clock import ManualClock
 from shared.schemas.corporate_actions import CashDividend, Split
@@ -156,7 +156,7 @@ def test_a_staged_file_that_is_damaged_is_fetched_again(
     with pytest.raises(TransientError):
         subject_.fetch(request(name))
     subject_.server.clear()
-    for file in subject_.archive.rglob("*.parquet"):
+    for file in subject_.archive.glob(".fetching/*/*.parquet"):
         file.write_bytes(file.read_bytes()[:50])
     assert subject_.fetch(request(name)).digest == whole.digest
 
@@ -186,7 +186,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_fetched_is_kept(
 ) -> None:
     subject = subjects["alpaca"]
     written: list[Path] = []
-    write = parquet.write
+    write = parts.write
 
     def until_full(path: Path, bars: Bars) -> None:
         if len(written) == 1:
@@ -194,7 +194,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_fetched_is_kept(
         write(path, bars)
         written.append(path)
 
-    monkeypatch.setattr(parquet, "write", until_full)
+    monkeypatch.setattr(parts, "write", until_full)
     with pytest.raises(
         UserError, match=r"No space left on device\. What was fetched is kept"
     ) as full:
