@@ -5,11 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
+from services.data_fetcher.actions_check import ActionsCheck
 from services.data_fetcher.archive_updater import BarKeeper, Universe
 from services.data_fetcher.handlers import COUNTERS, HANDLERS, State, counts, gauges
 from services.data_fetcher.mirrored_vendor import Endless
 from services.data_fetcher.vendor_place import redis_budget, vendor_place
-from services.data_fetcher.vendor_registry import VendorPlace, bars_vendor, quotes_vendor
+from services.data_fetcher.vendor_registry import (
+    VendorPlace,
+    actions_vendor,
+    bars_vendor,
+    quotes_vendor,
+)
 from services.data_fetcher.work import DataFetcherWork
 from shared.runtime.bus.redis_connection import Address
 from shared.runtime.calendar.xnys import Xnys
@@ -43,7 +49,20 @@ def keeper(settings: Settings, clock: Clock) -> BarKeeper:
     replayed = settings.config.timetable
     if replayed.clock == "replay" and replayed.loop:
         vendor = Endless(vendor, sessions)
-    return BarKeeper(settings.environment.archive_dir, bars.vendor, vendor, universe)
+    return BarKeeper(
+        settings.environment.archive_dir,
+        bars.vendor,
+        vendor,
+        universe,
+        actions=actions_vendor(bars.vendor, place(settings, clock)),
+    )
+
+
+def actions_check(settings: Settings, clock: Clock) -> ActionsCheck | None:
+    """None where the vendor of bars announces nothing."""
+    name = settings.config.bars.vendor
+    vendor = actions_vendor(name, place(settings, clock))
+    return ActionsCheck(name, vendor) if vendor else None
 
 
 def sessions(after: dt.date, through: dt.date) -> Sequence[dt.date]:
@@ -59,7 +78,13 @@ def build(wiring: Wiring) -> Service[State, None]:
         initial=State(),
         handlers=HANDLERS,
         settings=None,
-        work=DataFetcherWork(keeper(settings, wiring.clock), quotes, wiring.clock, sessions),
+        work=DataFetcherWork(
+            keeper(settings, wiring.clock),
+            quotes,
+            wiring.clock,
+            sessions,
+            actions_check(settings, wiring.clock),
+        ),
         gauges=gauges,
         counters=COUNTERS,
         counts=counts,

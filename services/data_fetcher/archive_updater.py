@@ -7,15 +7,16 @@ scheduler.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from decimal import Decimal
 from pathlib import Path
 
+from services.data_fetcher.backfill.plan import AHEAD, source_key
 from services.data_fetcher.coverage import Coverage, coverage, first_bars
-from services.data_fetcher.vendor_registry import BarsVendor
+from services.data_fetcher.vendor_registry import ActionsVendor, BarsVendor
 from shared.domain.errors import UserError
 from shared.runtime.archive import writer
 from shared.runtime.archive.archive import BarArchive
+from shared.schemas.corporate_actions import CorporateActions
 from shared.schemas.messages import BarsReady
 from shared.schemas.values import ScanRef, Value
 
@@ -31,8 +32,15 @@ class Universe(Value, frozen=True, kw_only=True):
 
 class BarKeeper:
     def __init__(
-        self, folder: Path, vendor_name: str, vendor: BarsVendor, universe: Universe
+        self,
+        folder: Path,
+        vendor_name: str,
+        vendor: BarsVendor,
+        universe: Universe,
+        *,
+        actions: ActionsVendor | None = None,
     ) -> None:
+        self._actions = actions
         self._folder, self._name, self._vendor, self._universe = (
             folder,
             vendor_name,
@@ -69,7 +77,11 @@ class BarKeeper:
         last = archive.sessions[-1]
         if last <= through:
             bars = self._vendor.daily_bars(self.symbols(), last, through)
-            self._adopt(writer.append(archive.folder, bars) if bars.row.size else archive)
+            actions = self._announced(last, through)
+            has_news = bool(bars.row.size or actions.splits or actions.dividends)
+            self._adopt(
+                writer.append(archive.folder, bars, actions=actions) if has_news else archive
+            )
 
     def holds(self, session: dt.date) -> bool:
         """Whether the archive reaches that far; which symbols have the bar is for `report` to say."""
@@ -122,7 +134,23 @@ class BarKeeper:
         """All that a vendor of files has; from any other the years of history wanted."""
         asked = (None, None) if self._vendor.source() else (self._history_start(through), through)
         bars = self._vendor.daily_bars(self.symbols(), *asked)
-        self._adopt(writer.create(self._folder, bars, basis=self._vendor.basis, source=self._key()))
+        start, end = asked
+        actions = self._announced(start, end) if start and end else CorporateActions()
+        self._adopt(
+            writer.create(
+                self._folder,
+                bars,
+                basis=self._vendor.basis,
+                source=self._key(),
+                actions=actions,
+            )
+        )
+
+    def _announced(self, start: dt.date, end: dt.date) -> CorporateActions:
+        """Splits and dividends of the universe, those already announced for the weeks to come too."""
+        if self._actions is None:
+            return CorporateActions()
+        return self._actions.corporate_actions(self.symbols(), start, end + AHEAD)
 
     def _open(self) -> BarArchive | None:
         if self._archive is None and BarArchive.exists(self._folder):
@@ -141,8 +169,7 @@ class BarKeeper:
 
     def _key(self) -> str:
         """What the archive was made from; another vendor, universe or file is another archive."""
-        parts = (self._name, self._vendor.source(), *self.symbols())
-        return hashlib.sha256("|".join(parts).encode()).hexdigest()
+        return source_key(self._name, self._vendor.source(), self.symbols())
 
 
 def _nothing(through: dt.date, scan: ScanRef | None, symbols: tuple[str, ...]) -> BarsReady:

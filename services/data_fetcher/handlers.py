@@ -57,6 +57,8 @@ class State(Value, frozen=True, kw_only=True):
     scans: dict[str, ScanRef] = {}
     quotes: dict[str, QuoteWish] = {}
     held: Held | None = None
+    actions_due: dt.date | None = None
+    holdings: tuple[str, ...] = ()
 
 
 Decided = Decision[State]
@@ -77,8 +79,28 @@ class QuotesFetched(Value, frozen=True, kw_only=True):
     unquoted: tuple[str, ...]
 
 
+class ActionsChecked(Value, frozen=True, kw_only=True):
+    """What is announced for the session after `through`."""
+
+    through: dt.date
+    seen: m.CorporateActionsSeen
+
+
 def on_bars_due(state: State, message: m.BarsDue, context: Context[None]) -> Decided:
-    return replace(state, bars_due=max(message.through, state.bars_due or message.through)), ()
+    """With the bars go the splits and renames of what is held: before each open, after each close."""
+    through = max(message.through, state.bars_due or message.through)
+    return replace(state, bars_due=through, actions_due=through), ()
+
+
+def on_account_seen(state: State, message: m.AccountSeen, context: Context[None]) -> Decided:
+    symbols = tuple(sorted(holding.symbol for holding in message.holdings))
+    return replace(state, holdings=symbols), ()
+
+
+def on_actions_checked(state: State, outcome: ActionsChecked, context: Context[None]) -> Decided:
+    is_over = state.actions_due is not None and state.actions_due <= outcome.through
+    state = replace(state, actions_due=None if is_over else state.actions_due)
+    return state, (outcome.seen,)
 
 
 def on_scan_due(state: State, message: m.ScanDue, context: Context[None]) -> Decided:
@@ -200,6 +222,8 @@ HANDLERS = handler_table(
     on(m.ScanDue, on_scan_due),
     on(m.ScanCompleted, on_scan_completed),
     on(m.QuotesRequested, on_quotes_requested),
+    on(m.AccountSeen, on_account_seen),
     on(BarsChecked, on_bars_checked),
+    on(ActionsChecked, on_actions_checked),
     on(QuotesFetched, on_quotes_fetched),
 )

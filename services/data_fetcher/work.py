@@ -9,31 +9,53 @@ import datetime as dt
 from contextlib import suppress
 from typing import Any
 
+from services.data_fetcher.actions_check import ActionsCheck
 from services.data_fetcher.archive_updater import BarKeeper
-from services.data_fetcher.handlers import BarsChecked, QuotesFetched, QuoteWish, State
+from services.data_fetcher.handlers import (
+    ActionsChecked,
+    BarsChecked,
+    QuotesFetched,
+    QuoteWish,
+    State,
+)
 from services.data_fetcher.mirrored_vendor import SessionsAfter
 from services.data_fetcher.vendor_registry import QuotesVendor
-from shared.domain.errors import TransientError
+from shared.domain.errors import TransientError, UserError
 from shared.runtime.clock import Clock
 from shared.runtime.runner.contract import Outcome
 from shared.schemas.values import ScanRef
 
 QUOTE_PATIENCE = dt.timedelta(seconds=60)
 IDLE_SECONDS = 60.0
+REFUSED_PAUSE = 60.0
+"""Seconds until a vendor that refused is asked again: someone has to mend a key or a plan meanwhile."""
 
 
 class DataFetcherWork:
     """`sessions(after, through)` is the calendar's, asked only when the archive is behind."""
 
     def __init__(
-        self, keeper: BarKeeper, quotes: QuotesVendor, clock: Clock, sessions: SessionsAfter
+        self,
+        keeper: BarKeeper,
+        quotes: QuotesVendor,
+        clock: Clock,
+        sessions: SessionsAfter,
+        actions: ActionsCheck | None = None,
     ) -> None:
+        self._actions = actions
         self._keeper, self._quotes, self._clock, self._sessions = keeper, quotes, clock, sessions
 
     def recover(self, state: State) -> None:
         self._keeper.ensure()
 
     def act(self, state: State) -> Outcome | None:
+        """Raises TransientError for whatever a vendor refuses, so that a running service says why it waits."""
+        try:
+            return self._act(state)
+        except UserError as error:
+            raise TransientError(str(error), retry_after=REFUSED_PAUSE) from error
+
+    def _act(self, state: State) -> Outcome | None:
         wish = next((each for each in state.quotes.values() if each.complete), None)
         if wish:
             return self._outcome(self._fetch_quotes(wish), wish.scan.session, wish.scan.id)
@@ -44,6 +66,11 @@ class DataFetcherWork:
             self._keeper.fetch(state.bars_due)
             checked = self._checked(state.bars_due, None)
             return self._outcome(checked, state.bars_due, f"BARS_{state.bars_due:%Y%m%d}")
+        if state.actions_due and self._actions:
+            through = state.actions_due
+            seen = self._actions.look(through, self._keeper.symbols(), state.holdings)
+            checked = ActionsChecked(through=through, seen=seen)
+            return self._outcome(checked, seen.session, f"ACTIONS_{through:%Y%m%d}")
         return None
 
     def wait(self, state: State) -> float:
