@@ -69,8 +69,8 @@ class DataFetcherWork:
         if state.actions_due and self._actions:
             through = state.actions_due
             seen = self._actions.look(through, self._keeper.symbols(), state.holdings)
-            checked = ActionsChecked(through=through, seen=seen)
-            return self._outcome(checked, seen.session, f"ACTIONS_{through:%Y%m%d}")
+            outcome = ActionsChecked(through=through, seen=seen)
+            return self._outcome(outcome, seen.session, f"ACTIONS_{through:%Y%m%d}")
         return None
 
     def wait(self, state: State) -> float:
