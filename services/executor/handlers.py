@@ -27,7 +27,7 @@ from shared.runtime.runner.contract import Decision, Outgoing, handler_table, on
 from shared.schemas import messages as m
 from shared.schemas.corporate_actions import CorporateActions
 from shared.schemas.envelope import Envelope
-from shared.schemas.values import Purpose
+from shared.schemas.values import Purpose, Stage
 
 # --- what is heard --------------------------------------------------------------------------------
 
@@ -60,16 +60,16 @@ def on_session_opened(
 def on_corporate_actions_seen(
     state: State, message: m.CorporateActionsSeen, context: ExecutorContext
 ) -> Decision[State]:
-    """Splits, renames and removals of what is held, known before the open."""
+    """Splits, renames and removals known before the open; the broker is asked for its own too."""
     found = announced(
         CorporateActions(splits=message.splits, renames=message.renames, removals=message.removals)
     )
     before = state.actions
     state = corporate_actions.remember(state, found, message.session)
-    if state.actions is before:
+    if not state.positions or (context.settings.stepped and state.actions is before):
         return state, ()
     state = corporate_actions.move_stops(state, message.session)
-    return with_reconcile(state, state.session or message.session, context), ()
+    return with_reconcile(state, message.session, context, stage=Stage.START), ()
 
 
 def on_order_approved(

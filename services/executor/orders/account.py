@@ -56,9 +56,17 @@ def _external(state: State, theirs: dict[str, PositionView]) -> dict[str, Decima
 
 
 def _keep_prices(state: State, snapshot: BrokerSnapshot, theirs: dict[str, PositionView]) -> State:
-    """The last price of what is held; the closing one is kept for the day it stops trading."""
+    """The last price of what is held; the closing one is kept for the day it stops trading.
+
+    Of shares on which broker and books differ it may be in another scale.
+    """
     closing = snapshot.request is not None and snapshot.request.stage is Stage.MARK
-    marks = {symbol: view.mark for symbol, view in theirs.items() if view.mark is not None}
+    differing = {*state.drifts, *state.disputes}
+    marks = {
+        symbol: view.mark
+        for symbol, view in theirs.items()
+        if view.mark is not None and symbol not in differing
+    }
     positions = {
         symbol: replace(held, price=marks[symbol], mark=marks[symbol] if closing else held.mark)
         if symbol in marks

@@ -74,17 +74,32 @@ def move_stops(state: State, session: dt.date) -> State:
     return state
 
 
-def split(state: State, symbol: str, action: CorporateAction) -> tuple[State, Messages]:
-    """The broker shows the shares after a split: lots and stop follow by the official ratio."""
+def split(
+    state: State, symbol: str, action: CorporateAction, theirs: Decimal
+) -> tuple[State, Messages]:
+    """The broker shows the shares after a split: lots and stop follow by the official ratio.
+
+    A fraction that it still shows is not ours, and known: it is paid in cash.
+    """
     held = state.positions[symbol]
     before = held
     if STOP_MOVED + action.key not in held.applied:
         held = _scale_plan(held, action.ratio, STOP_MOVED + action.key)
     lots = ledger.rescale(held.lots, action.ratio)
-    after = replace(held, lots=lots, applied=(*held.applied, action.key), setbacks=0, form=None)
+    after = replace(
+        held,
+        lots=lots,
+        applied=(*held.applied, action.key),
+        blocked="",
+        setbacks=0,
+        form=None,
+        exit_reason="",
+    )
     state = with_position(state, symbol, after if lots else None)
     exact = before.qty * action.ratio
     qty = sum(lot.qty for lot in lots)
+    if theirs != qty:
+        state = replace(state, accepted={**state.accepted, symbol: theirs - qty})
     message = m.PositionRescaled(
         symbol=symbol,
         strategy=before.strategy,
@@ -120,7 +135,7 @@ def rename(state: State, symbol: str, judgement: Judgement) -> tuple[State, Mess
     """The share has another symbol: the position moves there, and is protected there anew."""
     held, new = state.positions[symbol], judgement.new_symbol
     key = (judgement.action.key,) if judgement.action else ()
-    moved = replace(held, symbol=new, applied=(*held.applied, *key))
+    moved = replace(held, symbol=new, applied=(*held.applied, *key), blocked="", setbacks=0)
     state = with_position(with_position(state, symbol, None), new, moved)
     orders = {
         name: replace(order, symbol=new, former_symbol=symbol)

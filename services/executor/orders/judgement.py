@@ -16,6 +16,9 @@ from shared.domain.trading.ledger import HeldLots
 from shared.schemas.corporate_actions import CorporateActions
 from shared.schemas.values import Value
 
+SAME_WORTH = Decimal("0.3")
+"""How far a night may move the worth of a position that a split leaves as it is."""
+
 
 class ActionKind(StrEnum):
     SPLIT = "split"
@@ -202,6 +205,16 @@ def expected_after(ours: int, split: CorporateAction) -> tuple[Decimal, ...]:
     """Shares the broker may show after a split: with its fraction, or paid out in cash already."""
     exact = ours * split.new / split.old
     return exact, exact.to_integral_value(ROUND_DOWN)
+
+
+def may_be_rescaled(held: HeldLots, theirs: Decimal, mark: Decimal | None) -> bool:
+    """Whether other shares at another price are worth about the same: a split, and no trade."""
+    if theirs == held.qty or theirs * held.qty <= 0:
+        return False
+    known = held.price or held.mark or held.lots[-1].price
+    if mark is None or mark <= 0:
+        return True
+    return abs(theirs * mark / (held.qty * known) - 1) <= SAME_WORTH
 
 
 def _holds(account: Account | None, symbol: str, qty: int) -> bool:

@@ -174,9 +174,9 @@ def note_refusal(state: State, order: Order, *, passes: bool, at: dt.datetime) -
 
 
 def note_ending(state: State, order: Order, *, at: dt.datetime) -> State:
-    """A protection ended that nobody here has asked to end; after the third the shares are sold."""
+    """The broker ended a protection, or its stop, unasked; after the third the shares are sold."""
     held = state.positions.get(order.symbol)
-    if held is None or order.cancel_at is not None:
+    if held is None or (order.cancel_at is not None and not order.stop_died):
         return state
     held = _count_setback(held, at)
     if held.setbacks > 1:

@@ -22,7 +22,14 @@ from services.executor.orders import (
     protection as protect,
 )
 from services.executor.orders.account import account_message, keep_account
-from services.executor.orders.judgement import Account, Judgement, Severity, Standing, judge
+from services.executor.orders.judgement import (
+    Account,
+    Judgement,
+    Severity,
+    Standing,
+    judge,
+    may_be_rescaled,
+)
 from services.executor.orders.outcomes import BrokerSnapshot, ReconcileFailed, SymbolEvidence
 from services.executor.orders.scans import conclude
 from services.executor.orders.state import (
@@ -40,7 +47,7 @@ from services.executor.orders.state import (
 from shared.domain.trading import orders
 from shared.runtime.runner.contract import Decision, Outgoing
 from shared.schemas import messages as m
-from shared.schemas.values import Purpose
+from shared.schemas.values import Purpose, Stage
 
 TRADING = tuple(purpose for purpose in Purpose if purpose is not Purpose.PROTECT)
 MOST_LOOKS = 5
@@ -104,11 +111,13 @@ def on_reconcile_failed(
     return replace(state, retry_at=retry_at, failures=state.failures + 1), ()
 
 
-def with_reconcile(state: State, session: dt.date, context: ExecutorContext) -> State:
+def with_reconcile(
+    state: State, session: dt.date, context: ExecutorContext, *, stage: Stage | None = None
+) -> State:
     trigger = context.trigger
     request = ReconcileRequest(
         session=session,
-        stage=state.stage,
+        stage=stage or state.stage,
         correlation_id=trigger.correlation_id,
         causation_id=trigger.id,
     )
@@ -163,7 +172,9 @@ def _settle_symbol(work: _Comparison, symbol: str, theirs: dict[str, PositionVie
         _note_drift(work, symbol, judgement)
     elif judgement.is_split and judgement.action:
         work.state = _forget_difference(work.state, symbol)
-        work.state, messages = corporate_actions.split(work.state, symbol, judgement.action)
+        work.state, messages = corporate_actions.split(
+            work.state, symbol, judgement.action, judgement.theirs
+        )
         _publish_all(work, messages)
     elif (evidence := _confirmation(work, symbol, judgement)) is not None:
         _believe(work, symbol, judgement, evidence, theirs)
@@ -219,8 +230,19 @@ def _note_drift(work: _Comparison, symbol: str, judgement: Judgement) -> None:
     if known and known.theirs == judgement.theirs and known.due_at > work.at:
         return
     looks = known.looks + 1 if known else 1
+    _unblock_unless_rescaled(work, symbol, judgement)
     drift = PositionDrift(theirs=judgement.theirs, due_at=due_at, looks=looks)
     work.state = replace(work.state, drifts={**work.state.drifts, symbol: drift})
+
+
+def _unblock_unless_rescaled(work: _Comparison, symbol: str, judgement: Judgement) -> None:
+    """What is there of ours is protected meanwhile, unless its price may be in another scale."""
+    held = work.state.positions[symbol]
+    mark = next((view.mark for view in work.snapshot.positions if view.symbol == symbol), None)
+    own = judgement.theirs - judgement.accepted
+    present = judgement.theirs * held.qty > 0
+    if held.blocked == protect.ABSENT and present and not may_be_rescaled(held, own, mark):
+        work.state = with_position(work.state, symbol, replace(held, blocked=""))
 
 
 def _confirmation(work: _Comparison, symbol: str, judgement: Judgement) -> SymbolEvidence | None:

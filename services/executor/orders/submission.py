@@ -21,7 +21,7 @@ from services.executor.brokers.protocol import (
 )
 from services.executor.orders import outcomes as o
 from services.executor.orders.journal import OrderJournal, Row, RowState
-from services.executor.orders.judgement import ActionKind, announced
+from services.executor.orders.judgement import ActionKind, announced, may_be_rescaled
 from services.executor.orders.post_result import (
     ROW_STATES,
     may_be_resent,
@@ -156,30 +156,29 @@ class OrderSender:
         if qty <= 0:
             why = "the broker holds nothing to reduce"
             return self._refuse(order, Ending.NOT_SENT, why)
-        if (
-            held
-            and view
-            and order.purpose is Purpose.PROTECT
-            and self._has_passed(order, held, view)
-        ):
-            if self._may_be_rescaled(held, view):
+        if held and view and order.purpose is Purpose.PROTECT:
+            if self._is_scale_doubtful(state, order, held, view):
                 return o.ScaleDoubtful(client_order_id=order.client_order_id, theirs=view.qty)
-            assert view.mark is not None
-            return o.StopPassed(client_order_id=order.client_order_id, price=view.mark)
+            if view.mark is not None and _has_passed(order, held, view):
+                return o.StopPassed(client_order_id=order.client_order_id, price=view.mark)
         return self._claim_and_post(order, request_of(order, qty))
 
-    def _has_passed(self, order: Order, held: HeldLots, view: PositionView) -> bool:
-        plan = order.protection
-        resting = order.form is not ProtectionForm.MARKET
-        return resting and plan is not None and is_passed(plan.stop, held.qty, view.mark)
-
-    def _may_be_rescaled(self, held: HeldLots, view: PositionView) -> bool:
-        """Whether a split, and no fall, may have brought the price where it is.
+    def _is_scale_doubtful(
+        self, state: State, order: Order, held: HeldLots, view: PositionView
+    ) -> bool:
+        """Whether the plan's prices may be those of before a split: then nothing is sent.
 
         Raises TransientError if the broker does not answer.
         """
-        if view.qty != held.qty and view.qty % held.qty == 0:
+        symbol = held.symbol
+        own = view.qty - state.accepted.get(symbol, 0)
+        if own != held.qty and symbol not in state.drifts and symbol not in state.disputes:
             return True
+        if may_be_rescaled(held, own, view.mark):
+            return True
+        return _has_passed(order, held, view) and self._has_unfollowed_split(held)
+
+    def _has_unfollowed_split(self, held: HeldLots) -> bool:
         today = self.clock.now().date()
         since = today - dt.timedelta(days=ANNOUNCED_DAYS)
         found = announced(self.broker.corporate_actions([held.symbol], since, today))
@@ -292,3 +291,9 @@ class OrderSender:
 
     def _note(self, order: Order, state: RowState, broker_id: str = "") -> None:
         self._notes.append(lambda: self.journal.note(order.journal_key, state, broker_id))
+
+
+def _has_passed(order: Order, held: HeldLots, view: PositionView) -> bool:
+    plan = order.protection
+    resting = order.form is not ProtectionForm.MARKET
+    return resting and plan is not None and is_passed(plan.stop, held.qty, view.mark)

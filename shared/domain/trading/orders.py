@@ -49,6 +49,9 @@ class ProtectionForm(StrEnum):
     MARKET = "market"
 
 
+RESTING_FORMS = (ProtectionForm.STOP_AND_TARGET, ProtectionForm.STOP)
+
+
 class OrderView(Value, frozen=True, kw_only=True):
     """An order as the broker shows it. Of an OCO: both halves as one, filled by either.
 
@@ -75,7 +78,7 @@ class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
 
     `number` is its place in the stream of orders; `refusal` says why it may not be sent, found when
     it arrived. `look_at` is when to ask the broker again; None: nobody need ask. `form` and
-    `stop_lives` are a protection's; `cancels` counts how often its end was asked for, since
+    `stop_lives` are a protection's, `stop_died`: without it while the order lived; `cancels` counts how often its end was asked for, since
     `cancel_since`. `reported_end`: its one terminal message has been published. Instants are wall
     clock, UTC.
     """
@@ -100,6 +103,7 @@ class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
     counter: int = 0
     form: ProtectionForm | None = None
     stop_lives: bool = False
+    stop_died: bool = False
     refusal: str = ""
     status: OrderStatus = OrderStatus.RECEIVED
     broker_order_id: str = ""
@@ -231,6 +235,7 @@ def apply(order: Order, view: OrderView, *, at: dt.datetime) -> OrderProgress:
         filled_qty=order.filled_qty + (fill.qty if fill else 0),
         filled_value=order.filled_value + (fill.qty * fill.price if fill else 0),
         stop_lives=view.stop_lives,
+        stop_died=order.stop_died or _has_lost_its_stop(order, view),
         sent_at=order.sent_at or at,
         unknown_at=(order.unknown_at or at) if view.status is OrderStatus.UNKNOWN else None,
         misses=0,
@@ -244,6 +249,11 @@ def apply(order: Order, view: OrderView, *, at: dt.datetime) -> OrderProgress:
         return OrderProgress(_in_flight(seen, view.status, at), fill, anomaly=anomaly)
     ended = replace(seen, status=view.status, ending=ending, stop_lives=False, look_at=None)
     return OrderProgress(ended, fill, True, anomaly)
+
+
+def _has_lost_its_stop(order: Order, view: OrderView) -> bool:
+    rests = view.status not in ENDINGS and view.status is not OrderStatus.UNKNOWN
+    return order.form in RESTING_FORMS and rests and not view.stop_lives
 
 
 def _anomaly(order: Order, view: OrderView) -> str:

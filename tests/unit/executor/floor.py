@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+from services.executor.brokers.protocol import Broker
 from services.executor.handlers import HANDLERS
 from services.executor.metrics import COUNTERS, counts, event, gauges
 from services.executor.orders.journal import OrderJournal
@@ -57,12 +58,16 @@ class Floor:
         self.scans = 0
         self._start()
 
+    @property
+    def traded_with(self) -> Broker:
+        return self.broker
+
     def _start(self) -> None:
         self.journal = OrderJournal(self.folder / "journal.sqlite")
         self.latch = MemoryLatch(self.server, EXECUTOR, check=OPERATOR.check())
         self.bus = MemoryBus(self.server, EXECUTOR, "one")
         self.work = ExecutorWork(
-            broker=self.broker,
+            broker=self.traded_with,
             journal=self.journal,
             latch=self.latch,
             clock=self.clock,

@@ -139,7 +139,10 @@ def _signed_shares(row: _Execution, since: dt.datetime) -> Decimal:
 
 
 def _view(order: _WireOrder) -> OrderView:
-    """An OCO is its two halves: one is filled, or one still lives, or the order itself tells."""
+    """An OCO is its two halves: one is filled, or one still lives, or the order itself tells.
+
+    The broker reduces one half by what the other has filled: the larger is the order's quantity.
+    """
     halves = [order, *(order.legs or ())]
     deciding = _deciding(halves)
     filled = sum((_quantity(half.filled_qty) for half in halves), Decimal(0))
@@ -153,7 +156,7 @@ def _view(order: _WireOrder) -> OrderView:
             broker_order_id=order.id,
             symbol=order.symbol,
             side=order.side,
-            qty=_quantity(order.qty),
+            qty=max(_quantity(half.qty) for half in halves),
             status=status,
             filled_qty=filled,
             average_price=value / filled if filled else None,
