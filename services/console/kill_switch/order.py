@@ -17,8 +17,8 @@ from services.console.stack.client import StackClient
 from services.console.stack.latches import (
     DECISIVE,
     ServiceLatch,
-    connected_services,
     read_latches,
+    services_with_connection,
 )
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 from shared.runtime.atomic_file import write_file
@@ -147,12 +147,12 @@ def _append(client: StackClient, why: str) -> tuple[str, str]:
 
 
 def _await_halts(redis: RedisConnection, log_id: str, began: float) -> list[ServiceHalt]:
-    """Each service's own word, as soon as the decisive ones have given theirs, or the time is up."""
+    """Each service's own word, as soon as all have given theirs or the time is up."""
     confirmed: dict[str, float] = {}
     while True:
         latches = read_latches(redis)
         for latch in latches:
-            if _has_halted(latch, log_id):
+            if _is_halted_by(latch, log_id):
                 confirmed.setdefault(latch.service.value, time.monotonic() - began)
         waiting = [each for each in latches if each.has_lease]
         if all(each.service.value in confirmed for each in waiting):
@@ -160,11 +160,11 @@ def _await_halts(redis: RedisConnection, log_id: str, began: float) -> list[Serv
         if time.monotonic() - began > CONFIRM_SECONDS:
             break
         time.sleep(POLL_SECONDS)
-    connected = connected_services(redis)
+    connected = services_with_connection(redis)
     return [_service_halt(latch, confirmed, connected) for latch in latches]
 
 
-def _has_halted(latch: ServiceLatch, log_id: str) -> bool:
+def _is_halted_by(latch: ServiceLatch, log_id: str) -> bool:
     """It is halted, and knows of this kill; without a log entry any reason must do."""
     status = latch.status
     if status is None or not status.is_halted:

@@ -1,4 +1,4 @@
-"""Clearing kills: first what there is to clear, then one signed record, then the services' own word."""
+"""Clearing kills: what there is to clear, one signed record, then the services' own word."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ class Resumer:
             mode=self._identity.mode.value,
             account=self._identity.account,
             last_id=view.last_id or "",
-            kills=self._uncleared(view),
+            kills=self._open_kills(view),
             file=str(file.absolute()) if file.exists() else "",
             reasons={latch.service.value: latch.reasons for latch in latches if latch.reasons},
         )
 
-    def _uncleared(self, view: KillView) -> list[Kill]:
+    def _open_kills(self, view: KillView) -> list[Kill]:
         """What the record in force does not clear; all of it if none is in force."""
         after = cleared_id(view, self._check)
         entries = self._client.redis.one(

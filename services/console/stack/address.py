@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from shared.domain.errors import UserError
+from shared.runtime.atomic_file import write_file
 from shared.schemas.streams import ServiceName
 
 DEMO_FILE = Path("state/demo.json")
@@ -58,8 +59,7 @@ def _readiness_urls(template: str) -> dict[str, str]:
 
 
 def write_address(file: Path, address: StackAddress) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(msgspec.json.encode(address))
+    write_file(file, msgspec.json.encode(address))
 
 
 def password_of(address: StackAddress) -> str:

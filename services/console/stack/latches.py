@@ -46,7 +46,7 @@ def read_latches(redis: RedisConnection) -> list[ServiceLatch]:
     ]
 
 
-def connected_services(redis: RedisConnection) -> set[str]:
+def services_with_connection(redis: RedisConnection) -> set[str]:
     """Services with a connection to Redis; one without can neither commit nor look at the latch."""
     lines = str(redis.one("CLIENT", "LIST")).splitlines()
     return {dict(word.partition("=")[::2] for word in line.split())["user"] for line in lines}

@@ -200,12 +200,12 @@ class MemoryBus:
             bounds = [
                 before,
                 position.strip('"'),
-                *(_last_delivered(kept, group) for group in kept.groups.values()),
+                *(_delivery_bound(kept, group) for group in kept.groups.values()),
             ]
             return self._server.trim(stream.key, min(bounds, key=entry_order))
 
 
-def _last_delivered(kept: MemoryStream, group: Group) -> str:
+def _delivery_bound(kept: MemoryStream, group: Group) -> str:
     """The id of the last entry delivered to the group."""
     index = group.position - kept.dropped - 1
     return kept.entries[index][0] if 0 <= index < len(kept.entries) else "0"

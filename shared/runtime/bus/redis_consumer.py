@@ -51,7 +51,7 @@ class RedisInbox:
         self._next_sweep = 0.0
 
     def doubt(self) -> None:
-        """Whether a commit was taken is unknown: ask what is pending before handing it out again."""
+        """Whether a commit was taken is unknown: ask what is pending before giving it out again."""
         self._in_doubt = bool(self._held)
 
     def forget(self, entries: Iterable[Entry]) -> None:

@@ -23,10 +23,10 @@ def trim_before(connection: RedisConnection, stream: Stream, before: str) -> int
     position = value_of(position)
     if isinstance(groups, ResponseError) or position is None:
         return 0
-    bounds = [before, position.strip('"'), *(_finished_id(pairs(group)) for group in groups)]
+    bounds = [before, position.strip('"'), *(_group_bound(pairs(group)) for group in groups)]
     return int(connection.one("XTRIM", stream.key, "MINID", min(bounds, key=entry_order)))
 
 
-def _finished_id(group: dict[str, Any]) -> str:
+def _group_bound(group: dict[str, Any]) -> str:
     """Up to where a group has surely finished: nowhere while anything is pending."""
     return "0" if int(group["pending"]) else str(group["last-delivered-id"])

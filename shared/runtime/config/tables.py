@@ -95,7 +95,7 @@ class QuotesConfig(Table, frozen=True, kw_only=True):
 
 
 class VendorsConfig(Table, frozen=True, kw_only=True):
-    """What `multi` asks, first to last, and how many requests a minute each plan allows (0: any)."""
+    """Whom `multi` asks, first to last, and requests a minute each plan allows (0: any)."""
 
     order: tuple[str, ...]
     requests_per_minute: dict[str, Annotated[int, Meta(ge=0, le=1_000_000)]]

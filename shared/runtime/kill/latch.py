@@ -275,7 +275,7 @@ class KillLatch:
     # --- reporting --------------------------------------------------------------------------------
 
     def _report(self) -> None:
-        """Tell the operator where this latch stands; it may fail, for it halts and clears nobody."""
+        """Tell the operator where this latch stands; it may fail, for it decides nothing."""
         now, seen_id, reasons = self._clock.monotonic(), self._look.view.last_id, self.reasons()
         is_news = self._reported != (seen_id, reasons)
         if seen_id is None or not (is_news or now - self._reported_at >= REPORT_SECONDS):

@@ -1,4 +1,4 @@
-"""The kill as everything else sees it: reasons to be halted, the durable latch, and a way to halt."""
+"""The kill as everything else sees it: reasons to be halted, the two keys, a way to halt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Latch(Protocol):
         ...
 
     def view(self) -> KillView:
-        """The durable latch as last read."""
+        """The latch's two keys as last read."""
         ...
 
     def refresh(self) -> None:

@@ -1,8 +1,8 @@
 """The record that clears kills: what it must be to be obeyed, and what the latch's two keys mean.
 
-`kobe:kill:resume` holds a signed `KillCleared` of the operator, verbatim as it stands on the control
-stream. Every service checks it with the key it has pinned; whatever is not such a record halts.
-Pure.
+`kobe:kill:resume` holds a signed `KillCleared` of the operator, verbatim as it stands on the
+control stream. Every service checks it with the key it has pinned; whatever else stands there
+halts. Pure.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def resume(
 
     Raises UserError if the log is gone or does not reach so far, or if no service would obey.
     """
-    _require_obeyed(envelope, check)
+    _refuse_unobeyed(envelope, check)
     for _ in range(MOST_TRIES):
         _, *looks = connection.ask(("WATCH", KILL_RESUME), *KILL_READS)
         if not would_clear(kill_view_of(*looks), cleared.cleared_id, check):
@@ -40,7 +40,7 @@ def resume(
     raise TransientError("others are resuming at the same moment")
 
 
-def _require_obeyed(envelope: Envelope, check: ResumeCheck) -> None:
+def _refuse_unobeyed(envelope: Envelope, check: ResumeCheck) -> None:
     try:
         check.cleared_id(write_record(envelope))
     except InvalidMessage as error:
@@ -88,7 +88,7 @@ def resume_in_memory(
     server: MemoryServer, envelope: Envelope, cleared: KillCleared, check: ResumeCheck
 ) -> None:
     """`resume` for a world of one process."""
-    _require_obeyed(envelope, check)
+    _refuse_unobeyed(envelope, check)
     with server.lock:
         if would_clear(server.kill_view(), cleared.cleared_id, check):
             names, values = _fields(envelope, cleared)[::2], _fields(envelope, cleared)[1::2]

@@ -1,7 +1,7 @@
-"""The logs of a service: JSON lines in a rotated file, a short line on the terminal, secrets masked.
+"""The logs of a service: JSON lines in a rotated file, a short line on the terminal, masked.
 
-Everything that is logged in the process goes through the same two handlers, whatever logger it came
-from, and is masked as finished text.
+Everything that is logged in the process goes through the same two handlers, whatever logger it
+came from, and is masked as finished text.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ class Runner(Generic[State, S]):
         return max(0, min(block_ms, int(self.service.work.wait(self.state) * 1000)))
 
     def _adopt(self, record: StateRecord) -> None:
-        """Go on from the state as Redis has it; halt first if it is older than what we committed."""
+        """Go on from the state as Redis has it; halt first if we have committed a later one."""
         if record.version < self._watermark.version:
             self._latch.halt(
                 f"redis_regressed: Redis holds version {record.version} of the state of "

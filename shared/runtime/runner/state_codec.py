@@ -54,14 +54,14 @@ def changes(
             removed += [f"{prefix}{name}:{key}" for key in old if key not in new]
             changed |= {
                 f"{prefix}{name}:{key}": canonical(new[key]).decode()
-                for key in _changed_keys(old, new)
+                for key in _keys_to_write(old, new)
             }
         elif old != new:
             changed[f"{prefix}{name}"] = canonical(new).decode()
     return changed, removed
 
 
-def _changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def _keys_to_write(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [
         key
         for key, value in new.items()

@@ -1,7 +1,7 @@
 """The highest version of its state that a service has committed, kept on its own volume.
 
-A Redis whose copy is older than that (a cut log, an old backup, FLUSHALL) is noticed before anything
-is done with it. Used by the runner.
+A Redis whose copy is older than that (a cut log, an old backup, FLUSHALL) is noticed before
+anything is done with it. Used by the runner.
 """
 
 from __future__ import annotations

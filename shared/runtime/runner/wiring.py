@@ -73,7 +73,7 @@ def run_service(name: ServiceName, build: Callable[[Wiring], Service[State, S]])
 
 def run_process(name: ServiceName, run: Callable[[Wiring], None]) -> NoReturn:
     """The same for a service with a loop of its own (the auditor)."""
-    sys.exit(exit_code_of(lambda: _run_wired(name, run)))
+    sys.exit(exit_code_of(lambda: _run_with_wiring(name, run)))
 
 
 def exit_code_of(run: Callable[[], None]) -> int:
@@ -132,7 +132,7 @@ def _loop(wiring: Wiring, service: Service[State, S]) -> None:
 
 
 def _verifier(wiring: Wiring, own: Callable[[Envelope], None] | None) -> Callable[[Envelope], None]:
-    """The operator's messages must be signed, in every mode; besides them the service's own rule."""
+    """The operator's messages must be signed, in every mode; then the service's own rule."""
 
     def verify(envelope: Envelope) -> None:
         if envelope.stream is Stream.CONTROL:
@@ -155,7 +155,7 @@ def _arm_crash(settings: Settings) -> None:
         arm(environment.crash)
 
 
-def _run_wired(name: ServiceName, run: Callable[[Wiring], None]) -> None:
+def _run_with_wiring(name: ServiceName, run: Callable[[Wiring], None]) -> None:
     stop = stop_on_signal()
     settings = load_settings(os.environ)
     configure_logging(settings, name.value)
