@@ -11,6 +11,7 @@ from services.executor.metrics import COUNTERS, counts, event, gauges
 from services.executor.orders.journal import OrderJournal
 from services.executor.orders.state import ExecutorSettings, State
 from services.executor.startup.live_guards import refuse_unarmed
+from services.executor.startup.pin_watch import PinWatch
 from services.executor.startup.signature_check import only_the_gate
 from services.executor.work import ExecutorWork
 from shared.runtime.config.settings import Settings
@@ -43,6 +44,7 @@ def build(wiring: Wiring) -> Service[State, ExecutorSettings]:
         lease_left=wiring.lease_left,
         log=wiring.log,
         wakeups=connection.wakeups,
+        changed_pin=PinWatch(settings),
         observe_seconds=latency.observe,
     )
     keyring = Keyring.load(environment.public_keys_file)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from services.executor.orders import (
     apply_update as updates,
+    flatten,
     outcomes as o,
     protection as protect,
 )
@@ -166,6 +167,11 @@ def on_approval_repeated(
     return conclude(with_order(state, ended), (), (), at=context.at)
 
 
+def on_flatten_begun(state: State, _: o.FlattenBegun, context: ExecutorContext) -> Decision[State]:
+    state = flatten.begin(state, at=context.at)
+    return conclude(state, (), sorted(state.positions), at=context.at)
+
+
 def on_halt_latched(state: State, outcome: o.HaltLatched, _: ExecutorContext) -> Decision[State]:
     return replace(state, halts=tuple(why for why in state.halts if why != outcome.why)), ()
 
@@ -243,6 +249,7 @@ OUTCOMES: tuple[Row, ...] = (
     _contained(o.ScaleDoubtful, on_scale_doubtful),
     _contained(o.ApprovalRepeated, on_approval_repeated),
     _contained(o.HaltLatched, on_halt_latched),
+    _contained(o.FlattenBegun, on_flatten_begun),
     _contained(o.BrokerSnapshot, on_broker_snapshot),
     _contained(o.ReconcileFailed, on_reconcile_failed),
     _contained(o.ActionFailed, on_action_failed),

@@ -19,6 +19,7 @@ from services.executor.orders.market_look import observe_market
 from services.executor.orders.snapshot import observe
 from services.executor.orders.state import ExecutorSettings, ReconcileRequest, State
 from services.executor.orders.submission import LEASE_ENDS, LEASE_MARGIN, OrderSender
+from services.executor.startup.clock_watch import ClockWatch
 from services.executor.startup.recovery import recover
 from shared.domain.errors import TransientError
 from shared.domain.trading.orders import Order
@@ -48,6 +49,7 @@ class ExecutorWork:
     _recheck: bool = True
 
     def __post_init__(self) -> None:
+        self.clock_watch = ClockWatch(self.broker, self.clock, self.latch, self.log)
         self.sender = OrderSender(
             broker=self.broker,
             journal=self.journal,
@@ -71,6 +73,8 @@ class ExecutorWork:
             clock=self.clock,
             settings=self.settings,
         )
+        if not self.settings.replay:
+            self.clock_watch.compare()
         self._recheck = True
 
     def wait(self, state: State) -> float:
@@ -81,6 +85,8 @@ class ExecutorWork:
 
     def act(self, state: State) -> Outcome | None:
         self.sender.take_notes()
+        if not self.settings.replay:
+            self.clock_watch.compare_if_due()
         moment = self._moment(state)
         action = self._first_look(state, moment) or actions.next_action(state, moment)
         if action is None:
@@ -120,6 +126,7 @@ class ExecutorWork:
             at=self.clock.now(),
             halted=bool(self.latch.reasons()),
             reconciled=not self._recheck,
+            flattens=self.settings.flatten_on_kill,
             touched=self._touched,
         )
 
@@ -129,6 +136,9 @@ class ExecutorWork:
                 self.latch.halt(why)
                 self.log.error("halted", why=why)
                 return self._outcome(state, o.HaltLatched(why=why))
+            case actions.Flatten():
+                self.log.warning("flatten", symbols=sorted(state.positions))
+                return self._outcome(state, o.FlattenBegun())
             case actions.LogRepeat(decision_id):
                 self.log.warning("idempotency_duplicate", decision_id=decision_id)
                 return self._outcome(state, o.ApprovalRepeated(decision_id=decision_id))

@@ -52,20 +52,26 @@ class LogRepeat:
     decision_id: str
 
 
-PendingAction = LatchHalt | CancelOrder | LookUpOrder | SendOrder | Reconcile | LogRepeat
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """Sell every position of ours: a kill, and the policy says so."""
+
+
+PendingAction = Flatten | LatchHalt | CancelOrder | LookUpOrder | SendOrder | Reconcile | LogRepeat
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What actions depend on besides the state.
 
-    The instant, the kill, whether broker and books have been compared since the start, and what
+    The instant, the kill and what it means for positions, whether broker and books have been compared since the start, and what
     the broker's stream has named since it was last looked at.
     """
 
     at: dt.datetime
     halted: bool = False
     reconciled: bool = True
+    flattens: bool = False
     touched: frozenset[str] = frozenset()
 
 
@@ -82,6 +88,7 @@ def seconds_until(state: State, moment: Moment) -> float:
     if next_action(state, moment) is not None:
         return 0.0
     instants = [order.look_at or order.not_before for order in state.orders.values() if order.live]
+    instants += [state.flatten.look_at] if state.flatten else []
     instants += [drift.due_at for drift in state.drifts.values()]
     ahead = [
         (instant - moment.at).total_seconds()
@@ -93,6 +100,18 @@ def seconds_until(state: State, moment: Moment) -> float:
 
 def _halts(state: State, _: Moment) -> Iterator[PendingAction]:
     yield from map(LatchHalt, state.halts[:1])
+
+
+def _flattening(state: State, moment: Moment) -> Iterator[PendingAction]:
+    """Where the policy says so, a kill sells what is held, and asks the broker whether it is."""
+    if (
+        moment.halted
+        and moment.flattens
+        and any(not held.exit_reason for held in state.positions.values())
+    ):
+        yield Flatten()
+    if state.flatten and state.flatten.look_at <= moment.at:
+        yield Reconcile(None)
 
 
 def _resting_entries(state: State, moment: Moment) -> Iterator[PendingAction]:
@@ -202,6 +221,7 @@ def _is_expired(order: Order, moment: Moment) -> bool:
 
 _SOURCES: tuple[Callable[[State, Moment], Iterator[PendingAction]], ...] = (
     _halts,
+    _flattening,
     _resting_entries,
     _lingering,
     _due_looks,

@@ -134,6 +134,10 @@ class ReconcileFailed(Value, frozen=True, kw_only=True):
     detail: str
 
 
+class FlattenBegun(Value, frozen=True, kw_only=True):
+    """After a kill every position of ours is to be sold."""
+
+
 class ActionFailed(Value, frozen=True, kw_only=True):
     """Something nobody foresaw came up while an action was carried out, about an order or ""."""
 

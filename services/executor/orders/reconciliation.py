@@ -19,6 +19,7 @@ from services.executor.orders import (
     adjustments,
     apply_update as updates,
     corporate_actions,
+    flatten,
     protection as protect,
 )
 from services.executor.orders.account import account_message, keep_account
@@ -96,10 +97,17 @@ def on_broker_snapshot(
             _settle_symbol(work, symbol, theirs)
     _settle_strays(work)
     work.state = keep_account(work.state, snapshot, theirs, at=work.at)
+    held_there = {symbol for symbol in theirs if _has_ours(work.state, symbol, theirs[symbol])}
+    work.state, messages = flatten.confirm(work.state, held_there, at=work.at)
+    _publish_all(work, messages)
     if snapshot.request or state.session:
         work.publish(account_message(work.state, snapshot))
     symbols = {*work.moved, *work.state.positions}
     return conclude(work.state, work.messages, sorted(symbols), at=context.at)
+
+
+def _has_ours(state: State, symbol: str, view: PositionView) -> bool:
+    return view.qty != state.external.get(symbol, 0)
 
 
 def on_reconcile_failed(

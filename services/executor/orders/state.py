@@ -93,6 +93,16 @@ class StrayOrder(Value, frozen=True, kw_only=True):
     alarmed: bool = False
 
 
+class FlattenProgress(Value, frozen=True, kw_only=True):
+    """Positions being sold after a kill; `reported`: they were found still held after a while."""
+
+    symbols: tuple[str, ...]
+    since: dt.datetime
+    look_at: dt.datetime
+    looks: int = 0
+    reported: bool = False
+
+
 class State(Value, frozen=True, kw_only=True):
     """What the executor believes; written to Redis field by field.
 
@@ -122,6 +132,7 @@ class State(Value, frozen=True, kw_only=True):
     accepted: dict[str, Decimal] = {}
     unreadable: tuple[str, ...] = ()
     actions: dict[str, CorporateAction] = {}
+    flatten: FlattenProgress | None = None
     account: AccountView | None = None
     checked_at: dt.datetime | None = None
     cursor: dt.datetime | None = None

@@ -14,8 +14,6 @@ from shared.domain.trading.orders import Order
 from shared.runtime.clock import Clock
 from shared.runtime.kill.protocol import Latch
 
-SKEW_SECONDS = 2.0
-
 
 def recover(
     state: State,
@@ -28,8 +26,6 @@ def recover(
 ) -> None:
     """Raises TransientError while the broker is away, UserError when it is another account."""
     refuse_account(settings.mode, settings.account, broker.account())
-    if not settings.replay:
-        _compare_clocks(broker, latch, clock)
     known = state.sent + sum(_under_way(order, journal) for order in state.orders.values())
     if state.sent and journal.empty():
         latch.halt(
@@ -49,12 +45,6 @@ def _under_way(order: Order, journal: OrderJournal) -> bool:
     """Journaled as sent, and we stopped before the state heard of it."""
     row = journal.row(order.journal_key) if order.waits else None
     return row is not None and row.state in SENT
-
-
-def _compare_clocks(broker: Broker, latch: Latch, clock: Clock) -> None:
-    skew = abs((broker.clock().at - clock.now()).total_seconds())
-    if skew > SKEW_SECONDS:
-        latch.halt(f"this clock and the broker's differ by {skew:.1f} s")
 
 
 def _rebuild(state: State, broker: Broker, journal: OrderJournal, clock: Clock) -> None:

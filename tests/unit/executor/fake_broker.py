@@ -232,7 +232,8 @@ class FakeBroker:
         )
 
     def clock(self) -> BrokerClock:
-        self._ask()
+        if self.away:
+            raise TransientError("the broker is away")
         return BrokerClock(at=self._clock.now(), is_open=True)
 
     def sessions(self, first: dt.date, last: dt.date) -> tuple[TradingSession, ...]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from pathlib import Path
+
 import pytest
 
 from services.executor.brokers.protocol import Kind, SubmitAnswer, SubmitResult
 from services.executor.orders.journal import RowState
 from services.executor.orders.state import unprotected_symbols
 from shared.domain.errors import TransientError
-from shared.schemas.messages import OrderEnded, ProtectionPlaced
-from shared.schemas.values import Ending, OrderStatus, Purpose
+from shared.schemas.messages import (
+    FlatConfirmed,
+    FlatNotConfirmed,
+    OrderEnded,
+    ProtectionPlaced,
+)
+from shared.schemas.values import Ending, OrderStatus
 from tests.unit.executor.floor import Floor
 
 
@@ -126,16 +134,50 @@ def test_a_kill_after_the_protection_was_canceled_brings_it_back(floor: Floor) -
     assert floor.broker.held_shares["AAPL"][0] == 3
 
 
-@pytest.mark.parametrize(("configured", "held"), [(True, 0), (False, 3)])
-def test_flattening_passes_a_kill_only_where_it_is_configured(
-    tmp_path: object, configured: bool, held: int
+def test_the_flatten_policy_sells_everything_after_a_kill_and_the_broker_confirms_it(
+    tmp_path: Path,
 ) -> None:
-    floor = Floor(tmp_path, flatten_on_kill=configured).open()  # type: ignore[arg-type]
+    floor = Floor(tmp_path, flatten_on_kill=True).open()
+    floor.broker.held_shares["TSLA"] = (Decimal(7), Decimal(200))
+    floor.entered("AAPL")
+    floor.entered("IBM")
+    floor.reconcile()
+    floor.latch.halt("enough")
+    floor.run(seconds=5)
+    assert floor.broker.held_shares == {"TSLA": (Decimal(7), Decimal(200))}
+    assert floor.state.positions == {}
+    assert [said.symbols for said in floor.said(FlatConfirmed)] == [("AAPL", "IBM")]
+    assert floor.said(FlatNotConfirmed) == []
+    assert len(floor.halts) == 1
+    floor.run(seconds=300)
+    assert len(floor.said(FlatConfirmed)) == 1
+
+
+def test_what_cannot_be_sold_after_a_kill_is_reported_and_tried_until_it_is(
+    tmp_path: Path,
+) -> None:
+    floor = Floor(tmp_path, flatten_on_kill=True).open()
+    floor.entered("AAPL")
+    real = floor.broker.submit
+    floor.broker.stubborn = True
+    floor.latch.halt("enough")
+    floor.run(seconds=100)
+    assert floor.broker.submit == real
+    assert [said.symbols for said in floor.said(FlatNotConfirmed)] == [("AAPL",)]
+    assert floor.said(FlatConfirmed) == []
+    floor.broker.stubborn = False
+    floor.run(seconds=200)
+    assert floor.state.positions == {}
+    assert len(floor.said(FlatConfirmed)) == 1
+
+
+def test_without_the_flatten_policy_a_kill_leaves_positions_and_stops(floor: Floor) -> None:
     floor.entered()
     floor.latch.halt("enough")
-    floor.approve_exit(qty=3, purpose=Purpose.FLATTEN)
-    floor.run()
-    assert floor.broker.held_shares.get("AAPL", (0,))[0] == held
+    floor.run(seconds=60)
+    assert floor.broker.held_shares["AAPL"][0] == 3
+    assert unprotected_symbols(floor.state) == []
+    assert floor.said(FlatConfirmed) == []
 
 
 def test_an_unknown_order_is_still_looked_up_during_a_kill(floor: Floor) -> None:
