@@ -74,6 +74,10 @@ COMMANDS = (
         "data", "data:app", "Fetch bars into the archive.", STACK, "the vendor has nothing",
         (NO_STACK, CONFIGURATION, PROBE, IO_ERROR),
     ),
+    Command(
+        "universe", "universe:app", "Build and compare lists of liquid stocks with options.", STACK,
+        "no candidate passes, or a list lacks a proof", (NO_STACK, CONFIGURATION, PROBE, IO_ERROR),
+    ),
     Command("sim", "sim:app", "Control the simulated broker: faults and events.", STACK),
     Command("audit", "audit:app", "Verify the audit chain, explain decisions, prove records.", STACK),
     Command(

@@ -157,7 +157,7 @@ def _shown(screen: Console, request: FetchRequest) -> Iterator[Report]:
         f"Fetching {len(request.symbols)} symbols from {request.vendor}, {request.start} to {request.end}."
     )
     if not screen.is_terminal:
-        yield _lines(screen)
+        yield progress_lines(screen)
         return
     bar = RichProgress(
         BarColumn(bar_width=30), TextColumn("{task.fields[sentence]}"), console=screen
@@ -169,7 +169,8 @@ def _shown(screen: Console, request: FetchRequest) -> Iterator[Report]:
         )
 
 
-def _lines(screen: Console) -> Report:
+def progress_lines(screen: Console) -> Report:
+    """A line now and then, and one at the end."""
     shown_at = -LINE_SECONDS
 
     def report(progress: Progress) -> None:
