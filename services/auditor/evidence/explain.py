@@ -1,41 +1,33 @@
 """Everything the chain holds about one decision, in order: bars, signal, quote, verdict, fills.
 
-Called by `kobe audit explain`. Reads the chain twice, keeps only what concerns the decision, judges
-nothing.
+Called by `kobe audit explain`. Finds the records by the chain's index; judges nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from services.auditor.chain.day_files import whole_lines
+from services.auditor.evidence.chain_index import OF_THE_SCAN
+from services.auditor.evidence.indexed_chain import IndexedChain
 from shared.domain.errors import UserError
-from shared.schemas.messages import (
-    BarsReady,
-    OrderApproved,
-    OrderDenied,
-    QuotesRequested,
-    QuotesSeen,
-    ScanCompleted,
-    ScanDecided,
-)
+from shared.schemas.messages import OrderApproved, OrderDenied
 
 DECISIONS = {OrderApproved.__name__, OrderDenied.__name__}
-OF_THE_SCAN = {
-    kind.__name__ for kind in (BarsReady, ScanCompleted, QuotesSeen, QuotesRequested, ScanDecided)
-}
 # What a scan says of many symbols, cut to the one the decision is about.
 _LISTS = ("signals", "exits", "quotes", "unquoted", "universe", "stale", "symbols")
 
 
 class StoryStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One record: its place in the chain, its writer and digests, what it says of the decision."""
+    """One record: its place in the chain, its writer and digests, what it says of the decision.
+
+    `is_sealed` says that a checkpoint covers it.
+    """
 
     index: int
+    is_sealed: bool
     at: str
     writer: str
     type: str
@@ -52,9 +44,12 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[StoryStep, ...]
 
 
-def explain(folder: Path, decision_id: str) -> Explanation:
-    """`decision_id` as the gate gave it. Raises UserError if the chain holds no such decision."""
-    decision = _decision(folder, decision_id)
+def explain(chain: IndexedChain, decision_id: str) -> Explanation:
+    """`decision_id` as the gate gave it, from a chain whose index is up to date.
+
+    Raises UserError if the chain holds no such decision.
+    """
+    decision = _decision(chain, decision_id)
     data = _data(decision)
     symbol, scan_id = data["symbol"], data["scan_id"]
     names = [name for name in (decision_id, data.get("client_order_id", "")) if name]
@@ -63,21 +58,22 @@ def explain(folder: Path, decision_id: str) -> Explanation:
         symbol=symbol,
         scan_id=scan_id,
         approved=decision["type"] == OrderApproved.__name__,
-        steps=tuple(_steps(folder, names, symbol, scan_id)),
+        steps=tuple(_steps(chain, names, symbol, scan_id)),
     )
 
 
-def _decision(folder: Path, decision_id: str) -> Mapping[str, Any]:
-    for _, message in _messages(folder, [decision_id.encode()]):
+def _decision(chain: IndexedChain, decision_id: str) -> Mapping[str, Any]:
+    for _, message in _messages(chain, [decision_id]):
         if message.get("type") in DECISIONS and _data(message).get("decision_id") == decision_id:
             return message
     raise UserError(
-        f"The chain in {folder} holds no decision {decision_id!r}; `kobe orders` lists them."
+        f"The chain in {chain.folder} holds no decision {decision_id!r}; `kobe orders` lists them."
     )
 
 
-def _steps(folder: Path, names: list[str], symbol: str, scan_id: str) -> Iterator[StoryStep]:
-    for index, message in _messages(folder, [name.encode() for name in (*names, scan_id)]):
+def _steps(chain: IndexedChain, names: list[str], symbol: str, scan_id: str) -> Iterator[StoryStep]:
+    sealed = chain.sealed
+    for index, message in _messages(chain, [*names, scan_id]):
         if message.get("type") in OF_THE_SCAN:
             if message.get("correlation_id") != scan_id:
                 continue
@@ -88,6 +84,7 @@ def _steps(folder: Path, names: list[str], symbol: str, scan_id: str) -> Iterato
                 continue
         yield StoryStep(
             index=index,
+            is_sealed=index < sealed,
             at=message["at"],
             writer=message["writer"],
             type=message["type"],
@@ -97,18 +94,10 @@ def _steps(folder: Path, names: list[str], symbol: str, scan_id: str) -> Iterato
         )
 
 
-def _messages(folder: Path, wanted: list[bytes]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """(index, message fields) of the records in which one of the texts stands."""
-    for index, line in enumerate(whole_lines(folder)):
-        if any(text in line for text in wanted):
-            try:
-                message = msgspec.json.decode(line)["payload"].get("message")
-            except (msgspec.DecodeError, KeyError) as error:
-                raise UserError(
-                    f"Record {index} cannot be read ({error}); see `kobe audit verify`."
-                ) from error
-            if message and "data" in message:
-                yield index, message
+def _messages(chain: IndexedChain, names: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """(index, message fields) of the records that speak of one of the names."""
+    for index, line in chain.records(names):
+        yield index, msgspec.json.decode(line)["payload"]["message"]
 
 
 def _data(message: Mapping[str, Any]) -> dict[str, Any]:

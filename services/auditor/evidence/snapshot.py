@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.auditor.chain.chain_state import ChainState
 from services.auditor.chain.checkpoints import (
     FILE,
     FRESH,
@@ -18,12 +19,31 @@ from services.auditor.chain.checkpoints import (
     read_notes,
 )
 from services.auditor.chain.day_files import require_chain
+from services.auditor.chain.memory import ChainPosition
 from services.auditor.chain.witness_files import LATEST, WITNESSED, refusals, witness_folders
 from services.auditor.evidence.findings import ChainFault, ChainFinding
 from shared.domain.errors import UserError
 
 # The auditor signs at most some tens of checkpoints a second: a few looks meet it between two.
 _LOOKS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A chain verified before, up to a position; of its checkpoints `notes_size` bytes were read."""
+
+    position: ChainPosition
+    sealed: int
+    notes_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPlace:
+    """Where a record stands, and the chain as counted before it."""
+
+    file: Path
+    offset: int
+    state: ChainState
 
 
 @dataclass
@@ -33,6 +53,7 @@ class Snapshot:
     folder: Path
     anchors: Sequence[Path] = ()
     witnesses: Sequence[Path] = ()
+    resume: Resume | None = None
     torn: bool = False
     latest: list[Checkpoint] = field(default_factory=list)
     fresh: Checkpoint | None = None
@@ -44,6 +65,7 @@ class Snapshot:
                     f"There is no anchor {anchor}; name a file of exported checkpoints."
                 )
         require_chain(self.folder)
+        self.reading, self.reading_from = Path(), 0
         self.witness_folders = witness_folders(self.witnesses)
         self.refusals = refusals(self.witnesses)
         self.latest = [note for each in self.witness_folders if (note := _one_note(each / LATEST))]
@@ -51,6 +73,8 @@ class Snapshot:
             each / WITNESSED: _size(each / WITNESSED) for each in self.witness_folders
         }
         self.fresh = _one_note(self.folder / FRESH)
+        if self.fresh and self.resume and self.fresh.size < self.resume.position.height:
+            self.fresh = None
         self._notes = self._sizes_at_rest()
 
     def _sizes_at_rest(self) -> int:
@@ -64,16 +88,22 @@ class Snapshot:
         return before
 
     def own_notes(self) -> Iterator[Checkpoint]:
-        return read_notes(self.folder / FILE, self._notes)
+        start = self.resume.notes_size if self.resume else 0
+        return read_notes(self.folder / FILE, self._notes, start=start)
 
     def witnessed_notes(self) -> list[Iterator[Checkpoint]]:
         return [read_notes(file, size) for file, size in self._witnessed.items()]
 
     def lines(self) -> Iterator[bytes]:
         """Every record's line without its newline; a torn end is passed over and noted."""
+        start = self.resume.position if self.resume else ChainPosition()
         for number, (file, size) in enumerate(self._files):
+            if file.name < start.file:
+                continue
             with file.open("rb") as handle:
-                read = 0
+                self.reading, read = file, start.offset if file.name == start.file else 0
+                self.reading_from = read
+                handle.seek(read)
                 for line in handle:
                     read += len(line)
                     if line.endswith(b"\n") and read <= size:

@@ -7,12 +7,13 @@ changes nothing. What it trusts is pinned outside the folder; what is absent cou
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from services.auditor.chain.chain_state import GENESIS, SEALED, STOPPED, ChainState
 from services.auditor.chain.record import BrokenLink, NotCanonical, chain_id, open_line
+from services.auditor.chain.recovery import read_genesis
 from services.auditor.chain.sequence_gaps import GAP, Gap, read_gap
 from services.auditor.chain.trust import Trust
 from services.auditor.evidence.checkpoint_checks import CheckpointChecks
@@ -24,9 +25,10 @@ from services.auditor.evidence.findings import (
     Verdict,
 )
 from services.auditor.evidence.message_checks import OBEYED, MessageChecks
-from services.auditor.evidence.snapshot import Snapshot
+from services.auditor.evidence.snapshot import RecordPlace, Resume, Snapshot
 from shared.domain.errors import UserError
 
+Visit = Callable[[int, Mapping[str, Any], bytes, RecordPlace], None]
 # Three times the cadence, at least five minutes: a restart or a slow disk is no alarm.
 FRESH_CADENCES, FRESH_SECONDS = 3, 300
 # Records that mean more to an examination than their place and number.
@@ -40,24 +42,27 @@ def verify_folder(
     anchors: Sequence[Path] = (),
     witnesses: Sequence[Path] = (),
     as_of: dt.datetime | None = None,
+    resume: Resume | None = None,
+    visit: Visit | None = None,
 ) -> Verdict:
     """Judge the chain in `folder` by its own checkpoints, by `anchors` and by witnesses' folders.
 
     `as_of` demands that the chain reaches up to then, or says that it was stopped before. Without a
-    pinned key in `trust` the chain's own word is taken, and the verdict says so. Raises UserError
-    if there is nothing to judge.
+    pinned key in `trust` the chain's own word is taken, and the verdict says so. `resume` goes on
+    where a verification ended; `visit` sees each record before it is counted. Raises UserError if
+    there is nothing to judge.
     """
-    examination = _Examination(trust or Trust(), as_of)
+    examination = _Examination(trust or Trust(), as_of, visit)
     try:
-        examination.run(Snapshot(folder, anchors, witnesses))
+        examination.run(Snapshot(folder, anchors, witnesses, resume))
     except ChainFault as fault:
         return examination.verdict(fault.finding, str(fault), fault.index)
     return examination.conclusion()
 
 
 class _Examination:
-    def __init__(self, trust: Trust, as_of: dt.datetime | None) -> None:
-        self._trust, self._as_of = trust, as_of
+    def __init__(self, trust: Trust, as_of: dt.datetime | None, visit: Visit | None) -> None:
+        self._trust, self._as_of, self._visit = trust, as_of, visit
         self._state = ChainState()
         self._checks: CheckpointChecks | None = None
         self._messages = MessageChecks(trust.keyring)
@@ -69,12 +74,14 @@ class _Examination:
 
     def run(self, snapshot: Snapshot) -> None:
         """One pass. What most records have in common is done here, for this is where time goes."""
-        state, add = self._state, self._state.add
-        checks = self._checks = CheckpointChecks(snapshot, state, self._trust)
-        self._refusals = snapshot.refusals
-        for index, line in enumerate(snapshot.lines()):
+        checks = self._start(snapshot)
+        state, add, visit = self._state, self._state.add, self._visit
+        for index, line in enumerate(snapshot.lines(), start=state.height):
             try:
                 payload, this_hash = open_line(line, state.head)
+                if visit:
+                    place = RecordPlace(snapshot.reading, snapshot.reading_from, state)
+                    visit(index, payload, line, place)
                 kind = self._last = payload.get("type")
                 if kind in NOTABLE or index == checks.sealed:
                     self._look_at(payload, index, checks)
@@ -89,6 +96,18 @@ class _Examination:
             if state.tree.size >= checks.next_size:
                 checks.check()
         self._end(snapshot, checks)
+
+    def _start(self, snapshot: Snapshot) -> CheckpointChecks:
+        """At the beginning of the chain, or where an earlier verification ended."""
+        self._refusals, resume = snapshot.refusals, snapshot.resume
+        if resume:
+            self._state = resume.position.chain_state()
+        checks = self._checks = CheckpointChecks(snapshot, self._state, self._trust)
+        if resume:
+            self._begin(read_genesis(snapshot.folder) or {}, checks)
+            checks.sealed = resume.sealed
+            checks.check()
+        return checks
 
     def _look_at(self, payload: Mapping[str, Any], index: int, checks: CheckpointChecks) -> None:
         """The beginning, a checkpoint named or due to be, a gap, a message that is obeyed."""

@@ -135,14 +135,26 @@ def explain(
     keys: Keys = None,
     as_json: AsJson = False,
 ) -> int:
-    """Tell everything the chain holds about one decision, in order, after verifying it."""
-    place = ChainPlace.find(folder, keys)
-    place.require_proof()
-    explanation = explain_decision(place.folder, decision_id)
+    """Tell everything the chain holds about one decision, in order, after verifying it.
+
+    The first time the whole chain is verified and indexed; afterwards only what is new.
+    """
+    with ChainPlace.find(folder, keys).index() as chain:
+        chain.update()
+        explanation = explain_decision(chain, decision_id)
     if as_json:
         print_json(explanation)
     else:
         _narrate(explanation)
+    return 0
+
+
+@app.command()
+def index(folder: Folder = None, keys: Keys = None) -> int:
+    """Verify the whole chain and build the index that `explain` finds records by anew."""
+    with ChainPlace.find(folder, keys).index() as chain:
+        chain.update(anew=True)
+        terminal.print(f"✓ the index is in {chain.index.file}.")
     return 0
 
 
@@ -194,16 +206,17 @@ def _report(verdict: Verdict, as_json: bool) -> int:
         print_json(verdict)
         return verdict.exit_code
     mark = "✓" if verdict.valid else "✗"
-    terminal.print(
-        f"{mark} {verdict.height} records, {verdict.checkpoints} checkpoints: {verdict.sentence}.",
-        soft_wrap=True,
-    )
+    lines = [
+        f"{mark} {verdict.height} records, {verdict.checkpoints} checkpoints: {verdict.sentence}."
+    ]
     if verdict.head:
-        terminal.print(f"  head {verdict.head}")
+        lines.append(f"  head {verdict.head}")
     if verdict.sealed_at:
-        terminal.print(f"  signed last at {verdict.sealed_at.isoformat()}")
+        lines.append(f"  signed last at {verdict.sealed_at.isoformat()}")
     if verdict.cosigned:
-        terminal.print(f"  {verdict.cosigned} records vouched for by a witness")
+        lines.append(f"  {verdict.cosigned} records vouched for by a witness")
+    for line in lines:
+        terminal.print(line)
     return verdict.exit_code
 
 
@@ -213,7 +226,8 @@ def _narrate(explanation: Explanation) -> None:
         f"{explanation.decision_id}: {explanation.symbol}, {verdict}, scan {explanation.scan_id}"
     )
     for step in explanation.steps:
-        typer.echo(f"\n{step.index:>7}  {step.at}  {step.writer}  {step.type}")
+        seal = "" if step.is_sealed else "  (under no checkpoint yet)"
+        typer.echo(f"\n{step.index:>7}  {step.at}  {step.writer}  {step.type}{seal}")
         typer.echo(f"         config {step.config_pin[:12]}  code {step.code_digest[:12]}")
         for name, fact in step.facts.items():
             typer.echo(

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +17,7 @@ import typer
 
 from services.auditor.chain.trust import Trust, load_trust
 from services.auditor.evidence.findings import Verdict
+from services.auditor.evidence.indexed_chain import IndexedChain
 from services.auditor.evidence.verify import require_proof, verify_folder
 from services.console.stack.address import find_stack
 from shared.domain.errors import UserError
@@ -76,6 +79,16 @@ class ChainPlace:
             witnesses=self.witnesses,
             as_of=as_of,
         )
+
+    @contextmanager
+    def index(self) -> Iterator[IndexedChain]:
+        """The chain with its index, which lies in the console's own state folder."""
+        folder = Path(os.environ.get("KOBE_STATE_DIR", "state")) / "index"
+        chain = IndexedChain.open(self.folder, self.trust, self.witnesses, folder)
+        try:
+            yield chain
+        finally:
+            chain.index.close()
 
     def require_proof(self) -> Verdict:
         """Verify before anything is told from the chain. Raises UserError if it proves nothing."""

@@ -28,6 +28,8 @@ EXIT_CODES = {
 CHAIN_EXIT_CODES = {
     3: "a broken link", 4: "truncated", 5: "rewritten", 6: "a bad signature",
     7: "not canonical", 8: "a gap in a writer's numbers", 9: "a torn tail",
+    10: "the key is not pinned", 11: "stale", 12: "a checkpoint is missing",
+    13: "not countersigned by a witness",
 }  # fmt: skip
 
 
