@@ -279,3 +279,23 @@ def test_no_fill_is_beyond_its_limit() -> None:
     settings = SimulationSettings(sizing=BUDGET, costs=Costs(slippage_bps=Decimal(50)))
     result = judged(panel_of({"A": {}}), [("s", table_of((0, 1)))], settings).result
     assert traded(result) == [(9, 2, 100.10, 6, 99.89, "time_stop")]
+
+
+def test_a_shipped_strategys_stop_below_zero_on_wild_cheap_bars_is_denied_as_in_the_gate() -> None:
+    """An average range of two thirds of the price: two of it below the close there is no price."""
+    days = 120
+    calm = np.full(days, 6.0)
+    close = calm.copy()
+    close[-3:] = 9.0
+    low, high = np.full(days, 2.0), np.full(days, 8.5)
+    high[-3:] = 9.5
+    sessions = np.datetime64("2020-01-01", "D") + np.arange(days)
+    fields = (close, high, low, close, np.ones(days))
+    panel = Panel(("WILD",), sessions, *(field.reshape(1, days) for field in fields))
+    donchian = registry.load("donchian")
+    table = donchian.signals(panel, donchian.Params())
+    assert table.size > 0
+    assert (table.stop < 0).all()
+    settings = SimulationSettings(sizing=BUDGET)
+    result = judged(panel, [("donchian", table)], settings).result
+    assert (len(result.trades), set(result.skipped)) == (0, {"invalid_protection"})
