@@ -178,7 +178,7 @@ def _runner(planned: Plan, out: Path, *, queue: bool, yes: bool) -> Iterator[Run
         from services.research.walk_forward.thread_runner import ThreadRunner
         from services.research.walk_forward.trials import Trials
 
-        trials = Trials(planned.market)
+        trials = Trials(planned.market, planned.shelf)
         refuse_endless_grid(planned, trials, yes=yes)
         local = ThreadRunner(trials, out / UNITS, advance)
         yield local

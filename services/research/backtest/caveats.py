@@ -43,6 +43,11 @@ def about_bars(market: Dataset, first: int, last: int) -> Iterator[str]:
 def about_trades(result: SimulationResult, skipped: Mapping[str, int]) -> Iterator[str]:
     """Caveats about the trades."""
     count = len(result.trades)
+    if result.is_ruined:
+        yield (
+            f"Ruin on {result.sessions[-1]}: equity fell to {result.equity[-1]:,.2f} dollars, "
+            "and the run ends there."
+        )
     if count < FEW_TRADES:
         yield f"Only {count} trades: nothing can be concluded from so few."
     still_open = result.trades.reasons().count(ExitReason.END_OF_DATA)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from services.research.engine.outcome_kernels import NO_BAR, NO_TARGET, READY
+from services.research.engine.outcome_kernels import NO_BAR, NO_TARGET, READY, UNTRADABLE
 from services.research.engine.outcomes import Outcomes, dollars
 from services.research.engine.ranking_kernels import Candidates
 from shared.domain.market.bars import Panel
@@ -78,7 +78,7 @@ class EntryCandidates:
         opening, stop = dollars(int(ranked.opening[index])), dollars(int(ranked.stop[index]))
         target = int(self.found[place].orders.target[signal])
         quote = None
-        if ranked.status[index] != NO_BAR:
+        if ranked.status[index] not in (NO_BAR, UNTRADABLE):
             quote = simulated_quote(symbol, opening, at=at)
         limit = limit_price(quote.ask, quote.bid, direction.opens_with) if quote else None
         intent = Intent(

@@ -31,7 +31,7 @@ from services.research.backtest.gated_trades import (
 from services.research.engine.outcomes import UNITS_PER_DOLLAR, Outcomes, dollars
 from services.research.engine.portfolio_kernels import Window
 from services.research.engine.ranking_kernels import Candidates
-from services.research.engine.simulate import SimulationResult, SimulationSettings
+from services.research.engine.simulate import SimulationResult, SimulationSettings, first_ruin
 from shared.domain.market.bars import Panel
 from shared.domain.market.signal_table import SignalTable
 from shared.domain.risk import book as books
@@ -93,6 +93,10 @@ def run_with_gate(
             reason.value: account.denied[reason] for reason in Reason if account.denied[reason]
         },
     )
+    ruined = first_ruin(result.equity)
+    if ruined is not None and ruined < result.equity.size - 1:
+        until = window._replace(last=window.first + ruined)
+        return run_with_gate(panel, tables, found, ranked, settings, rules, until)
     return GatedResult(result, account.reduced)
 
 

@@ -8,6 +8,7 @@ seed. It says nothing about days unlike those it has.
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,8 @@ def summary(history: History, draws: DrawSettings) -> dict[str, Any]:
             f"{history.pnl.size} trades in {history.sessions.size} sessions are too few to draw "
             "from; use a longer run."
         )
-    if draws.samples < 1 or draws.block < 1:
-        raise UserError("--samples and --block must be at least 1.", exit_code=64)
+    if draws.samples < 1 or not 1 <= draws.block < math.inf:
+        raise UserError("--samples and --block must be numbers of at least 1.", exit_code=64)
     returns = daily_returns(history.equity, history.start)
     return {
         "kind": KIND,

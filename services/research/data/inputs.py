@@ -20,6 +20,8 @@ from shared.domain.trading.fills import Costs
 from shared.schemas.envelope import canonical
 
 COSTS_ON = "fees"
+MOST_SLIPPAGE = 5_000
+"""Basis points: half the price lost on each fill is a typing error."""
 MOST_CASH = 10**12
 """Dollars; the kernels count in ten-thousandths, exactly, to 9e14."""
 
@@ -110,9 +112,11 @@ def parse_costs(text: str) -> tuple[Decimal, bool]:
             f"--costs {text!r}: after the plus only `{COSTS_ON}` is known.", exit_code=64
         )
     slippage = _number("0" if bps == "none" else bps)
-    if slippage is None:
+    if slippage is None or not 0 <= slippage < MOST_SLIPPAGE:
         raise UserError(
-            f"--costs {text!r}: give basis points, such as 5 or 5+fees, or none.", exit_code=64
+            f"--costs {text!r}: give basis points from 0 to below {MOST_SLIPPAGE:,}, "
+            "such as 5 or 5+fees, or none.",
+            exit_code=64,
         )
     return slippage, bool(fees)
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from shared.domain.arrays.jit import jit, jit_inline
 
-READY, NO_BAR, INVALIDATED_AT_OPEN, NO_SESSION = range(4)
+READY, NO_BAR, INVALIDATED_AT_OPEN, NO_SESSION, UNTRADABLE = range(5)
+"""UNTRADABLE: the entry would be in an index, or in a bar without volume."""
 GAPPED_STOP, SIGNAL_EXIT, STOP, TARGET, TIME_STOP, ENDED, END_OF_DATA = range(7)
 """The places of fills.ExitReason, in its order."""
 NO_TARGET = -1

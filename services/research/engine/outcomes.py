@@ -16,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.research.engine.outcome_kernels import (
+    INVALIDATED_AT_OPEN,
     NO_TARGET,
+    READY,
+    UNTRADABLE,
     BarArrays,
     ExitRules,
     OrderArrays,
@@ -32,6 +35,8 @@ from shared.domain.trading.fills import ExitReason
 T = TypeVar("T", bound=np.generic)
 
 UNITS_PER_DOLLAR = 10_000
+INDEX_MARK = "^"
+"""What the one spelling of symbols begins an index with (shared/domain/market/symbols.py)."""
 EXIT_REASONS = tuple(ExitReason)
 """`Found.exit_kind` and `Trades.exit_kind` are places in this tuple."""
 
@@ -50,7 +55,7 @@ def outcomes(panel: Panel, strategy: str, table: SignalTable) -> Outcomes:
     """Enter every signal at the next session's open and follow it over the whole panel.
 
     `found.status` is READY, or why there is no entry: NO_BAR, INVALIDATED_AT_OPEN, NO_SESSION
-    (signal on the panel's last session). Prices are whole ten-thousandths of a dollar, before
+    (signal on the panel's last session), UNTRADABLE. Prices are whole ten-thousandths of a dollar, before
     slippage.
     """
     orders = OrderArrays(
@@ -62,7 +67,18 @@ def outcomes(panel: Panel, strategy: str, table: SignalTable) -> Outcomes:
     )
     exits = ExitRules(table.time_stop_bars, _flags(table.exit_long), _flags(table.exit_short))
     score = np.where(np.isnan(table.score), -np.inf, table.score)
-    return Outcomes(strategy, orders, score, find_outcomes(bars_of(panel), orders, exits))
+    found = find_outcomes(bars_of(panel), orders, exits)
+    return Outcomes(strategy, orders, score, _without_untradable(panel, orders, found))
+
+
+def _without_untradable(panel: Panel, orders: OrderArrays, found: OutcomeArrays) -> OutcomeArrays:
+    """Entries in an index or in a bar without volume are history, not trades."""
+    indices = np.array([symbol.startswith(INDEX_MARK) for symbol in panel.symbols], np.bool_)
+    entry = np.minimum(orders.column + 1, panel.sessions.size - 1)
+    blocked = indices[orders.row] | (panel.volume[orders.row, entry] == 0)
+    enters = (found.status == READY) | (found.status == INVALIDATED_AT_OPEN)
+    status = np.where(blocked & enters, np.int8(UNTRADABLE), found.status).astype(np.int8)
+    return found._replace(status=read_only(status))
 
 
 def rank(panel: Panel, found: Sequence[Outcomes]) -> Candidates:

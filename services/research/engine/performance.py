@@ -49,12 +49,12 @@ class PerformanceMetrics:
 
 
 def measure(result: SimulationResult) -> PerformanceMetrics:
-    """All metrics of one simulated window."""
+    """All metrics of one simulated window; a ruined one has no ratios."""
     equity, trades = result.equity, result.trades
     returns = daily_returns(equity, result.starting_cash)
     falls = drawdown(returns)
     average, longest = drawdown_episodes(falls)
-    total = total_return(returns)
+    total, ruined = total_return(returns), result.is_ruined
     wins, losses = trades.pnl[trades.pnl > 0], trades.pnl[trades.pnl < 0]
     return PerformanceMetrics(
         sessions=equity.size,
@@ -62,13 +62,13 @@ def measure(result: SimulationResult) -> PerformanceMetrics:
         end_equity=float(equity[-1]),
         total_return=total,
         cagr=cagr(returns),
-        sharpe=sharpe(returns),
-        sortino=sortino(returns),
-        volatility=volatility(returns),
+        sharpe=None if ruined else sharpe(returns),
+        sortino=None if ruined else sortino(returns),
+        volatility=None if ruined else volatility(returns),
         max_drawdown=float(falls.min()),
         average_drawdown=average,
         longest_drawdown=longest,
-        calmar=calmar(returns),
+        calmar=None if ruined else calmar(returns),
         trades=len(trades),
         win_rate=wins.size / len(trades) if len(trades) else None,
         profit_factor=profit_factor(trades.pnl),
@@ -83,9 +83,13 @@ def measure(result: SimulationResult) -> PerformanceMetrics:
 
 
 def daily_returns(equity: Floats, start: float) -> Floats:
-    """One return per session; the first is against the money the window started with."""
+    """One return per session; the first is against the money the window started with.
+
+    After ruin there is nothing left to earn a return on: 0.
+    """
     before = np.concatenate([[start], equity[:-1]])
-    returns: Floats = equity / before - 1.0
+    alive = before > 0
+    returns: Floats = np.divide(equity, before, out=np.ones_like(before), where=alive) - 1.0
     return returns
 
 

@@ -19,11 +19,21 @@ from services.research.engine.outcome_kernels import (
     NO_BAR,
     SIGNAL_EXIT,
     TARGET,
+    UNTRADABLE,
 )
 from services.research.engine.ranking_kernels import Candidates
 from shared.domain.arrays.jit import jit, jit_inline
 
-TAKEN, SKIP_NO_BAR, SKIP_INVALIDATED, SKIP_HELD, SKIP_SHORTS, SKIP_SIZE, SKIP_CASH = range(7)
+(
+    TAKEN,
+    SKIP_NO_BAR,
+    SKIP_UNTRADABLE,
+    SKIP_INVALIDATED,
+    SKIP_HELD,
+    SKIP_SHORTS,
+    SKIP_SIZE,
+    SKIP_CASH,
+) = range(8)
 BY_CASH, BY_BUDGET, BY_RISK = range(3)
 SLIP_ONE = 10_000_000
 """Slippage is in thousandths of a basis point."""
@@ -130,6 +140,8 @@ def judge(
     side = int(c.side[i])
     if c.status[i] == NO_BAR:
         return SKIP_NO_BAR, 0, 0, 0
+    if c.status[i] == UNTRADABLE:
+        return SKIP_UNTRADABLE, 0, 0, 0
     if c.status[i] == INVALIDATED_AT_OPEN:
         return SKIP_INVALIDATED, 0, 0, 0
     if held:
@@ -227,7 +239,7 @@ def portfolio_pass(
     first, last = window.first, window.last
     book = empty_state(close.shape[0], last - first + 1, c.starts[last + 1] - c.starts[first])
     spendable, equities = np.empty_like(book.held), np.empty_like(book.held)
-    skipped, taken = np.zeros(7, np.int64), 0
+    skipped, taken = np.zeros(SKIP_CASH + 1, np.int64), 0
     cash, equity = terms.cash, terms.cash * 100
     for t in range(first, last + 1):
         cash += book.due_open[t - first]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,7 @@ class SkipReason(StrEnum):
     """Why a signal was not taken, in the order in which it is asked."""
 
     NO_BAR = "no_bar"
+    UNTRADABLE = "untradable"
     INVALIDATED_AT_OPEN = "invalidated_at_open"
     SYMBOL_HELD = "symbol_held"
     SHORTS_DISABLED = "shorts_disabled"
@@ -116,6 +118,11 @@ class SimulationResult:
     skipped: Mapping[str, int]
     """Signals not taken, by SkipReason; of a policy pass by the gate's first reason."""
 
+    @property
+    def is_ruined(self) -> bool:
+        """Whether the run ended because nothing was left."""
+        return bool(self.equity[-1] <= 0)
+
 
 def simulate(
     panel: Panel,
@@ -137,10 +144,15 @@ def run_portfolio(
 ) -> SimulationResult:
     """One portfolio pass on ranked outcomes; cheap, so a walk-forward calls it once a window.
 
-    The window starts flat with `settings.cash` and is closed at its last close (`end_of_data`).
+    The window starts flat with `settings.cash` and is closed at its last close (`end_of_data`), or
+    at the close of the session in which equity falls to zero: that is ruin, and the run ends.
     """
     window = window_between(panel, 0, panel.sessions.size - 1) if window is None else window
     log, curves, skipped = portfolio_pass(read_only(panel.close), ranked, _terms(settings), window)
+    ruined = first_ruin(curves.equity)
+    if ruined is not None and ruined < curves.equity.size - 1:
+        until = window._replace(last=window.first + ruined)
+        return run_portfolio(panel, strategies, ranked, settings, until)
     return SimulationResult(
         strategies=strategies,
         sessions=panel.sessions[window.first : window.last + 1],
@@ -153,12 +165,25 @@ def run_portfolio(
     )
 
 
+def first_ruin(equity: NDArray[Any]) -> int | None:
+    """The place of the first equity at or below zero, or None."""
+    ruined = np.flatnonzero(equity <= 0)
+    return int(ruined[0]) if ruined.size else None
+
+
 def equity_of(
     panel: Panel, ranked: Candidates, settings: SimulationSettings, window: Window
 ) -> Floats:
-    """The equity alone of such a run: enough to compare many parameter sets by."""
+    """The equity alone of such a run: enough to compare many parameter sets by.
+
+    After ruin it stays as it was then.
+    """
     _, curves, _ = portfolio_pass(read_only(panel.close), ranked, _terms(settings), window)
-    return curves.equity / UNITS_PER_DOLLAR
+    equity = curves.equity / UNITS_PER_DOLLAR
+    ruined = first_ruin(equity)
+    if ruined is not None:
+        equity[ruined:] = equity[ruined]
+    return equity
 
 
 def window_between(

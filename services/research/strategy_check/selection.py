@@ -7,13 +7,15 @@ before it is believed; `kobe check-strategy` looks at every one.
 from __future__ import annotations
 
 import hashlib
+import math
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from services.research.data.inputs import Inputs
+from services.research.data.inputs import Inputs, StrategyInputs
 from shared.domain.errors import UserError
 from shared.domain.market.bars import Panel
 from shared.domain.market.signal_table import SignalTable
@@ -26,10 +28,11 @@ CUTS = (0.5, 0.8, 0.95)
 
 @dataclass(frozen=True, slots=True)
 class SelectedStrategy:
-    """A strategy with its parameters."""
+    """A strategy with its parameters; `digest` is that of its file when it was loaded."""
 
     strategy: Strategy
     params: Any
+    digest: str
 
     @property
     def name(self) -> str:
@@ -37,33 +40,65 @@ class SelectedStrategy:
 
     @property
     def file(self) -> Path:
-        return Path(str(getattr(self.strategy, "__file__", "")))
+        return file_of(self.strategy)
 
     @property
     def is_built_in(self) -> bool:
         return self.file.parent == registry.ROOM
 
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.file.read_bytes()).hexdigest()
-
     def warmup(self) -> int:
         return int(self.strategy.warmup(self.params))
 
 
-def select_strategies(inputs: Inputs) -> tuple[SelectedStrategy, ...]:
-    """The inputs' strategies in rank order.
+class StrategyShelf:
+    """Loads each strategy once, however many threads ask and whatever becomes of its file."""
 
-    Raises UserError if a name or parameter is unknown or impossible, or a name is given twice.
-    """
-    if len(set(inputs.names)) < len(inputs.names):
-        raise UserError(f"A strategy is named twice: {', '.join(inputs.names)}.", exit_code=64)
-    folder = Path(inputs.folder) if inputs.folder else None
-    loaded = [(registry.load(each.name, folder), each.parameters) for each in inputs.strategies]
-    return tuple(
-        SelectedStrategy(strategy, registry.params_from(strategy, parameters))
-        for strategy, parameters in loaded
-    )
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loaded: dict[tuple[str, str], tuple[Strategy, str]] = {}
+
+    def select(self, inputs: Inputs) -> tuple[SelectedStrategy, ...]:
+        """The inputs' strategies in rank order.
+
+        Raises UserError if a name or parameter is unknown or impossible, or a name is given twice.
+        """
+        if len(set(inputs.names)) < len(inputs.names):
+            raise UserError(f"A strategy is named twice: {', '.join(inputs.names)}.", exit_code=64)
+        return tuple(self._select(each, inputs.folder) for each in inputs.strategies)
+
+    def forget(self) -> None:
+        """Load anew what is asked for next."""
+        with self._lock:
+            self._loaded.clear()
+
+    def _select(self, each: StrategyInputs, folder: str) -> SelectedStrategy:
+        strategy, digest = self._load(each.name, folder)
+        refuse_endless_numbers(each)
+        return SelectedStrategy(strategy, registry.params_from(strategy, each.parameters), digest)
+
+    def _load(self, name: str, folder: str) -> tuple[Strategy, str]:
+        with self._lock:
+            if (name, folder) not in self._loaded:
+                strategy = registry.load(name, Path(folder) if folder else None)
+                digest = hashlib.sha256(file_of(strategy).read_bytes()).hexdigest()
+                self._loaded[name, folder] = strategy, digest
+            return self._loaded[name, folder]
+
+
+def select_strategies(inputs: Inputs) -> tuple[SelectedStrategy, ...]:
+    """The inputs' strategies in rank order, loaded for this once."""
+    return StrategyShelf().select(inputs)
+
+
+def file_of(strategy: Strategy) -> Path:
+    return Path(str(getattr(strategy, "__file__", "")))
+
+
+def refuse_endless_numbers(each: StrategyInputs) -> None:
+    """Raises UserError if a parameter is not a finite number."""
+    for name, value in each.parameters.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{each.name}.{name} must be a finite number, not {value}.")
 
 
 def signals_of(panel: Panel, each: SelectedStrategy) -> SignalTable:

@@ -179,7 +179,7 @@ def _digests(plan: Plan) -> dict[str, Any]:
         "bars": plan.market.digest,
         "strategies": {search.name: search.selected.digest for search in plan.searches},
         "code": {
-            search.name: code_of(plan.settings.code_digest, search.selected)
+            search.name: code_of(plan.settings.code_digest, [search.selected])
             for search in plan.searches
         },
     }

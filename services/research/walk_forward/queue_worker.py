@@ -18,7 +18,6 @@ from rq.worker import SimpleWorker
 
 from services.research.data.dataset import open_dataset
 from services.research.data.inputs import Inputs
-from services.research.strategy_check.selection import select_strategies
 from services.research.walk_forward.queue_runner import (
     QUEUE,
     SERIALIZER,
@@ -81,8 +80,9 @@ def do_task(text: str) -> str:
     Raises UserError if the bars or the code here are not those the task was made with.
     """
     task = decode_task(text)
-    _refuse_other_code(task)
-    return encode(_trials(task).do(task))
+    trials = _trials(task)
+    _refuse_other_code(trials, task)
+    return encode(trials.do(task))
 
 
 def _trials(task: Task) -> Trials:
@@ -102,12 +102,19 @@ def _trials_on(bars: Inputs) -> Trials:
     return Trials(open_dataset(bars, os.environ))
 
 
-def _refuse_other_code(task: Task) -> None:
-    strategy = select_strategies(task.inputs)[0]
-    if code_of(_code(), strategy) != task.code:
-        raise UserError(
-            f"This worker's code or its strategy {strategy.name} is not that of the run; update it."
-        )
+def _refuse_other_code(trials: Trials, task: Task) -> None:
+    """Once more with strategies loaded anew: the user may have edited one between two runs."""
+    if not _is_same_code(trials, task):
+        trials.forget_strategies()
+        if not _is_same_code(trials, task):
+            names = ", ".join(task.inputs.names)
+            raise UserError(
+                f"This worker's code or its strategy {names} is not that of the run; update it."
+            )
+
+
+def _is_same_code(trials: Trials, task: Task) -> bool:
+    return code_of(_code(), trials.shelf.select(task.inputs)) == task.code
 
 
 @lru_cache(maxsize=1)

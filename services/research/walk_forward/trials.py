@@ -31,7 +31,7 @@ from services.research.engine.simulate import (
 )
 from services.research.strategy_check.selection import (
     SelectedStrategy,
-    select_strategies,
+    StrategyShelf,
     signals_of,
 )
 from services.research.walk_forward.folds import Fold, window
@@ -57,8 +57,9 @@ Floats = NDArray[np.float64]
 class Trials:
     """One open market and what has been found on it; safe to use from several threads."""
 
-    def __init__(self, market: Dataset) -> None:
+    def __init__(self, market: Dataset, shelf: StrategyShelf | None = None) -> None:
         self.market = market
+        self.shelf = shelf or StrategyShelf()
         self._cache: OrderedDict[str, Candidates] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -70,11 +71,17 @@ class Trials:
 
     def candidates(self, inputs: Inputs) -> Candidates:
         """The ranked outcomes of the inputs' one strategy."""
-        strategy = select_strategies(inputs)[0]
+        strategy = self.shelf.select(inputs)[0]
         name = f"{strategy.name} {strategy.params!r}"
         with self._lock:
             found = self._cache.get(name)
         return self._found(strategy, name) if found is None else found
+
+    def forget_strategies(self) -> None:
+        """Load strategies anew, and drop what the old ones found."""
+        with self._lock:
+            self._cache.clear()
+        self.shelf.forget()
 
     def _found(self, strategy: SelectedStrategy, name: str) -> Candidates:
         panel = self.market.panel

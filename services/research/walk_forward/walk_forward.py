@@ -22,8 +22,8 @@ from services.research.engine.performance import daily_returns
 from services.research.engine.simulate import SimulationResult, Trades
 from services.research.strategy_check.selection import (
     SelectedStrategy,
+    StrategyShelf,
     refuse_too_short,
-    select_strategies,
 )
 from services.research.walk_forward.folds import Fold, folds
 from services.research.walk_forward.grids import Grid, grid_of
@@ -85,6 +85,7 @@ class Plan:
     folds: tuple[Fold, ...]
     searches: tuple[GridSearch, ...]
     settings: Settings
+    shelf: StrategyShelf
 
     @property
     def trials(self) -> int:
@@ -130,7 +131,8 @@ class StrategyWalk:
 
 def plan(request: WalkForward, market: Dataset, settings: Settings) -> Plan:
     """The plan. Raises UserError if a name is unknown, a grid impossible, or bars too few."""
-    selected = select_strategies(request.inputs)
+    shelf = StrategyShelf()
+    selected = shelf.select(request.inputs)
     first, last = columns(market.panel, request.inputs.start, request.inputs.end)
     refuse_too_short(market.panel, selected, last)
     cut = folds(first, last, train=request.train, test=request.test, anchored=request.anchored)
@@ -142,7 +144,7 @@ def plan(request: WalkForward, market: Dataset, settings: Settings) -> Plan:
         )
         for each, given in zip(selected, request.inputs.strategies, strict=True)
     )
-    return Plan(request, market, cut, searches, settings)
+    return Plan(request, market, cut, searches, settings, shelf)
 
 
 def walk(plan: Plan, runner: Runner) -> tuple[StrategyWalk, ...]:
@@ -216,12 +218,13 @@ def _window_task(plan: Plan, search: GridSearch, point: int, fold: Fold) -> Wind
 
 
 def _code(plan: Plan, search: GridSearch) -> str:
-    return code_of(plan.settings.code_digest, search.selected)
+    return code_of(plan.settings.code_digest, [search.selected])
 
 
-def code_of(code_digest: str, selected: SelectedStrategy) -> str:
-    """Our code's digest, with the user's own file where the strategy is one."""
-    return code_digest if selected.is_built_in else f"{code_digest} {selected.digest}"
+def code_of(code_digest: str, selected: Sequence[SelectedStrategy]) -> str:
+    """Our code's digest, with the user's own files where strategies are theirs."""
+    theirs = [each.digest for each in selected if not each.is_built_in]
+    return " ".join([code_digest, *theirs])
 
 
 def _scores(results: Sequence[Result]) -> tuple[Score, ...]:
