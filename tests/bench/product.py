@@ -23,9 +23,10 @@ from services.research.engine.outcomes import outcomes, rank
 from services.research.engine.performance import PerformanceMetrics, measure
 from services.research.engine.simulate import run_portfolio
 from services.research.strategy_check.selection import select_strategies, signals_of
+from services.research.walk_forward.plan import WalkForward, plan
 from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
-from services.research.walk_forward.walk_forward import WalkForward, plan, walk
+from services.research.walk_forward.walk_forward import walk
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import FIELDS, Panel, bars_of
 from shared.runtime.archive import writer

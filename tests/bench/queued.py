@@ -23,10 +23,11 @@ import msgspec
 
 from services.research.data.dataset import Dataset, open_dataset
 from services.research.data.inputs import Inputs
+from services.research.walk_forward.plan import Plan, WalkForward, plan
 from services.research.walk_forward.queue_runner import QUEUE, QueueRunner, connect
 from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
-from services.research.walk_forward.walk_forward import Plan, Runner, WalkForward, plan, walk
+from services.research.walk_forward.walk_forward import Runner, walk
 from shared.runtime.config.settings import load_settings
 from tests.bench.product import NAMES, inputs
 from tests.servers import redis_server

@@ -132,6 +132,11 @@ COMMANDS = (
         "Check a strategy for look-ahead on real bars.", RESEARCH, "the strategy breaks a rule",
     ),
     Command(
+        "trials", "trials:trials",
+        "Show every trial ever made on these bars: each of them makes the best one luckier.",
+        RESEARCH,
+    ),
+    Command(
         "worker", "walk_forward:worker",
         "Process queued research; run one per core.", RESEARCH, "", (UNREACHABLE,),
     ),

@@ -11,74 +11,62 @@ from typing import Annotated
 
 import typer
 
-from services.console.cli.output import AsJson, print_json, terminal
-from services.console.cli.research_options import (
-    AcceptFlawed,
-    Adjust,
-    AllowShorts,
-    BarsOption,
-    BasisOption,
-    Cash,
-    Changes,
-    Costs,
-    End,
-    OutFolder,
-    PolicyOption,
-    ResearchRequest,
-    SizingOption,
-    Start,
-    Strategies,
-    Universe,
-    inputs_from,
-    start_preloading,
-)
+from services.console.cli import research_options as options
+from services.console.cli.output import AsJson, print_json, print_lines, terminal
+from services.console.cli.trials import record_backtest
 
 FOUND, HISTORY = 1, 756
 NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")]
 
 
 def backtest(
-    strategy: Strategies = "",
-    bars: BarsOption = "sample",
-    universe: Universe = None,
-    start: Start = "",
-    end: End = "",
-    cash: Cash = "100000",
-    sizing: SizingOption = "",
-    costs: Costs = "5",
-    allow_shorts: AllowShorts = False,
-    policy: PolicyOption = False,
-    changes: Changes = None,
-    accept_flawed: AcceptFlawed = False,
-    adjust: Adjust = "",
-    basis: BasisOption = "",
-    out: OutFolder = None,
+    strategy: options.Strategies = "",
+    bars: options.BarsOption = "sample",
+    universe: options.Universe = None,
+    start: options.Start = "",
+    end: options.End = "",
+    cash: options.Cash = "100000",
+    sizing: options.SizingOption = "",
+    costs: options.Costs = "5",
+    allow_shorts: options.AllowShorts = False,
+    policy: options.PolicyOption = False,
+    changes: options.Changes = None,
+    accept_flawed: options.AcceptFlawed = False,
+    adjust: options.Adjust = "",
+    basis: options.BasisOption = "",
+    mode: options.ModeOption = "",
+    cash_rate: options.CashRate = "0",
+    out: options.OutFolder = None,
     no_report: NoReport = False,
     as_json: AsJson = False,
 ) -> None:
     """Test strategies on past bars: exact fills, shared cash, costs, every trade."""
-    start_preloading()
-    asked = ResearchRequest(
-        strategy,
-        bars,
-        universe,
-        start,
-        end,
-        cash,
-        sizing,
-        costs,
-        allow_shorts,
-        policy,
-        changes or [],
-        accept_flawed,
-        adjust,
-        basis,
+    options.start_preloading()
+    asked = options.ResearchRequest(
+        strategies=strategy,
+        bars=bars,
+        universe=universe,
+        start=start,
+        end=end,
+        cash=cash,
+        sizing=sizing,
+        costs=costs,
+        allow_shorts=allow_shorts,
+        policy=policy,
+        changes=changes or [],
+        accept_flawed=accept_flawed,
+        adjust=adjust,
+        basis=basis,
+        mode=mode,
+        cash_rate=cash_rate,
     )
-    inputs = inputs_from(asked, os.environ)
+    environ = options.environ_of(mode, os.environ)
+    inputs = options.inputs_from(asked, environ)
     from services.research.backtest.run import backtest as run, files, summary
     from services.research.reports import artifacts
 
-    made = run(inputs, os.environ)
+    made = run(inputs, environ)
+    luck = record_backtest(made, environ)
     if out:
         texts = files(made)
         if not no_report:
@@ -87,11 +75,12 @@ def backtest(
             texts["report.html"] = render(made)
         artifacts.write_run(out, texts)
     if as_json:
-        print_json(summary(made))
+        print_json({**summary(made), "luck": luck})
         return
     from services.console.cli.research_tables import print_run
 
     print_run(summary(made))
+    print_lines(luck.sentences)
     place = (
         f"Written to {out}."
         if out
@@ -104,11 +93,11 @@ def check_strategy(
     name: Annotated[
         str, typer.Argument(help="A strategy's name, or your own file: my_strategy.py.")
     ],
-    bars: BarsOption = "sample",
-    changes: Changes = None,
-    accept_flawed: AcceptFlawed = False,
-    adjust: Adjust = "",
-    basis: BasisOption = "",
+    bars: options.BarsOption = "sample",
+    changes: options.Changes = None,
+    accept_flawed: options.AcceptFlawed = False,
+    adjust: options.Adjust = "",
+    basis: options.BasisOption = "",
     all_bars: Annotated[
         bool, typer.Option("--all-bars", help="The whole history, not the last 3 years.")
     ] = False,
@@ -118,8 +107,8 @@ def check_strategy(
 
     The bars are cut after every session, and it must say the same of what comes before the cut.
     """
-    start_preloading()
-    asked = ResearchRequest(
+    options.start_preloading()
+    asked = options.ResearchRequest(
         strategies=name,
         bars=bars,
         changes=changes or [],
@@ -127,7 +116,7 @@ def check_strategy(
         adjust=adjust,
         basis=basis,
     )
-    inputs = inputs_from(asked, os.environ)
+    inputs = options.inputs_from(asked, os.environ)
     from services.research.strategy_check.check import check
 
     proof = check(inputs, os.environ, bars=None if all_bars else HISTORY)

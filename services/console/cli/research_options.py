@@ -73,6 +73,17 @@ BasisOption = Annotated[
     str,
     typer.Option("--basis", help="What the prices of your files are: unadjusted, split or total."),
 ]
+ModeOption = Annotated[
+    str,
+    typer.Option(
+        "--mode",
+        help="Whose sizes and limits: sim, paper or live. Default: KOBE_MODE, else sim.",
+        show_default=False,
+    ),
+]
+CashRate = Annotated[
+    str, typer.Option("--cash-rate", help="What idle cash earns a year, for comparison: 0.04.")
+]
 OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder to write to.")]
 
 
@@ -94,6 +105,10 @@ class ResearchRequest:
     accept_flawed: bool = False
     adjust: str = ""
     basis: str = ""
+    mode: str = ""
+    cash_rate: str = "0"
+    traded: bool = False
+    """Whether sizes are those that are traded, unless others are given."""
 
 
 def start_preloading() -> None:
@@ -116,7 +131,7 @@ def inputs_from(request: ResearchRequest, environ: Mapping[str, str]) -> Inputs:
     from shared.runtime.config.settings import load_settings
     from shared.runtime.config.universe_list import read_universe
 
-    config = load_settings(environ).config
+    config = load_settings(environ_of(request.mode, environ)).config
     names, folder = _names_and_folder(request.strategies, config)
     parameters = _parameters(names, request.changes, config)
     method, size = _sizing(request, config)
@@ -138,6 +153,7 @@ def inputs_from(request: ResearchRequest, environ: Mapping[str, str]) -> Inputs:
         accept_flawed=request.accept_flawed,
         adjust=request.adjust,
         basis=_basis(request.basis),
+        cash_rate=_rate(request.cash_rate),
     )
 
 
@@ -155,6 +171,26 @@ def _basis(text: str) -> str:
             exit_code=USAGE,
         )
     return names[text]
+
+
+def environ_of(mode: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment with another mode, if one was given. Raises UserError if there is none such."""
+    from shared.schemas.values import Mode
+
+    if mode and mode not in set(Mode):
+        raise UserError(f"--mode {mode!r} must be sim, paper or live.", exit_code=USAGE)
+    return {**environ, "KOBE_MODE": mode} if mode else dict(environ)
+
+
+def _rate(text: str) -> Decimal:
+    from services.research.data.inputs import finite
+
+    rate = finite(text)
+    if rate is None or not -1 < rate < 1:
+        raise UserError(
+            f"--cash-rate {text!r} must be a share a year, such as 0.04.", exit_code=USAGE
+        )
+    return rate
 
 
 def _names_and_folder(text: str, config: Config) -> tuple[tuple[str, ...], str]:
@@ -201,7 +237,7 @@ def _value(text: str) -> Any:
 def _sizing(request: ResearchRequest, config: Config) -> tuple[SizingMethod, Decimal]:
     from services.research.data.inputs import parse_sizing
 
-    if request.sizing or not request.policy:
+    if request.sizing or not (request.policy or request.traded or request.mode):
         return parse_sizing(request.sizing or RESEARCH_SIZING)
     table = config.sizing
     return parse_sizing(

@@ -36,6 +36,14 @@ ROWS = (
 )
 
 
+HEAD = (
+    ("Alpha a year", "alpha", "+.1%"),
+    ("Beta", "beta", ".2f"),
+    ("Correlation", "correlation", ".2f"),
+    ("Benchmark at its exposure", "matched_return", "+.2%"),
+)
+
+
 def print_run(summary: Mapping[str, Any]) -> None:
     """Metrics beside the benchmark's, then what was not taken, then the warnings."""
     metrics: Mapping[str, Any] = msgspec.to_builtins(summary["metrics"])
@@ -50,10 +58,16 @@ def print_run(summary: Mapping[str, Any]) -> None:
     )
     columns = ["this run", *([benchmark["name"]] if benchmark else [])]
     sources = [metrics, *([benchmark] if benchmark else [])]
+    head: Mapping[str, Any] = msgspec.to_builtins(summary["head"])
     rows = [
+        (label, [number(head[name], form), *[""] * (len(columns) - 1)])
+        for label, name, form in HEAD
+    ]
+    rows += [
         (label, [number(each.get(name), form) for each in sources]) for label, name, form in ROWS
     ]
     print_comparison(title, columns, rows)
+    print_lines([head["sentence"], _cash(head)])
     if summary["not_taken"]:
         skipped = ", ".join(
             f"{count:,} {reason.replace('_', ' ')}"
@@ -75,3 +89,10 @@ def print_proof(name: str, proof: Any) -> None:
             ["It gave no signal on these bars, so little is proven; try others with --bars."],
             style="yellow",
         )
+
+
+def _cash(head: Mapping[str, Any]) -> str:
+    share = f"{head['cash_share']:.0%} of the money lay idle"
+    if not head["cash_rate"]:
+        return f"{share} and earned nothing here; see --cash-rate."
+    return f"{share}; at {head['cash_rate']:.1%} it would have earned {head['cash_earned']:,.2f}."

@@ -12,79 +12,68 @@ from typing import Annotated
 
 import typer
 
+from services.console.cli import research_options as options
 from services.console.cli.output import AsJson, print_json, terminal
-from services.console.cli.research_options import (
-    AcceptFlawed,
-    Adjust,
-    AllowShorts,
-    BarsOption,
-    BasisOption,
-    Cash,
-    Changes,
-    Costs,
-    End,
-    OutFolder,
-    PolicyOption,
-    ResearchRequest,
-    SizingOption,
-    Start,
-    Strategies,
-    Universe,
-    inputs_from,
-    start_preloading,
-)
+from services.console.cli.trials import record_backtest
 
 Folder = Annotated[
     Path | None,
-    typer.Argument(help="What `kobe backtest --out` wrote; without it a backtest is run."),
+    typer.Argument(help="Folder of a backtest or walk-forward; without it a backtest is run."),
 ]
 
 
 def showdown(
-    strategy: Strategies = "",
-    bars: BarsOption = "sample",
-    universe: Universe = None,
-    start: Start = "",
-    end: End = "",
-    cash: Cash = "100000",
-    sizing: SizingOption = "",
-    costs: Costs = "5",
-    allow_shorts: AllowShorts = False,
-    policy: PolicyOption = False,
-    changes: Changes = None,
-    accept_flawed: AcceptFlawed = False,
-    adjust: Adjust = "",
-    basis: BasisOption = "",
-    out: OutFolder = None,
+    strategy: options.Strategies = "",
+    bars: options.BarsOption = "sample",
+    universe: options.Universe = None,
+    start: options.Start = "",
+    end: options.End = "",
+    cash: options.Cash = "100000",
+    sizing: options.SizingOption = "",
+    costs: options.Costs = "5",
+    allow_shorts: options.AllowShorts = False,
+    policy: options.PolicyOption = False,
+    changes: options.Changes = None,
+    accept_flawed: options.AcceptFlawed = False,
+    adjust: options.Adjust = "",
+    basis: options.BasisOption = "",
+    mode: options.ModeOption = "",
+    cash_rate: options.CashRate = "0",
+    out: options.OutFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies, each run alone with the same cash.
 
     Without --strategy, every strategy there is.
     """
-    start_preloading()
+    options.start_preloading()
     names = strategy or _all_names()
-    asked = ResearchRequest(
-        names,
-        bars,
-        universe,
-        start,
-        end,
-        cash,
-        sizing,
-        costs,
-        allow_shorts,
-        policy,
-        changes or [],
-        accept_flawed,
-        adjust,
-        basis,
+    asked = options.ResearchRequest(
+        strategies=names,
+        bars=bars,
+        universe=universe,
+        start=start,
+        end=end,
+        cash=cash,
+        sizing=sizing,
+        costs=costs,
+        allow_shorts=allow_shorts,
+        policy=policy,
+        changes=changes or [],
+        accept_flawed=accept_flawed,
+        adjust=adjust,
+        basis=basis,
+        mode=mode,
+        cash_rate=cash_rate,
     )
-    inputs = inputs_from(asked, os.environ)
+    environ = options.environ_of(mode, os.environ)
+    inputs = options.inputs_from(asked, environ)
     from services.research.backtest.showdown import files, showdown as run, summary
     from services.research.reports import artifacts
 
-    made = run(inputs, os.environ)
+    made = run(inputs, environ)
+    for each in made.runs:
+        record_backtest(each, environ)
     if out:
         artifacts.write_run(out, files(made))
     if as_json:
@@ -98,25 +87,31 @@ def showdown(
 
 def montecarlo(
     folder: Folder = None,
-    strategy: Strategies = "",
-    bars: BarsOption = "sample",
-    universe: Universe = None,
-    start: Start = "",
-    end: End = "",
-    cash: Cash = "100000",
-    sizing: SizingOption = "",
-    costs: Costs = "5",
-    allow_shorts: AllowShorts = False,
-    changes: Changes = None,
-    accept_flawed: AcceptFlawed = False,
-    adjust: Adjust = "",
-    basis: BasisOption = "",
+    strategy: options.Strategies = "",
+    bars: options.BarsOption = "sample",
+    universe: options.Universe = None,
+    start: options.Start = "",
+    end: options.End = "",
+    cash: options.Cash = "100000",
+    sizing: options.SizingOption = "",
+    costs: options.Costs = "5",
+    allow_shorts: options.AllowShorts = False,
+    policy: options.PolicyOption = False,
+    changes: options.Changes = None,
+    accept_flawed: options.AcceptFlawed = False,
+    adjust: options.Adjust = "",
+    basis: options.BasisOption = "",
+    mode: options.ModeOption = "",
+    cash_rate: options.CashRate = "0",
     samples: Annotated[int, typer.Option("--samples", min=1, help="Histories to draw.")] = 2_000,
     block: Annotated[
-        float, typer.Option("--block", min=1, help="Mean length of the blocks drawn.")
+        float, typer.Option("--block", min=1, help="Mean length of the blocks drawn, in sessions.")
     ] = 20.0,
+    account: Annotated[
+        str, typer.Option("--account", help="Which account of a walk-forward; default: the first.")
+    ] = "",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 81,
-    out: OutFolder = None,
+    out: options.OutFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Resample a backtest's trades and days: how much was luck."""
@@ -129,28 +124,31 @@ def montecarlo(
     )
 
     if folder is not None:
-        history = read_history(folder)
+        history = read_history(folder, account)
     else:
-        start_preloading()
-        asked = ResearchRequest(
-            strategy,
-            bars,
-            universe,
-            start,
-            end,
-            cash,
-            sizing,
-            costs,
-            allow_shorts,
-            False,
-            changes or [],
-            accept_flawed,
-            adjust,
-            basis,
+        options.start_preloading()
+        asked = options.ResearchRequest(
+            strategies=strategy,
+            bars=bars,
+            universe=universe,
+            start=start,
+            end=end,
+            cash=cash,
+            sizing=sizing,
+            costs=costs,
+            allow_shorts=allow_shorts,
+            policy=policy,
+            changes=changes or [],
+            accept_flawed=accept_flawed,
+            adjust=adjust,
+            basis=basis,
+            mode=mode,
+            cash_rate=cash_rate,
         )
         from services.research.backtest.run import backtest
 
-        history = history_of(backtest(inputs_from(asked, os.environ), os.environ))
+        environ = options.environ_of(mode, os.environ)
+        history = history_of(backtest(options.inputs_from(asked, environ), environ))
     draws = DrawSettings(samples=samples, block=block, seed=seed)
     found = summary(history, draws)
     if out:

@@ -12,32 +12,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
-from services.console.cli.output import AsJson, print_json, print_note, progress, terminal
-from services.console.cli.research_options import (
-    AcceptFlawed,
-    Adjust,
-    AllowShorts,
-    BarsOption,
-    BasisOption,
-    Cash,
-    Changes,
-    Costs,
-    End,
-    ResearchRequest,
-    SizingOption,
-    Start,
-    Strategies,
-    Universe,
-    inputs_from,
-    start_preloading,
+from services.console.cli import research_options as options
+from services.console.cli.output import (
+    AsJson,
+    print_json,
+    print_lines,
+    print_note,
+    progress,
+    terminal,
 )
+from services.console.cli.trials import record_walks
 from shared.domain.errors import UserError
 
 if TYPE_CHECKING:
     from services.research.data.inputs import Inputs
-    from services.research.walk_forward.walk_forward import Plan, Runner, WalkForward
+    from services.research.walk_forward.plan import Plan, WalkForward
+    from services.research.walk_forward.walk_forward import Runner
     from shared.runtime.config.settings import Settings
 
 USAGE = 64
@@ -55,6 +48,10 @@ Test = Annotated[
 Anchored = Annotated[
     bool, typer.Option("--anchored", help="Training begins at the beginning and grows.")
 ]
+Alone = Annotated[
+    bool,
+    typer.Option("--alone", help="Each strategy in an account of its own, not all in one."),
+]
 Objective = Annotated[
     str, typer.Option("--objective", help=f"{', '.join(OBJECTIVES)}. Default: kobe.toml's.")
 ]
@@ -70,22 +67,26 @@ NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out the HTML 
 
 
 def walk_forward(
-    strategy: Strategies = "",
-    bars: BarsOption = "sample",
-    universe: Universe = None,
-    start: Start = "",
-    end: End = "",
-    cash: Cash = "100000",
-    sizing: SizingOption = "",
-    costs: Costs = "5",
-    allow_shorts: AllowShorts = False,
-    changes: Changes = None,
-    accept_flawed: AcceptFlawed = False,
-    adjust: Adjust = "",
-    basis: BasisOption = "",
+    strategy: options.Strategies = "",
+    bars: options.BarsOption = "sample",
+    universe: options.Universe = None,
+    start: options.Start = "",
+    end: options.End = "",
+    cash: options.Cash = "100000",
+    sizing: options.SizingOption = "",
+    costs: options.Costs = "5",
+    allow_shorts: options.AllowShorts = False,
+    policy: options.PolicyOption = False,
+    changes: options.Changes = None,
+    accept_flawed: options.AcceptFlawed = False,
+    adjust: options.Adjust = "",
+    basis: options.BasisOption = "",
+    mode: options.ModeOption = "",
+    cash_rate: options.CashRate = "0",
     train: Train = None,
     test: Test = None,
     anchored: Anchored = False,
+    alone: Alone = False,
     objective: Objective = "",
     out: WalkOut = Path("runs/walk_forward"),
     no_report: NoReport = False,
@@ -93,37 +94,49 @@ def walk_forward(
     queue: Queue = False,
     as_json: AsJson = False,
 ) -> None:
-    """Choose parameters on the past, trade them on what comes next."""
-    start_preloading()
-    request = ResearchRequest(
-        strategy,
-        bars,
-        universe,
-        start,
-        end,
-        cash,
-        sizing,
-        costs,
-        allow_shorts,
-        False,
-        changes or [],
-        accept_flawed,
-        adjust,
-        basis,
+    """Choose parameters on the past, trade them on what comes next.
+
+    All strategies trade in one account, at the sizes of --mode, unless --alone or --sizing say
+    otherwise; with --policy the risk-gate judges every entry.
+    """
+    options.start_preloading()
+    request = options.ResearchRequest(
+        strategies=strategy,
+        bars=bars,
+        universe=universe,
+        start=start,
+        end=end,
+        cash=cash,
+        sizing=sizing,
+        costs=costs,
+        allow_shorts=allow_shorts,
+        policy=policy,
+        changes=changes or [],
+        accept_flawed=accept_flawed,
+        adjust=adjust,
+        basis=basis,
+        mode=mode,
+        cash_rate=cash_rate,
+        traded=True,
     )
     from shared.runtime.config.settings import load_settings
 
-    settings = load_settings(os.environ)
+    environ = options.environ_of(mode, os.environ)
+    settings = load_settings(environ)
     wanted = _request_from(
-        inputs_from(request, os.environ), settings, (train, test), anchored, objective
+        options.inputs_from(request, environ), settings, (train, test), anchored, objective
     )
+    wanted = msgspec.structs.replace(wanted, alone=alone)
     from services.research.data.dataset import open_dataset
     from services.research.walk_forward import files as walk_forward_files
-    from services.research.walk_forward.walk_forward import plan, walk
+    from services.research.walk_forward.plan import plan
+    from services.research.walk_forward.walk_forward import walk
 
-    planned = plan(wanted, open_dataset(wanted.inputs, os.environ), settings)
+    planned = plan(wanted, open_dataset(wanted.inputs, environ), settings)
     with _runner(planned, out, queue=queue, yes=yes) as runner:
-        report = walk_forward_files.assess_walks(planned, walk(planned, runner))
+        walks = walk(planned, runner)
+    report = walk_forward_files.assess_walks(planned, walks)
+    luck = record_walks(planned, walks, environ)
     texts = walk_forward_files.files(report)
     if not no_report:
         from services.research.walk_forward.html_report import render
@@ -132,11 +145,12 @@ def walk_forward(
     walk_forward_files.write_files(out, texts)
     found = walk_forward_files.summary(report)
     if as_json:
-        print_json(found)
+        print_json({**found, "luck": luck})
         return
     from services.console.cli.walk_forward_tables import print_walk
 
     print_walk(found)
+    print_lines(luck.sentences)
     terminal.print(f"Written to {out}.")
 
 
@@ -147,7 +161,7 @@ def _request_from(
     anchored: bool,
     objective: str,
 ) -> WalkForward:
-    from services.research.walk_forward.walk_forward import WalkForward
+    from services.research.walk_forward.plan import WalkForward
 
     table = settings.config.research
     chosen = objective or table.objective

@@ -16,6 +16,10 @@ from services.console.cli.output import (
 )
 
 WALK_ROWS = (
+    ("Alpha a year", ("head", "alpha"), "+.1%"),
+    ("  its t", ("head", "alpha_t"), "+.1f"),
+    ("Beta", ("head", "beta"), ".2f"),
+    ("Benchmark at its exposure", ("head", "matched_return"), "+.1%"),
     ("Total return", ("metrics", "total_return"), "+.2%"),
     ("Growth a year", ("metrics", "cagr"), "+.2%"),
     ("Sharpe", ("metrics", "sharpe"), ".2f"),
@@ -62,6 +66,7 @@ def print_walk(summary: Mapping[str, Any]) -> None:
         label = f"Total return at {cost['slippage_bps']} bps"
         rows.append((label, cells + ([""] if benchmark else [])))
     print_comparison(title, [*strategies, *([benchmark["name"]] if benchmark else [])], rows)
+    print_lines(f"{name}: {each['head']['sentence']}" for name, each in strategies.items())
     print_warnings(facts["warnings"])
 
 
@@ -75,6 +80,8 @@ SHOWN = (
     ("Return", "total_return", "+.2%"),
     ("A year", "cagr", "+.2%"),
     ("Sharpe", "sharpe", ".2f"),
+    ("Alpha", "alpha", "+.1%"),
+    ("Beta", "beta", ".2f"),
     ("Drawdown", "max_drawdown", ".1%"),
     ("Trades", "trades", ",d"),
     ("Won", "win_rate", ".0%"),
@@ -89,7 +96,9 @@ def print_showdown(summary: Mapping[str, Any]) -> None:
     title = (
         f"{period['first']} to {period['last']}, {facts['symbols']:,} symbols of {facts['bars']}"
     )
-    competitors = [*facts["strategies"].items()]
+    competitors = [
+        (name, {**metrics, **facts["heads"][name]}) for name, metrics in facts["strategies"].items()
+    ]
     if benchmark := facts["benchmark"]:
         competitors.append((benchmark["name"], benchmark))
     rows = [
@@ -111,7 +120,7 @@ def print_draws(summary: Mapping[str, Any]) -> None:
             *(number(value, form) for value in drawn[name]),
             number(facts["actual"][name], form),
         )
-        for label, drawn in (("days", facts["days"]), ("trades", facts["trades"]))
+        for label, drawn in (("days", facts["days"]), ("trade sessions", facts["trade_sessions"]))
         for name, form in (("total_return", "+.1%"), ("max_drawdown", ".1%"))
     ]
     print_rows(title, columns, rows, empty="Nothing was drawn.")

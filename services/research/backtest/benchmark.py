@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.research.data.dataset import INDEX, Dataset
 from services.research.engine import performance
+from services.research.engine.outcomes import INDEX_MARK
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +35,8 @@ def benchmark(market: Dataset, first: int, last: int, cash: float) -> Benchmark 
             f"{INDEX} buy and hold", cash * _growth(market.index[None, first : last + 1])[0]
         )
     closes = market.panel.close[:, first : last + 1]
-    present = ~np.isnan(closes[:, 0])
+    tradable = np.array([not symbol.startswith(INDEX_MARK) for symbol in market.panel.symbols])
+    present = tradable & ~np.isnan(closes[:, 0])
     if not present.any():
         return None
     count = int(present.sum())

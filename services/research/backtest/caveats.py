@@ -23,6 +23,8 @@ The simulation closes it then, too.
 """
 LONG_ENOUGH = 252
 """In less than a year a complete universe may well lose nobody."""
+USUAL_OF_LARGE, USUAL_OF_ALL = 0.02, 0.07
+"""Orders of magnitude, not estimates: index members that cease to exist, and delistings."""
 FEW_TRADES = 30
 """Below this the usual rule of thumb calls a sample small."""
 NAMED = 8
@@ -59,20 +61,25 @@ def about_trades(result: SimulationResult, skipped: Mapping[str, int]) -> Iterat
 
 
 def _survivorship(market: Dataset, first: int, last: int) -> Iterator[str]:
-    """Whether symbols that failed are missing: over years a real market loses some."""
-    closes = market.panel.close[:, first : last + 1]
+    """How many symbols stopped trading, beside how many usually do."""
+    present = ~np.isnan(market.panel.close[:, first : last + 1])
     if last - first < LONG_ENOUGH:
         return
-    gone = np.isnan(closes[:, -GONE_AFTER:]).all(axis=1) & ~np.isnan(closes).all(axis=1)
-    if not gone.any():
-        yield (
-            f"Survivorship: all {_count_of(len(market.panel.symbols), 'symbol')} still trade at "
-            "the end, so those that failed or were taken over are missing. Real results would have "
-            "been worse."
-        )
-    else:
-        names = [market.panel.symbols[row] for row in np.flatnonzero(gone)]
-        yield f"{_count_of(len(names), 'symbol')} stopped trading on the way: {_name_list(names)}."
+    gone = ~present[:, -GONE_AFTER:].any(axis=1) & present.any(axis=1)
+    names = [market.panel.symbols[row] for row in np.flatnonzero(gone)]
+    rate = len(names) / (float(present.sum()) / LONG_ENOUGH)
+    count = f"{len(names):,} of {_count_of(len(market.panel.symbols), 'symbol')}"
+    who = f" ({_name_list(names)})" if names else ""
+    usual = (
+        f"of large US companies about {USUAL_OF_LARGE:.0%}, of all listed ones about "
+        f"{USUAL_OF_ALL:.0%} a year usually are taken over or fail"
+    )
+    verdict = (
+        " Most of those that did are missing here, so real results would have been worse."
+        if rate < USUAL_OF_LARGE / 2
+        else ""
+    )
+    yield f"Survivorship: {count}{who} stopped trading, {rate:.1%} a year; {usual}.{verdict}"
 
 
 def _coverage(market: Dataset, first: int, last: int) -> Iterator[str]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
@@ -37,11 +38,10 @@ from shared.domain.market.signal_table import SignalTable
 from shared.domain.risk import book as books
 from shared.domain.risk.account import see_account
 from shared.domain.risk.book import Book
-from shared.domain.risk.intents import Denial
+from shared.domain.risk.intents import Denial, Intent
 from shared.domain.trading.fills import ExitReason, fee, limit_fill
 from shared.rules import registry
-from shared.rules.judge import Rule, first_breach, judge
-from shared.runtime.config.tables import Config
+from shared.rules.judge import Rule, first_breach
 from shared.schemas.values import Ending, Reason, Side, TradingState
 
 LIVE_ONLY = ("market_hours", "order_rate", "spread", "stale_quote")
@@ -55,9 +55,9 @@ class GatedResult:
     reduced: str
 
 
-def gate_rules(config: Config, *, allow_shorts: bool) -> tuple[Rule, ...]:
-    """The rules with kobe.toml's limits; `allow_shorts` permits short sales for this run."""
-    tables = dict(config.rules)
+def gate_rules(limits: Mapping[str, Mapping[str, Any]], *, allow_shorts: bool) -> tuple[Rule, ...]:
+    """The gate's rules; `limits` as in kobe.toml's [rules], `allow_shorts` permits short sales."""
+    tables = {name: dict(values) for name, values in limits.items()}
     if allow_shorts:
         tables["short_selling"] = {**tables.get("short_selling", {}), "allowed": True}
     return tuple(rule for rule in registry.load(tables) if rule.name not in LIVE_ONLY)
@@ -174,7 +174,7 @@ class _Account:
         approved: list[tuple[str, EntryCandidate]] = []
         for index in range(self.ranked.starts[column], self.ranked.starts[column + 1]):
             candidate = self.candidates.candidate(self.book, index)
-            denials = judge(candidate.intent, self.book, self.rules)
+            denials = _denials(candidate.intent, self.book, self.rules)
             refused = _skip_reason(denials, enters=candidate.enters)
             if refused:
                 self.denied[refused] += 1
@@ -242,11 +242,20 @@ class _Account:
         self.grosses.append(float(dollars(sum(each.qty * each.mark for each in self.held))))
 
 
-def _skip_reason(denials: Sequence[Denial], *, enters: bool) -> Reason | None:
+def _skip_reason(denials: Iterator[Denial], *, enters: bool) -> Reason | None:
     """The first reason; an open beyond the stop or target counts before what it makes invalid."""
-    reasons = [denial.reason for denial in denials]
-    if Reason.INVALIDATED_AT_OPEN in reasons:
-        reasons = [reason for reason in reasons if reason is not Reason.INVALID_PROTECTION]
-    if reasons or enters:
-        return reasons[0] if reasons else None
-    return Reason.INVALIDATED_AT_OPEN
+    first = next(denials, None)
+    if first is None:
+        return None if enters else Reason.INVALIDATED_AT_OPEN
+    if first.reason is not Reason.INVALID_PROTECTION:
+        return first.reason
+    others = [denial.reason for denial in denials]
+    if Reason.INVALIDATED_AT_OPEN not in others:
+        return first.reason
+    return others[0]
+
+
+def _denials(intent: Intent, book: Book, rules: tuple[Rule, ...]) -> Iterator[Denial]:
+    """What `judge` would give, one at a time: mostly the first is enough."""
+    found = (rule.check(intent, book) for rule in rules)
+    return (denial for denial in found if denial is not None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from shared.domain.errors import UserError
 KIND = "montecarlo"
 AT_ONCE = 2_000_000
 """Draws in memory at a time: 16 MB of float64."""
+BACKTEST, WALK_FORWARD = "summary.json", "wf_summary.json"
 CUTS = (0.05, 0.25, 0.5, 0.75, 0.95)
 FEWEST = 10
 """With fewer trades or sessions every draw is nearly the same."""
@@ -38,20 +40,24 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class History:
-    """What is drawn from: pnl by exit, equity at each close, and the starting cash, in dollars."""
+    """What is drawn from, in dollars: profit of each session that closed trades, and equity.
+
+    Trades that close together lose together: their session is drawn, never one of them.
+    """
 
     id: str
     names: tuple[str, ...]
     start: float
     sessions: NDArray[np.datetime64]
     equity: Floats
-    pnl: Floats
+    closed: Floats
+    trades: int
 
 
 class DrawSettings(msgspec.Struct, frozen=True, kw_only=True):
     samples: int = 2_000
     block: float = 20.0
-    """Mean length of a block: so many trades, so many sessions."""
+    """Mean length of a block, in sessions."""
     seed: int = 81
 
 
@@ -67,8 +73,6 @@ class Quantiles(msgspec.Struct, frozen=True):
 
 
 def history_of(run: Run) -> History:
-    trades = run.result.trades
-    order = np.argsort(trades.exit_column, kind="stable")
     result = run.result
     return History(
         run.id,
@@ -76,34 +80,73 @@ def history_of(run: Run) -> History:
         result.starting_cash,
         result.sessions,
         result.equity,
-        trades.pnl[order],
+        by_session(result.trades.exit_column, result.trades.pnl),
+        len(result.trades),
     )
 
 
-def read_history(folder: Path) -> History:
-    """The history in a folder that `kobe backtest --out` wrote.
+def by_session(exits: NDArray[Any], pnl: Floats) -> Floats:
+    """The profit of each session that closed trades, in order; `exits` sort as sessions do."""
+    _, place = np.unique(exits, return_inverse=True)
+    closed: Floats = np.bincount(place.ravel(), weights=pnl).astype(np.float64)
+    return closed if pnl.size else np.zeros(0)
 
-    Raises UserError if it is not such a folder.
+
+def read_history(folder: Path, account: str = "") -> History:
+    """The history in a folder that `kobe backtest` or `kobe walk-forward` wrote.
+
+    Of a walk-forward that of `account`, its first by default. Raises UserError if it is no such
+    folder.
     """
     try:
-        facts = msgspec.json.decode((folder / "summary.json").read_bytes())
-        if facts["kind"] != "backtest":
-            raise KeyError("kind")
-        curve = list(csv.DictReader((folder / "equity_curve.csv").read_text().splitlines()))
-        trades = list(csv.DictReader((folder / "trade_list.csv").read_text().splitlines()))
-        trades.sort(key=lambda row: row["exit_session"])
-        return History(
-            facts["id"],
-            tuple(facts["inputs"]["strategies"]),
-            float(facts["metrics"]["start_equity"]),
-            np.array([row["session"] for row in curve], "datetime64[D]"),
-            np.array([float(row["equity"]) for row in curve]),
-            np.array([float(row["pnl"]) for row in trades]),
-        )
+        if (folder / BACKTEST).is_file():
+            return _read_backtest(folder)
+        return _read_walk_forward(folder, account)
     except (OSError, KeyError, ValueError, TypeError, msgspec.DecodeError) as error:
         raise UserError(
-            f"{folder} is not the folder of a backtest: write one with `kobe backtest --out`."
+            f"{folder} is not the folder of a backtest or walk-forward: write one with "
+            "`kobe backtest --out`."
         ) from error
+
+
+def _read_backtest(folder: Path) -> History:
+    facts = msgspec.json.decode((folder / BACKTEST).read_bytes())
+    start = float(facts["metrics"]["start_equity"])
+    trades = _rows(folder / "trade_list.csv")
+    return _history(facts["id"], facts["inputs"]["strategies"], start, folder, trades)
+
+
+def _read_walk_forward(folder: Path, account: str) -> History:
+    facts = msgspec.json.decode((folder / WALK_FORWARD).read_bytes())
+    accounts = facts["strategies"]
+    name = account or next(iter(accounts))
+    if name not in accounts:
+        raise UserError(f"{folder} has no account {name!r}, but {', '.join(accounts)}.")
+    start = float(accounts[name]["metrics"]["start_equity"])
+    splits = sorted((folder / name).glob("split_*/trade_list.csv"))
+    trades = [row for split in splits for row in _rows(split)]
+    return _history(facts["id"], [name], start, folder / name, trades)
+
+
+def _history(
+    run: str, names: Iterable[str], start: float, folder: Path, trades: list[dict[str, str]]
+) -> History:
+    curve = _rows(folder / "equity_curve.csv")
+    exits = np.array([row["exit_session"] for row in trades], "datetime64[D]")
+    pnl = np.array([float(row["pnl"]) for row in trades])
+    return History(
+        run,
+        tuple(names),
+        start,
+        np.array([row["session"] for row in curve], "datetime64[D]"),
+        np.array([float(row["equity"]) for row in curve]),
+        by_session(exits, pnl),
+        len(trades),
+    )
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(file.read_text().splitlines()))
 
 
 def summary(history: History, draws: DrawSettings) -> dict[str, Any]:
@@ -111,9 +154,9 @@ def summary(history: History, draws: DrawSettings) -> dict[str, Any]:
 
     Raises UserError if there are too few trades or sessions to draw from.
     """
-    if history.pnl.size < FEWEST or history.sessions.size < FEWEST:
+    if history.closed.size < FEWEST or history.sessions.size < FEWEST:
         raise UserError(
-            f"{history.pnl.size} trades in {history.sessions.size} sessions are too few to draw "
+            f"{history.trades} trades in {history.sessions.size} sessions are too few to draw "
             "from; use a longer run."
         )
     if draws.samples < 1 or not 1 <= draws.block < math.inf:
@@ -125,7 +168,7 @@ def summary(history: History, draws: DrawSettings) -> dict[str, Any]:
         "strategies": list(history.names),
         "draws": draws,
         "cuts": CUTS,
-        "trades": _draw_trades(history, draws),
+        "trade_sessions": _draw_trades(history, draws),
         "days": _draw_days(returns, draws),
         "actual": {
             "total_return": float(history.equity[-1] / history.start - 1),
@@ -145,7 +188,7 @@ def files(history: History, draws: DrawSettings) -> dict[str, str]:
 
 def _draw_trades(history: History, draws: DrawSettings) -> Quantiles:
     """Quantiles of the sums of drawn profits, each measured against the starting cash."""
-    share = history.pnl / history.start
+    share = history.closed / history.start
     ends, falls = [], []
     for drawn in _draw_samples(share, draws):
         equity = 1.0 + np.cumsum(drawn, axis=1)

@@ -6,21 +6,38 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from services.research.backtest import benchmark as benchmarks, caveats
 from services.research.backtest.benchmark import Benchmark
+from services.research.backtest.costs import (
+    SLIPPAGE_LEVELS,
+    CostLevel,
+    break_even,
+    cost_level,
+)
+from services.research.backtest.market_view import MarketView, market_view
+from services.research.backtest.trial_ledger import Trial, sharpe_per_session, trial
 from services.research.data.dataset import Dataset, columns, open_dataset
 from services.research.data.inputs import Inputs
 from services.research.engine.outcomes import outcomes, rank
-from services.research.engine.performance import PerformanceMetrics, measure
+from services.research.engine.performance import PerformanceMetrics, daily_returns, measure
 from services.research.engine.portfolio_kernels import Window
-from services.research.engine.simulate import SimulationResult, run_portfolio, window_between
+from services.research.engine.simulate import (
+    SimulationResult,
+    equity_of,
+    run_portfolio,
+    window_between,
+    with_slippage,
+)
+from services.research.engine.slippage import equity_at
 from services.research.reports import artifacts
 from services.research.strategy_check.selection import (
     SelectedStrategy,
@@ -48,6 +65,8 @@ class Run:
     result: SimulationResult
     metrics: PerformanceMetrics
     benchmark: Benchmark | None
+    head: MarketView
+    costs: tuple[CostLevel, ...]
     warnings: tuple[str, ...]
     digests: Mapping[str, Any]
     code_version: str
@@ -72,11 +91,16 @@ def backtest(inputs: Inputs, environ: Mapping[str, str], market: Dataset | None 
     window = window_between(panel, *columns(panel, inputs.start, inputs.end))
     refuse_too_short(panel, strategies, window.last)
     tables = tuple((each.name, signals_of(panel, each)) for each in strategies)
-    result, notes = _simulate(inputs, market, tables, window, settings)
+    passed = _simulate(inputs, market, tables, window, settings)
+    result = passed.result
+    window = window._replace(last=window.first + result.sessions.size - 1)  # ruin ends a run
+    sentence = break_even(passed.costs)
     warnings = (
-        *caveats.about_bars(market, window.first, window.last),
         *caveats.about_trades(result, result.skipped),
+        *([f"Costs: {sentence}"] if sentence else []),
+        *caveats.about_bars(market, window.first, window.last),
     )
+    held = benchmarks.benchmark(market, window.first, window.last, result.starting_cash)
     digests = {"bars": market.digest, "strategies": {each.name: each.digest for each in strategies}}
     return Run(
         id=_id(inputs, strategies, market, settings),
@@ -87,12 +111,23 @@ def backtest(inputs: Inputs, environ: Mapping[str, str], market: Dataset | None 
         tables=tables,
         result=result,
         metrics=measure(result),
-        benchmark=benchmarks.benchmark(market, window.first, window.last, result.starting_cash),
-        warnings=(*notes, *warnings),
+        benchmark=held,
+        head=market_view(result, held, inputs.cash_rate),
+        costs=passed.costs,
+        warnings=(*passed.notes, *warnings),
         digests=digests,
         code_version=settings.code_digest,
         config_pin=settings.config_pin,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passed:
+    """The portfolio pass, what it leaves at other costs, and notes for the reader."""
+
+    result: SimulationResult
+    costs: tuple[CostLevel, ...]
+    notes: tuple[str, ...] = ()
 
 
 def _simulate(
@@ -101,18 +136,39 @@ def _simulate(
     tables: tuple[tuple[str, SignalTable], ...],
     window: Window,
     settings: Settings,
-) -> tuple[SimulationResult, tuple[str, ...]]:
-    """The portfolio pass, and notes about it for the reader."""
-    found = [outcomes(market.panel, name, table) for name, table in tables]
-    ranked = rank(market.panel, found)
+) -> Passed:
+    panel, terms = market.panel, inputs.settings
+    found = [outcomes(panel, name, table) for name, table in tables]
+    ranked = rank(panel, found)
     if not inputs.policy:
-        return run_portfolio(market.panel, inputs.names, ranked, inputs.settings, window), ()
+        levels = tuple(
+            cost_level(
+                bps,
+                daily_returns(
+                    equity_of(panel, ranked, with_slippage(terms, bps), window), float(terms.cash)
+                ),
+            )
+            for bps in SLIPPAGE_LEVELS
+        )
+        return Passed(run_portfolio(panel, inputs.names, ranked, terms, window), levels)
     from services.research.backtest.gated_run import gate_rules, run_with_gate
 
-    rules = gate_rules(settings.config, allow_shorts=inputs.allow_shorts)
-    passed = run_with_gate(market.panel, tables, found, ranked, inputs.settings, rules, window)
-    notes = (f"The gate moved to reducing {passed.reduced}; no entry was let through after that.",)
-    return passed.result, notes if passed.reduced else ()
+    rules = gate_rules(settings.config.rules, allow_shorts=inputs.allow_shorts)
+    passed = run_with_gate(panel, tables, found, ranked, terms, rules, window)
+    levels = tuple(
+        cost_level(bps, daily_returns(equity, float(terms.cash)))
+        for bps, equity in same_trades(passed.result, window.first, inputs.slippage_bps)
+    )
+    note = f"The gate moved to reducing {passed.reduced}; no entry was let through after that."
+    return Passed(passed.result, levels, (note,) if passed.reduced else ())
+
+
+def same_trades(
+    result: SimulationResult, first: int, usual: Decimal
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """(level, equity) without asking the gate again."""
+    for bps in SLIPPAGE_LEVELS:
+        yield bps, equity_at(result, first, bps=float(bps), instead_of=float(usual))
 
 
 def _id(
@@ -141,7 +197,9 @@ def summary(run: Run) -> dict[str, Any]:
             "sessions": run.metrics.sessions,
         },
         "universe": {"symbols": len(panel.symbols), "bars": int((~np.isnan(panel.close)).sum())},
+        "head": run.head,
         "metrics": run.metrics,
+        "costs": run.costs,
         "benchmark": benchmarks.benchmark_metrics(run.benchmark, run.result.starting_cash)
         if run.benchmark
         else None,
@@ -176,3 +234,17 @@ def files(run: Run) -> dict[str, str]:
         "equity_curve.csv": artifacts.equity_curve(run.result),
         "summary.json": artifacts.json_text(summary(run)),
     }
+
+
+def trial_of(run: Run, kind: str) -> Trial:
+    """The run as a trial for the ledger."""
+    returns = daily_returns(run.result.equity, run.result.starting_cash)
+    return trial(
+        kind=kind,
+        run=run.id,
+        strategies={each.name: asdict(each.params) for each in run.strategies},
+        terms=run.inputs.terms,
+        first=run.sessions[0],
+        last=run.sessions[1],
+        sharpe=sharpe_per_session(returns),
+    )

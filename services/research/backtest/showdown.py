@@ -91,6 +91,9 @@ def summary(comparison: Showdown) -> dict[str, Any]:
             "last": first.sessions[1],
             "sessions": first.metrics.sessions,
         },
+        "heads": {
+            name: run.head for name, run in zip(comparison.names, comparison.runs, strict=True)
+        },
         "strategies": {
             name: run.metrics for name, run in zip(comparison.names, comparison.runs, strict=True)
         },

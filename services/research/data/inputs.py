@@ -49,6 +49,8 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     allow_shorts: bool = False
     policy: bool = False
     folder: str = ""
+    cash_rate: Decimal = Decimal(0)
+    """What idle cash earns a year, for the report's head; the simulation earns nothing on it."""
     accept_flawed: bool = False
     adjust: str = ""
     """A file of splits for unadjusted prices."""
@@ -58,6 +60,19 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(strategy.name for strategy in self.strategies)
+
+    @property
+    def terms(self) -> dict[str, str]:
+        """How the account trades, in texts: a part of what tells trials apart."""
+        return {
+            "cash": str(self.cash),
+            "sizing": f"{self.sizing}:{self.size}",
+            "slippage_bps": str(self.slippage_bps),
+            "fees": str(self.fees),
+            "allow_shorts": str(self.allow_shorts),
+            "policy": str(self.policy),
+            "symbols": ",".join(self.symbols),
+        }
 
     @property
     def bars_alone(self) -> Inputs:
@@ -111,7 +126,7 @@ def parse_costs(text: str) -> tuple[Decimal, bool]:
         raise UserError(
             f"--costs {text!r}: after the plus only `{COSTS_ON}` is known.", exit_code=64
         )
-    slippage = _number("0" if bps == "none" else bps)
+    slippage = finite("0" if bps == "none" else bps)
     if slippage is None or not 0 <= slippage < MOST_SLIPPAGE:
         raise UserError(
             f"--costs {text!r}: give basis points from 0 to below {MOST_SLIPPAGE:,}, "
@@ -128,7 +143,7 @@ def parse_sizing(text: str) -> tuple[SizingMethod, Decimal]:
     """
     method, _, value = text.partition(":")
     known = {each.value: each for each in SizingMethod}
-    size = _number(value)
+    size = finite(value)
     if method not in known or size is None:
         shape = ", ".join(f"{name}:NUMBER" for name in known)
         raise UserError(f"--sizing {text!r} must be one of {shape}.", exit_code=64)
@@ -140,7 +155,7 @@ def parse_cash(text: str) -> Decimal:
 
     Raises UserError if it is no amount that can be traded with.
     """
-    amount = _number(text.replace(",", ""))
+    amount = finite(text.replace(",", ""))
     if amount is None or not 0 < amount <= MOST_CASH:
         raise UserError(
             f"--cash {text!r} must be dollars, more than 0 and at most {MOST_CASH:,}.", exit_code=64
@@ -148,7 +163,7 @@ def parse_cash(text: str) -> Decimal:
     return amount
 
 
-def _number(text: str) -> Decimal | None:
+def finite(text: str) -> Decimal | None:
     """A finite number; None if the text is none."""
     try:
         number = Decimal(text)

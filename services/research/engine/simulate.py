@@ -8,7 +8,7 @@ reports.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -163,6 +163,11 @@ def run_portfolio(
         gross=curves.gross / UNITS_PER_DOLLAR,
         skipped=dict(zip(SkipReason, skipped[TAKEN + 1 :].tolist(), strict=True)),
     )
+
+
+def with_slippage(settings: SimulationSettings, bps: str) -> SimulationSettings:
+    """The same terms at other basis points of slippage."""
+    return replace(settings, costs=replace(settings.costs, slippage_bps=Decimal(bps)))
 
 
 def first_ruin(equity: NDArray[Any]) -> int | None:

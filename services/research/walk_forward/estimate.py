@@ -11,8 +11,8 @@ import time
 
 import msgspec
 
+from services.research.walk_forward.plan import Plan, score_tasks
 from services.research.walk_forward.trials import Trials
-from services.research.walk_forward.walk_forward import Plan, score_tasks
 from shared.domain.errors import UserError
 
 SMALL = 500

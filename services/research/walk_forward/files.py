@@ -12,14 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from services.research.backtest import benchmark as benchmarks, caveats
 from services.research.backtest.benchmark import Benchmark
+from services.research.backtest.market_view import MarketView, market_view
 from services.research.engine.overfitting import Band
 from services.research.engine.performance import PerformanceMetrics, measure
 from services.research.reports import artifacts
+from services.research.walk_forward.plan import Plan
 from services.research.walk_forward.robustness import Robustness, assess, caveats_of
-from services.research.walk_forward.walk_forward import Plan, Split, StrategyWalk, code_of, run_id
+from services.research.walk_forward.walk_forward import AccountWalk, Split, run_id
+
+WINDOWS = (
+    "strategy",
+    "split",
+    "train_first",
+    "train_last",
+    "test_first",
+    "test_last",
+    "parameters",
+    "trained",
+)
 
 KIND = "walk-forward"
 SPLIT = "split_{:02d}"
@@ -49,14 +64,15 @@ WINDOWS = (
 class AssessedWalk:
     """One strategy's walk with its metrics and its robustness."""
 
-    walk: StrategyWalk
+    walk: AccountWalk
     metrics: PerformanceMetrics
     robustness: Robustness
     band: Band
+    head: MarketView
 
     @property
     def name(self) -> str:
-        return self.walk.search.name
+        return self.walk.account.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,16 +91,35 @@ class WalkForwardReport:
         return self.plan.folds[0].test_first, self.plan.folds[-1].test_last
 
 
-def assess_walks(plan: Plan, found: Sequence[StrategyWalk]) -> WalkForwardReport:
-    walks = tuple(AssessedWalk(walk, measure(walk.stitched), *assess(walk)) for walk in found)
+def assess_walks(plan: Plan, found: Sequence[AccountWalk]) -> WalkForwardReport:
+    sharpes = trial_sharpes(found)
+    held = benchmarks.benchmark(
+        plan.market,
+        plan.folds[0].test_first,
+        plan.folds[-1].test_last,
+        float(plan.request.inputs.cash),
+    )
+    rate = plan.request.inputs.cash_rate
+    walks = tuple(
+        AssessedWalk(
+            walk,
+            measure(walk.stitched),
+            *assess(walk, sharpes),
+            market_view(walk.stitched, held, rate),
+        )
+        for walk in found
+    )
     first, last = plan.folds[0].test_first, plan.folds[-1].test_last
     warnings = [*caveats.about_bars(plan.market, first, last)]
     for each in walks:
         warnings += caveats_of(each.name, each.robustness)
-    benchmark = benchmarks.benchmark(plan.market, first, last, float(plan.request.inputs.cash))
-    return WalkForwardReport(
-        plan, walks, benchmark, (*_trials_caveat(plan), *warnings), run_id(plan)
-    )
+    return WalkForwardReport(plan, walks, held, (*_trials_caveat(plan), *warnings), run_id(plan))
+
+
+def trial_sharpes(walks: Sequence[AccountWalk]) -> NDArray[np.float64]:
+    """Per session, of every parameter set that was tried."""
+    scores = {id(grid): grid for walk in walks for grid in walk.scores}
+    return np.array([score.sharpe for grid in scores.values() for score in grid])
 
 
 def files(report: WalkForwardReport) -> dict[str, str]:
@@ -134,7 +169,11 @@ def summary(report: WalkForwardReport) -> dict[str, Any]:
         "splits": len(plan.folds),
         "trials": plan.trials,
         "strategies": {
-            each.name: {"metrics": each.metrics, "robustness": each.robustness}
+            each.name: {
+                "head": each.head,
+                "metrics": each.metrics,
+                "robustness": each.robustness,
+            }
             for each in report.walks
         },
         "benchmark": benchmarks.benchmark_metrics(report.benchmark, float(plan.request.inputs.cash))
@@ -163,6 +202,7 @@ def describe_inputs(report: WalkForwardReport) -> dict[str, Any]:
         "test": request.test,
         "anchored": request.anchored,
         "objective": request.objective,
+        "alone": request.alone,
     }
     return {**plain, **windows}
 
@@ -178,10 +218,7 @@ def _digests(plan: Plan) -> dict[str, Any]:
     return {
         "bars": plan.market.digest,
         "strategies": {search.name: search.selected.digest for search in plan.searches},
-        "code": {
-            search.name: code_of(plan.settings.code_digest, [search.selected])
-            for search in plan.searches
-        },
+        "code": {search.name: plan.code([search]) for search in plan.searches},
     }
 
 
@@ -189,13 +226,24 @@ def _split_files(report: WalkForwardReport, each: AssessedWalk, split: Split) ->
     plan, sessions = report.plan, report.plan.market.panel.sessions
     fold = split.fold
     parameters = {
-        "strategy": each.name,
-        "parameters": split.inputs.strategies[0].parameters,
-        "tried": split.values,
-        "point": split.point,
-        "of": each.walk.search.grid.size,
+        "account": each.name,
         "objective": plan.request.objective,
-        "trained": split.trained,
+        "strategies": {
+            search.name: {
+                "parameters": given.parameters,
+                "tried": search.grid.point(point),
+                "point": point,
+                "of": search.grid.size,
+                "trained": trained,
+            }
+            for search, given, point, trained in zip(
+                each.walk.account.searches,
+                split.inputs.strategies,
+                split.points,
+                split.objectives,
+                strict=True,
+            )
+        },
     }
     facts = {
         "kind": f"{KIND} split",

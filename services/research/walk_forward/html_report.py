@@ -56,6 +56,7 @@ def _strategy(report: WalkForwardReport, each: AssessedWalk) -> dict[str, Any]:
     walk = each.walk
     return {
         "name": each.name,
+        "head": msgspec.to_builtins(each.head),
         "metrics": msgspec.to_builtins(each.metrics),
         "robustness": msgspec.to_builtins(each.robustness),
         "banded": _band_picture(each),

@@ -18,6 +18,7 @@ from rq.worker import SimpleWorker
 
 from services.research.data.dataset import open_dataset
 from services.research.data.inputs import Inputs
+from services.research.walk_forward.plan import code_of
 from services.research.walk_forward.queue_runner import (
     QUEUE,
     SERIALIZER,
@@ -26,7 +27,6 @@ from services.research.walk_forward.queue_runner import (
 )
 from services.research.walk_forward.tasks import Task, decode_task, encode
 from services.research.walk_forward.trials import Trials
-from services.research.walk_forward.walk_forward import code_of
 from shared.domain.errors import UserError
 from shared.runtime.config.settings import code_digest
 

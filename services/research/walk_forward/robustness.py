@@ -13,11 +13,15 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from services.research.engine import overfitting, performance
-from services.research.engine.overfitting import Band
-from services.research.walk_forward.walk_forward import SLIPPAGE_LEVELS, StrategyWalk
+from services.research.backtest.costs import SLIPPAGE_LEVELS, CostLevel, break_even, cost_level
+from services.research.engine import overfitting
+from services.research.engine.overfitting import Band, Overfitting
+from services.research.walk_forward.tasks import Score
+from services.research.walk_forward.walk_forward import AccountWalk
 
+Floats = NDArray[np.float64]
 LIKELY, UNLIKELY = 0.95, 0.5
 """The usual level of significance, and the coin toss that choosing parameters must beat."""
 
@@ -42,12 +46,6 @@ class Stability(msgspec.Struct, frozen=True):
     """The share of profitable splits."""
 
 
-class CostLevel(msgspec.Struct, frozen=True):
-    slippage_bps: str
-    total_return: float
-    sharpe: float | None
-
-
 class Robustness(msgspec.Struct, frozen=True):
     trials: int
     deflated_sharpe: float | None
@@ -65,26 +63,28 @@ class Robustness(msgspec.Struct, frozen=True):
     """Mean over the folds of what the chosen set showed in training."""
 
 
-def assess(walked: StrategyWalk) -> tuple[Robustness, Band]:
-    """The numbers, and the band of equity curves in other orders of the same days."""
-    scores, returns = walked.scores, walked.returns
-    kept = [score.daily() for score in scores if score.returns is not None]
-    overfit = overfitting.probability_of_overfitting(np.column_stack(kept)) if kept else None
+def assess(walked: AccountWalk, trial_sharpes: Floats) -> tuple[Robustness, Band]:
+    """The numbers, and the band of equity curves in other orders of the same days.
+
+    `trial_sharpes` are those of every trial of the run, per session, whoever's they are: the luck
+    of the best of them is the luck of the run. Of several grids the one most overfit counts.
+    """
+    returns = walked.returns
+    overfit = [each for grid in walked.scores if (each := _overfitting(grid))]
+    worst = max(overfit, key=lambda each: each.probability, default=None)
     band = overfitting.bootstrap_band(returns)
     trained = [split.trained for split in walked.splits if split.trained is not None]
     found = Robustness(
-        trials=len(scores),
-        deflated_sharpe=overfitting.deflated_sharpe(
-            returns, np.array([score.sharpe for score in scores])
-        ),
-        overfitting_probability=overfit.probability if overfit else None,
-        overfitting_splits=overfit.splits if overfit else 0,
-        returns_judged=len(kept),
+        trials=trial_sharpes.size,
+        deflated_sharpe=overfitting.deflated_sharpe(returns, trial_sharpes),
+        overfitting_probability=worst.probability if worst else None,
+        overfitting_splits=worst.splits if worst else 0,
+        returns_judged=sum(score.returns is not None for grid in walked.scores for score in grid),
         band_return=band.total_return,
         band_sharpe=band.sharpe,
         band_drawdown=band.max_drawdown,
         costs=tuple(_cost(walked, bps) for bps in SLIPPAGE_LEVELS),
-        drift={name: _drift(walked, name) for name in walked.search.grid.values},
+        drift={name: _drift(walked, name) for name in walked.account.tried},
         stability=_stability(walked),
         trained_objective=float(np.mean(trained)) if trained else None,
     )
@@ -105,26 +105,29 @@ def caveats_of(name: str, found: Robustness) -> Sequence[str]:
             "one half of the time is below the median on the other: choosing parameters this way "
             "does not help."
         )
-    if found.costs[-1].total_return < 0 <= found.costs[0].total_return:
-        said.append(
-            f"{name}: the profit is gone at {found.costs[-1].slippage_bps} bps of slippage."
-        )
+    said += [f"{name}: {sentence}" for sentence in [break_even(found.costs)] if sentence]
     return said
 
 
-def _cost(walked: StrategyWalk, bps: str) -> CostLevel:
-    returns = np.concatenate([split.tested.returns_by_slippage[bps] for split in walked.splits])
-    return CostLevel(bps, performance.total_return(returns), performance.sharpe(returns))
+def _overfitting(scores: Sequence[Score]) -> Overfitting | None:
+    kept = [score.daily() for score in scores if score.returns is not None]
+    return overfitting.probability_of_overfitting(np.column_stack(kept)) if kept else None
 
 
-def _drift(walked: StrategyWalk, name: str) -> ParameterDrift:
+def _cost(walked: AccountWalk, bps: str) -> CostLevel:
+    return cost_level(
+        bps, np.concatenate([split.tested.returns_by_slippage[bps] for split in walked.splits])
+    )
+
+
+def _drift(walked: AccountWalk, name: str) -> ParameterDrift:
     values = tuple(split.values[name] for split in walked.splits)
     usual, count = Counter(values).most_common(1)[0]
     changes = sum(before != after for before, after in pairwise(values))
     return ParameterDrift(values, changes, usual, count / len(values))
 
 
-def _stability(walked: StrategyWalk) -> Stability:
+def _stability(walked: AccountWalk) -> Stability:
     metrics = [split.tested.metrics for split in walked.splits]
     ratios = [each.sharpe for each in metrics if each.sharpe is not None]
     return Stability(

@@ -40,10 +40,14 @@ class ScoreTask(msgspec.Struct, frozen=True, kw_only=True, tag="train"):
 
 
 class WindowTask(msgspec.Struct, frozen=True, kw_only=True, tag="test"):
-    """Trade one parameter set through one fold's test window."""
+    """Trade an account's chosen sets through one fold's test window.
+
+    `rules` are the gate's limits where inputs ask for the gate, by rule.
+    """
 
     inputs: Inputs
     fold: Fold
+    rules: dict[str, dict[str, Any]]
     slippages: tuple[str, ...]
     """Basis points to repeat it with."""
     bars_digest: str

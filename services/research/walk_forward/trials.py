@@ -9,18 +9,18 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from decimal import Decimal
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from services.research.backtest.gated_run import gate_rules, run_with_gate
 from services.research.data.dataset import Dataset
 from services.research.data.inputs import Inputs, StrategyInputs
 from services.research.engine import performance
-from services.research.engine.outcomes import outcomes, rank
+from services.research.engine.outcomes import Outcomes, outcomes, rank
 from services.research.engine.ranking_kernels import Candidates
 from services.research.engine.simulate import (
     SimulationResult,
@@ -28,7 +28,9 @@ from services.research.engine.simulate import (
     Trades,
     equity_of,
     run_portfolio,
+    with_slippage,
 )
+from services.research.engine.slippage import equity_at
 from services.research.strategy_check.selection import (
     SelectedStrategy,
     StrategyShelf,
@@ -44,14 +46,28 @@ from services.research.walk_forward.tasks import (
     WindowResult,
     WindowTask,
 )
+from shared.domain.market.signal_table import SignalTable
 
-KEPT = 32
+KEPT = 64
 """Parameter sets whose signals stay in memory: windows mostly follow the scores that chose them."""
+RANKINGS = 16
+"""Combinations of them that stay ranked; neighbouring windows mostly choose the same."""
 NO_LOSS = 1e6
 """The objective of a window without a loss, where a ratio to losses would be infinite."""
 
 ReportSteps = Callable[[int], None]
 Floats = NDArray[np.float64]
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What one strategy says on the whole panel, and what became of it; `key` names the set."""
+
+    key: str
+    strategy: str
+    table: SignalTable
+    outcomes: Outcomes
 
 
 class Trials:
@@ -60,7 +76,8 @@ class Trials:
     def __init__(self, market: Dataset, shelf: StrategyShelf | None = None) -> None:
         self.market = market
         self.shelf = shelf or StrategyShelf()
-        self._cache: OrderedDict[str, Candidates] = OrderedDict()
+        self._found: OrderedDict[str, Found] = OrderedDict()
+        self._ranked: OrderedDict[str, Candidates] = OrderedDict()
         self._lock = threading.Lock()
 
     def do(self, task: Task, advance: ReportSteps = lambda _steps: None) -> Result:
@@ -70,26 +87,40 @@ class Trials:
         )
 
     def candidates(self, inputs: Inputs) -> Candidates:
-        """The ranked outcomes of the inputs' one strategy."""
-        strategy = self.shelf.select(inputs)[0]
-        name = f"{strategy.name} {strategy.params!r}"
-        with self._lock:
-            found = self._cache.get(name)
-        return self._found(strategy, name) if found is None else found
+        """The ranked outcomes of the inputs' strategies together."""
+        return self._rank(self._find_all(inputs))
 
     def forget_strategies(self) -> None:
         """Load strategies anew, and drop what the old ones found."""
         with self._lock:
-            self._cache.clear()
+            self._found.clear()
+            self._ranked.clear()
         self.shelf.forget()
 
-    def _found(self, strategy: SelectedStrategy, name: str) -> Candidates:
-        panel = self.market.panel
-        ranked = rank(panel, [outcomes(panel, strategy.name, signals_of(panel, strategy))])
+    def _find_all(self, inputs: Inputs) -> list[Found]:
+        return [self._find(strategy) for strategy in self.shelf.select(inputs)]
+
+    def _find(self, strategy: SelectedStrategy) -> Found:
+        panel, name = self.market.panel, f"{strategy.name} {strategy.params!r}"
         with self._lock:
-            self._cache[name] = ranked
-            while len(self._cache) > KEPT:
-                self._cache.popitem(last=False)
+            known = self._found.get(name)
+        if known:
+            return known
+        table = signals_of(panel, strategy)
+        found = Found(name, strategy.name, table, outcomes(panel, strategy.name, table))
+        with self._lock:
+            _remember(self._found, name, found, KEPT)
+        return found
+
+    def _rank(self, found: Sequence[Found]) -> Candidates:
+        name = " | ".join(each.key for each in found)
+        with self._lock:
+            known = self._ranked.get(name)
+        if known is not None:
+            return known
+        ranked = rank(self.market.panel, [each.outcomes for each in found])
+        with self._lock:
+            _remember(self._ranked, name, ranked, RANKINGS)
         return ranked
 
     def _train(self, task: ScoreTask, advance: ReportSteps) -> ScoreResult:
@@ -130,13 +161,7 @@ class Trials:
         return _cap(performance.return_over_drawdown(returns)) if returns.any() else None
 
     def _test(self, task: WindowTask, advance: ReportSteps) -> WindowResult:
-        ranked, settings = self.candidates(task.inputs), task.inputs.settings
-        first, last = task.fold.test_first, task.fold.test_last
-        result = self._run(task.inputs, ranked, settings, first, last)
-        repeated = {
-            bps: self._returns(ranked, _with_slippage(settings, bps), first, last).tolist()
-            for bps in task.slippages
-        }
+        result, repeated = self._gated(task) if task.inputs.policy else self._free(task)
         advance(1)
         return WindowResult(
             metrics=performance.measure(result),
@@ -148,8 +173,42 @@ class Trials:
             cash=result.cash.tolist(),
             gross=result.gross.tolist(),
             skipped={str(reason): count for reason, count in result.skipped.items()},
-            returns_by_slippage=repeated,
+            returns_by_slippage={bps: returns.tolist() for bps, returns in repeated.items()},
         )
+
+    def _free(self, task: WindowTask) -> tuple[SimulationResult, dict[str, Floats]]:
+        """Without the gate; traded again at every slippage."""
+        ranked, settings = self.candidates(task.inputs), task.inputs.settings
+        first, last = task.fold.test_first, task.fold.test_last
+        result = self._run(task.inputs, ranked, settings, first, last)
+        sessions = result.sessions.size
+        repeated = {
+            bps: self._returns(ranked, with_slippage(settings, bps), first, last)[:sessions]
+            for bps in task.slippages
+        }
+        return result, repeated
+
+    def _gated(self, task: WindowTask) -> tuple[SimulationResult, dict[str, Floats]]:
+        """By the gate; the same trades at every slippage."""
+        panel, settings = self.market.panel, task.inputs.settings
+        found, first = self._find_all(task.inputs), task.fold.test_first
+        result = run_with_gate(
+            panel,
+            [(each.strategy, each.table) for each in found],
+            [each.outcomes for each in found],
+            self._rank(found),
+            settings,
+            gate_rules(task.rules, allow_shorts=task.inputs.allow_shorts),
+            window(panel, first, task.fold.test_last),
+        ).result
+        usual = float(settings.costs.slippage_bps)
+        repeated = {
+            bps: performance.daily_returns(
+                equity_at(result, first, bps=float(bps), instead_of=usual), float(settings.cash)
+            )
+            for bps in task.slippages
+        }
+        return result, repeated
 
     def _run(
         self,
@@ -176,6 +235,12 @@ def with_parameters(inputs: Inputs, parameters: Mapping[str, Any]) -> Inputs:
     return msgspec.structs.replace(inputs, strategies=(strategy,))
 
 
+def _remember(cache: OrderedDict[str, T], name: str, value: T, most: int) -> None:
+    cache[name] = value
+    while len(cache) > most:
+        cache.popitem(last=False)
+
+
 def _cap(ratio: float | None) -> float:
     return NO_LOSS if ratio is None else min(ratio, NO_LOSS)
 
@@ -190,7 +255,7 @@ def to_simulation_result(
     }
     return SimulationResult(
         strategies=inputs.names,
-        sessions=market.panel.sessions[fold.test_first : fold.test_last + 1],
+        sessions=market.panel.sessions[fold.test_first : fold.test_first + len(tested.equity)],
         starting_cash=float(inputs.cash),
         trades=Trades(**columns),
         equity=np.array(tested.equity),
@@ -205,9 +270,3 @@ def _types() -> dict[str, type[np.generic]]:
     money = ("entry_price", "exit_price", "pnl", "costs", "fees")
     names = [field.name for field in dataclasses.fields(Trades)]
     return {name: narrow.get(name, np.float64 if name in money else np.int64) for name in names}
-
-
-def _with_slippage(settings: SimulationSettings, bps: str) -> SimulationSettings:
-    return dataclasses.replace(
-        settings, costs=dataclasses.replace(settings.costs, slippage_bps=Decimal(bps))
-    )

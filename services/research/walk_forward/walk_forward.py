@@ -9,117 +9,63 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.research.data.dataset import Dataset, columns
 from services.research.data.inputs import Inputs
 from services.research.engine.performance import daily_returns
 from services.research.engine.simulate import SimulationResult, Trades
-from services.research.strategy_check.selection import (
-    SelectedStrategy,
-    StrategyShelf,
-    refuse_too_short,
-)
-from services.research.walk_forward.folds import Fold, folds
-from services.research.walk_forward.grids import Grid, grid_of
+from services.research.walk_forward.folds import Fold
+from services.research.walk_forward.plan import Account, Plan, score_tasks, window_task
 from services.research.walk_forward.tasks import (
     Result,
     Score,
     ScoreResult,
-    ScoreTask,
     Task,
     WindowResult,
-    WindowTask,
     task_key,
 )
-from services.research.walk_forward.trials import to_simulation_result, with_parameters
-from shared.runtime.config.settings import Settings
+from services.research.walk_forward.trials import to_simulation_result
 
-TASKS = 500
-FEWEST_POINTS = 4
-"""A grid is scored in at most so many tasks, of at least so many points: few, but cancellable."""
-RETURNS_KEPT = 1_000
-"""Trials whose daily returns judge overfitting; more would cost memory and change little."""
-SLIPPAGE_LEVELS = ("0", "5", "10", "20")
 BEST_LAST = -np.inf
 
 Runner = Callable[[Sequence[Task]], list[Result]]
 """Does the tasks, in whatever order, and gives their results back in the order of the tasks."""
 
 
-class WalkForward(msgspec.Struct, frozen=True, kw_only=True):
-    """The request: windows in sessions, and per strategy the values to try."""
-
-    inputs: Inputs
-    train: int
-    test: int
-    anchored: bool
-    objective: str
-    grids: dict[str, dict[str, tuple[bool | int | float, ...]]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class GridSearch:
-    """One strategy with its grid, alone in the account."""
-
-    selected: SelectedStrategy
-    inputs: Inputs
-    grid: Grid
-
-    @property
-    def name(self) -> str:
-        return self.selected.name
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
-    """Everything to do, before any of it is done."""
-
-    request: WalkForward
-    market: Dataset
-    folds: tuple[Fold, ...]
-    searches: tuple[GridSearch, ...]
-    settings: Settings
-    shelf: StrategyShelf
-
-    @property
-    def trials(self) -> int:
-        return sum(search.grid.size for search in self.searches)
-
-    @property
-    def steps(self) -> int:
-        """Parameter sets to score plus windows to trade."""
-        return self.trials + len(self.searches) * len(self.folds)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """One fold of one strategy."""
+    """One fold of one account; points, objectives and grids are in the order of its strategies."""
 
     fold: Fold
-    point: int
+    points: tuple[int, ...]
     values: dict[str, Any]
-    trained: float | None
-    """The objective in training."""
+    objectives: tuple[float | None, ...]
+    """In training, of each strategy's chosen set."""
     inputs: Inputs
     tested: WindowResult
     result: SimulationResult
 
+    @property
+    def trained(self) -> float | None:
+        """The mean of the objectives there are."""
+        known = [value for value in self.objectives if value is not None]
+        return float(np.mean(known)) if known else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StrategyWalk:
-    """One strategy's folds, the scores of its whole grid, and the stitched result.
+class AccountWalk:
+    """One account's folds, the scores of its strategies' grids, and the stitched result.
 
-    Each window starts with the same cash; its returns are compounded onto those before.
+    Each window starts with the same cash; its returns are compounded onto those before. A ruined
+    window is the last: nothing is left to go on with.
     """
 
-    search: GridSearch
-    scores: tuple[Score, ...]
+    account: Account
+    scores: tuple[tuple[Score, ...], ...]
     splits: tuple[Split, ...]
     stitched: SimulationResult
 
@@ -129,49 +75,32 @@ class StrategyWalk:
         return daily_returns(self.stitched.equity, self.stitched.starting_cash)
 
 
-def plan(request: WalkForward, market: Dataset, settings: Settings) -> Plan:
-    """The plan. Raises UserError if a name is unknown, a grid impossible, or bars too few."""
-    shelf = StrategyShelf()
-    selected = shelf.select(request.inputs)
-    first, last = columns(market.panel, request.inputs.start, request.inputs.end)
-    refuse_too_short(market.panel, selected, last)
-    cut = folds(first, last, train=request.train, test=request.test, anchored=request.anchored)
-    searches = tuple(
-        GridSearch(
-            each,
-            msgspec.structs.replace(request.inputs, strategies=(given,)),
-            grid_of(each.strategy, given.parameters, request.grids.get(each.name, {})),
-        )
-        for each, given in zip(selected, request.inputs.strategies, strict=True)
-    )
-    return Plan(request, market, cut, searches, settings, shelf)
-
-
-def walk(plan: Plan, runner: Runner) -> tuple[StrategyWalk, ...]:
+def walk(plan: Plan, runner: Runner) -> tuple[AccountWalk, ...]:
     """Score every grid, choose per fold, trade the chosen sets."""
-    training = [score_tasks(plan, search) for search in plan.searches]
-    trained = iter(runner(list(chain.from_iterable(training))))
-    scores = [_scores([next(trained) for _ in tasks]) for tasks in training]
-    places = range(len(plan.folds))
-    points = [[best(found, place) for place in places] for found in scores]
-    # By chosen set, so that neighbours share their signals.
-    testings = {
-        (which, place): _window_task(plan, search, points[which][place], fold)
-        for which, search in enumerate(plan.searches)
+    tasks = [score_tasks(plan, search) for search in plan.searches]
+    done = iter(runner(list(chain.from_iterable(tasks))))
+    scores = {
+        search.name: _scores([next(done) for _ in each])
+        for search, each in zip(plan.searches, tasks, strict=True)
+    }
+    points = {
+        (account.name, fold.number): tuple(
+            best(scores[search.name], place) for search in account.searches
+        )
+        for account in plan.accounts
         for place, fold in enumerate(plan.folds)
     }
-    order = sorted(testings, key=lambda at: (at[0], points[at[0]][at[1]], at[1]))
-    tested = dict(zip(order, runner([testings[at] for at in order]), strict=True))
-    return tuple(
-        _assemble(
-            plan,
-            search,
-            scores[which],
-            points[which],
-            [tested[which, place] for place in range(len(plan.folds))],
+    windows = {
+        (account.name, fold.number): window_task(
+            plan, account, points[account.name, fold.number], fold
         )
-        for which, search in enumerate(plan.searches)
-    )
+        for account in plan.accounts
+        for fold in plan.folds
+    }
+    # By chosen set, so that neighbours share their signals.
+    order = sorted(windows, key=lambda at: (at[0], points[at], at[1]))
+    tested = dict(zip(order, runner([windows[at] for at in order]), strict=True))
+    return tuple(_assemble(plan, account, scores, points, tested) for account in plan.accounts)
 
 
 def best(scores: Sequence[Score], fold: int) -> int:
@@ -183,48 +112,11 @@ def best(scores: Sequence[Score], fold: int) -> int:
 def run_id(plan: Plan) -> str:
     """The keys of its tasks stand for inputs, bars and code."""
     keys = [task_key(task) for search in plan.searches for task in score_tasks(plan, search)]
-    return hashlib.sha256("".join(keys).encode()).hexdigest()[:20]
-
-
-def score_tasks(plan: Plan, search: GridSearch) -> list[ScoreTask]:
-    """The scoring of a strategy's grid, cut the same way wherever it is done."""
-    size = search.grid.size
-    points = max(FEWEST_POINTS, -(-size // TASKS))
-    keep_every = max(1, -(-size // RETURNS_KEPT))
-    return [
-        ScoreTask(
-            inputs=search.inputs,
-            grid=search.grid,
-            begin=begin,
-            end=min(begin + points, size),
-            folds=plan.folds,
-            objective=plan.request.objective,
-            keep_every=keep_every,
-            bars_digest=plan.market.digest,
-            code=_code(plan, search),
-        )
-        for begin in range(0, size, points)
+    first = [
+        window_task(plan, each, [0] * len(each.searches), plan.folds[0]) for each in plan.accounts
     ]
-
-
-def _window_task(plan: Plan, search: GridSearch, point: int, fold: Fold) -> WindowTask:
-    return WindowTask(
-        inputs=with_parameters(search.inputs, search.grid.parameters(point)),
-        fold=fold,
-        slippages=SLIPPAGE_LEVELS,
-        bars_digest=plan.market.digest,
-        code=_code(plan, search),
-    )
-
-
-def _code(plan: Plan, search: GridSearch) -> str:
-    return code_of(plan.settings.code_digest, [search.selected])
-
-
-def code_of(code_digest: str, selected: Sequence[SelectedStrategy]) -> str:
-    """Our code's digest, with the user's own files where strategies are theirs."""
-    theirs = [each.digest for each in selected if not each.is_built_in]
-    return " ".join([code_digest, *theirs])
+    keys += [task_key(task) for task in first]
+    return hashlib.sha256("".join(keys).encode()).hexdigest()[:20]
 
 
 def _scores(results: Sequence[Result]) -> tuple[Score, ...]:
@@ -235,30 +127,47 @@ def _scores(results: Sequence[Result]) -> tuple[Score, ...]:
 
 def _assemble(
     plan: Plan,
-    search: GridSearch,
-    scores: tuple[Score, ...],
-    points: Sequence[int],
-    tested: Sequence[Result],
-) -> StrategyWalk:
-    splits = tuple(
-        _split(plan, search, fold, point, scores[point].objective[place], result)
-        for place, (fold, point, result) in enumerate(zip(plan.folds, points, tested, strict=True))
-        if isinstance(result, WindowResult)
-    )
-    return StrategyWalk(search, scores, splits, stitch([split.result for split in splits]))
+    account: Account,
+    scores: dict[str, tuple[Score, ...]],
+    points: dict[tuple[str, int], tuple[int, ...]],
+    tested: dict[tuple[str, int], Result],
+) -> AccountWalk:
+    own = tuple(scores[search.name] for search in account.searches)
+    splits = [
+        _split(plan, account, own, place, points[account.name, fold.number], result)
+        for place, fold in enumerate(plan.folds)
+        if isinstance(result := tested[account.name, fold.number], WindowResult)
+    ]
+    lived = until_ruin(splits)
+    return AccountWalk(account, own, lived, stitch([split.result for split in lived]))
 
 
 def _split(
     plan: Plan,
-    search: GridSearch,
-    fold: Fold,
-    point: int,
-    trained: float | None,
+    account: Account,
+    scores: tuple[tuple[Score, ...], ...],
+    place: int,
+    points: tuple[int, ...],
     tested: WindowResult,
 ) -> Split:
-    inputs = with_parameters(search.inputs, search.grid.parameters(point))
-    result = to_simulation_result(inputs, plan.market, fold, tested)
-    return Split(fold, point, search.grid.point(point), trained, inputs, tested, result)
+    inputs, fold = account.inputs_at(points), plan.folds[place]
+    return Split(
+        fold=fold,
+        points=points,
+        values=account.values_at(points),
+        objectives=tuple(
+            each[point].objective[place] for each, point in zip(scores, points, strict=True)
+        ),
+        inputs=inputs,
+        tested=tested,
+        result=to_simulation_result(inputs, plan.market, fold, tested),
+    )
+
+
+def until_ruin(splits: Sequence[Split]) -> tuple[Split, ...]:
+    """The windows up to the first that ruins the account, that one included."""
+    lived = tuple(takewhile(lambda split: not split.result.is_ruined, splits))
+    return (*lived, *splits[len(lived) : len(lived) + 1])
 
 
 def stitch(results: Sequence[SimulationResult]) -> SimulationResult:

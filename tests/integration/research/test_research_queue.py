@@ -25,11 +25,12 @@ from services.research.data.dataset import open_dataset
 from services.research.data.inputs import Inputs, StrategyInputs
 from services.research.walk_forward import queue_worker as workers
 from services.research.walk_forward.files import assess_walks, files
+from services.research.walk_forward.plan import Plan, WalkForward, plan, score_tasks
 from services.research.walk_forward.queue_runner import SERIALIZER, QueueRunner, connect
 from services.research.walk_forward.tasks import encode, task_key
 from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
-from services.research.walk_forward.walk_forward import Plan, WalkForward, plan, score_tasks, walk
+from services.research.walk_forward.walk_forward import walk
 from shared.domain.errors import UserError
 from shared.runtime.config.settings import load_settings
 from tests.oracles.made_bars import cent_walks

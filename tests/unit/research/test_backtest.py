@@ -116,11 +116,11 @@ def test_what_cannot_be_believed_is_said(tmp_path: Path) -> None:
     gone: dict[int, Bar | None] = dict.fromkeys(range(200, 300))
     bad: dict[int, Bar | None] = {7: (100, 99, 101, 100)}
     everyone = " ".join(made(tmp_path, {"A": bad, "B": {}}, 300).warnings)
-    assert "Survivorship: all 2 symbols" in everyone
+    assert "Survivorship: 0 of 2 symbols stopped trading, 0.0% a year" in everyone
     assert "1 high below low" in everyone
     assert "Only 2 trades" in everyone
     some = " ".join(made(tmp_path, {"A": {}, "B": gone}, 300).warnings)
-    assert "1 symbol stopped trading on the way: B" in some
+    assert "Survivorship: 1 of 2 symbols (B) stopped trading" in some
     assert "Coverage: 83.3%" in some
 
 

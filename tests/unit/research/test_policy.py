@@ -89,7 +89,9 @@ def judged(
     """Wide limits but for the rules given."""
     settings = settings or SimulationSettings(sizing=BUDGET)
     document = {**read_document(DEFAULT_FILE), "sim": {}, "rules": {**WIDE, **rules}}
-    limits = gate_rules(convert(resolve(document, Mode.SIM)), allow_shorts=settings.allow_shorts)
+    limits = gate_rules(
+        convert(resolve(document, Mode.SIM)).rules, allow_shorts=settings.allow_shorts
+    )
     found = [outcomes(panel, name, table) for name, table in tables]
     window = window_between(panel, 0, panel.sessions.size - 1)
     return run_with_gate(panel, tables, found, rank(panel, found), settings, limits, window)

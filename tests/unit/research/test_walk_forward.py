@@ -16,9 +16,10 @@ from services.research.strategy_check.selection import select_strategies, signal
 from services.research.walk_forward import files as walk_forward_files
 from services.research.walk_forward.folds import folds
 from services.research.walk_forward.grids import Grid
+from services.research.walk_forward.plan import score_tasks
 from services.research.walk_forward.tasks import Score
 from services.research.walk_forward.trials import NO_LOSS
-from services.research.walk_forward.walk_forward import best, score_tasks
+from services.research.walk_forward.walk_forward import best
 from shared.domain.errors import UserError
 from shared.domain.market.bars import FIELDS
 from tests.unit.research.walks import market, planned, walked
@@ -90,7 +91,7 @@ def test_bars_of_the_test_window_do_not_change_what_training_chooses(tmp_path: P
         values[:, fold.test_first :] = values[:, fold.test_first :][:, ::-1] * 1.5
     other = replace(there, panel=replace(there.panel, **after), digest="other bars")
     one, two = walked(tmp_path / "one", there)[0], walked(tmp_path / "two", other)[0]
-    told = [[(split.point, split.trained) for split in each.splits[:3]] for each in (one, two)]
+    told = [[(split.points[0], split.trained) for split in each.splits[:3]] for each in (one, two)]
     assert told[0] == told[1]
     assert one.splits[2].tested.equity != two.splits[2].tested.equity
 
@@ -129,7 +130,7 @@ def test_a_split_is_the_plain_simulation_of_its_window(tmp_path: Path) -> None:
 def test_the_chosen_set_is_the_best_of_the_plain_simulations_in_training(tmp_path: Path) -> None:
     there = market()
     walks = walked(tmp_path, there)[0]
-    split, grid = walks.splits[1], walks.search.grid
+    split, grid = walks.splits[1], walks.account.searches[0].grid
     fold, ratios = split.fold, []
     for point in range(grid.size):
         inputs = msgspec.structs.replace(
@@ -146,8 +147,8 @@ def test_the_chosen_set_is_the_best_of_the_plain_simulations_in_training(tmp_pat
         )
         equity = simulate(there.panel, [("donchian", table)], inputs.settings, window).equity
         ratios.append(sharpe(equity / np.concatenate([[100_000.0], equity[:-1]]) - 1))
-    assert [score.objective[1] for score in walks.scores] == pytest.approx(ratios, abs=1e-12)
-    assert split.point == int(np.argmax(np.array(ratios, float)))
+    assert [score.objective[1] for score in walks.scores[0]] == pytest.approx(ratios, abs=1e-12)
+    assert split.points[0] == int(np.argmax(np.array(ratios, float)))
 
 
 def test_stitching_compounds_the_windows_returns(tmp_path: Path) -> None:
@@ -173,7 +174,7 @@ def test_of_equals_the_first_is_best_and_what_cannot_be_judged_is_last() -> None
 def test_other_objectives_choose_by_what_they_say(tmp_path: Path, objective: str) -> None:
     walks = walked(tmp_path, objective=objective)[0]
     for place, split in enumerate(walks.splits):
-        values = [each.objective[place] for each in walks.scores]
+        values = [each.objective[place] for each in walks.scores[0]]
         assert split.trained == max(value for value in values if value is not None)
         assert split.trained is not None
         assert split.trained <= NO_LOSS
@@ -208,7 +209,7 @@ def test_robustness_counts_trials_and_judges_them(tmp_path: Path) -> None:
 
 def test_a_small_walk_is_what_it_was(tmp_path: Path) -> None:
     walks = walked(tmp_path)[0]
-    assert [split.point for split in walks.splits] == [1, 1, 1, 1, 1, 2, 2]
+    assert [split.points[0] for split in walks.splits] == [1, 1, 1, 1, 1, 2, 2]
     assert [len(split.result.trades) for split in walks.splits] == [2, 5, 4, 5, 3, 2, 1]
     pnl = [f"{split.result.trades.pnl.sum():.2f}" for split in walks.splits]
     assert pnl == ["-4.90", "-5.52", "-6.33", "-5.48", "-7.57", "-0.64", "-2.80"]

@@ -204,7 +204,7 @@ def test_monte_carlo_reads_a_backtest_and_draws_the_same_twice(
     assert read["run"] == ran["run"]
     # the folder's curve is written to a ten-thousandth of a dollar
     assert read["days"]["total_return"] == pytest.approx(ran["days"]["total_return"], abs=1e-8)
-    returns = ran["trades"]["total_return"]
+    returns = ran["trade_sessions"]["total_return"]
     assert returns == sorted(returns)
     assert "drawn" in (out / "montecarlo.html").read_text()
 
@@ -213,7 +213,7 @@ def test_monte_carlo_refuses_a_folder_that_is_no_backtest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["montecarlo", str(tmp_path)]) == 1
-    assert "is not the folder of a backtest" in capsys.readouterr().err
+    assert "is not the folder of a backtest or walk-forward" in capsys.readouterr().err
 
 
 def test_too_few_trades_are_not_drawn_from(bars: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,12 +10,23 @@ import json
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
+from services.research.backtest.costs import CostLevel, break_even
+from services.research.backtest.gated_run import gate_rules, run_with_gate
+from services.research.engine.outcomes import outcomes, rank
+from services.research.engine.performance import daily_returns
+from services.research.engine.simulate import simulate
+from services.research.engine.slippage import equity_at
+from services.research.strategy_check.selection import select_strategies, signals_of
 from services.research.walk_forward import files as walk_forward_files
+from services.research.walk_forward.folds import window
 from services.research.walk_forward.html_report import render
+from services.research.walk_forward.plan import Plan, score_tasks
 from services.research.walk_forward.tasks import (
     Result,
     Task,
@@ -26,7 +37,8 @@ from services.research.walk_forward.tasks import (
 )
 from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
-from services.research.walk_forward.walk_forward import score_tasks, walk
+from services.research.walk_forward.walk_forward import AccountWalk, walk
+from shared.domain.risk.sizing import SizingMethod
 from tests.unit.research.walks import GRID, market, planned, request, walked
 
 
@@ -119,8 +131,9 @@ def test_the_files_are_those_that_are_promised(tmp_path: Path) -> None:
         "wf_summary.json",
     }
     params = json.loads((out / "donchian/split_01/params.json").read_text())
-    assert params["parameters"].items() >= params["tried"].items()
-    assert params["tried"].keys() == GRID.keys()
+    chosen = params["strategies"]["donchian"]
+    assert chosen["parameters"].items() >= chosen["tried"].items()
+    assert chosen["tried"].keys() == GRID.keys()
     rows = list(csv.DictReader((out / "wf_summary_compare.csv").read_text().splitlines()))
     assert [row["split"] for row in rows] == [*map(str, range(1, 8)), "all"]
     assert sum(int(row["trades"]) for row in rows[:-1]) == int(rows[-1]["trades"])
@@ -135,17 +148,90 @@ def test_the_report_needs_no_network_and_says_the_trials(tmp_path: Path) -> None
     assert "src=" not in page
 
 
-def test_two_strategies_are_walked_each_by_itself(tmp_path: Path) -> None:
-    alone = walked(tmp_path / "alone")[0]
-    both = request().inputs
+def both(folder: Path, **facts: Any) -> tuple[Plan, tuple[AccountWalk, ...]]:
+    """Donchian and turtle soup, the second without a grid."""
+    inputs = request().inputs
     second = msgspec.structs.replace(
-        both.strategies[0], name="turtle_soup", parameters={"sma_period": 20}
+        inputs.strategies[0], name="turtle_soup", parameters={"sma_period": 20}
     )
-    together = walked(
-        tmp_path / "both",
-        inputs=msgspec.structs.replace(both, strategies=(*both.strategies, second)),
+    terms = facts.pop("terms", {})
+    made = planned(
+        inputs=msgspec.structs.replace(inputs, strategies=(*inputs.strategies, second), **terms),
         grids={"donchian": GRID, "turtle_soup": {}},
+        **facts,
     )
-    assert [each.search.name for each in together] == ["donchian", "turtle_soup"]
+    return made, walk(made, ThreadRunner(Trials(made.market), folder))
+
+
+def test_two_strategies_alone_are_walked_each_by_itself(tmp_path: Path) -> None:
+    alone = walked(tmp_path / "alone")[0]
+    _, together = both(tmp_path / "both", alone=True)
+    assert [each.account.name for each in together] == ["donchian", "turtle_soup"]
     assert together[0].returns.tolist() == alone.returns.tolist()
-    assert together[1].search.grid.size == 1
+    assert together[1].account.searches[0].grid.size == 1
+
+
+def test_together_they_share_one_accounts_cash_in_every_window(tmp_path: Path) -> None:
+    made, walks = both(tmp_path)
+    assert [each.account.name for each in walks] == ["portfolio"]
+    panel = made.market.panel
+    for split in walks[0].splits:
+        tables = [(each.name, signals_of(panel, each)) for each in select_strategies(split.inputs)]
+        cut = window(panel, split.fold.test_first, split.fold.test_last)
+        plain = simulate(panel, tables, split.inputs.settings, cut)
+        assert split.result.equity.tolist() == plain.equity.tolist()
+        assert split.result.trades.strategy.tolist() == plain.trades.strategy.tolist()
+    assert set(walks[0].splits[0].values) == {"donchian.lookback", "donchian.stop_mult"}
+
+
+def test_each_strategys_set_is_chosen_by_itself(tmp_path: Path) -> None:
+    _, portfolio = both(tmp_path / "portfolio")
+    _, alone = both(tmp_path / "alone", alone=True)
+    assert [split.points[0] for split in portfolio[0].splits] == [
+        split.points[0] for split in alone[0].splits
+    ]
+
+
+def test_with_policy_every_window_is_a_gated_run(tmp_path: Path) -> None:
+    terms = {"policy": True, "sizing": SizingMethod.BUDGET, "size": Decimal(300)}
+    made, walks = both(tmp_path, terms=terms)
+    panel, rules = made.market.panel, gate_rules(made.rules, allow_shorts=False)
+    for split in walks[0].splits:
+        selected = select_strategies(split.inputs)
+        tables = [(each.name, signals_of(panel, each)) for each in selected]
+        found = [outcomes(panel, name, table) for name, table in tables]
+        cut = window(panel, split.fold.test_first, split.fold.test_last)
+        gated = run_with_gate(
+            panel, tables, found, rank(panel, found), split.inputs.settings, rules, cut
+        ).result
+        assert split.result.equity.tolist() == gated.equity.tolist()
+        assert split.tested.skipped == {str(k): v for k, v in gated.skipped.items()}
+    free = both(tmp_path / "free", terms={**terms, "policy": False})[1]
+    assert walks[0].stitched.skipped != free[0].stitched.skipped
+
+
+def test_slippage_without_asking_the_gate_again_is_that_of_the_same_trades(tmp_path: Path) -> None:
+    terms = {"sizing": SizingMethod.BUDGET, "size": Decimal(1000)}
+    _made, walks = both(tmp_path, terms=terms)
+    for split in walks[0].splits:
+        for bps, exact in split.tested.returns_by_slippage.items():
+            close = equity_at(split.result, split.fold.test_first, bps=float(bps), instead_of=5.0)
+            again = daily_returns(close, 100_000.0)
+            # Fills are whole cents: a few dollars of 100,000 at most.
+            assert np.abs(np.cumprod(1 + again)[-1] - np.cumprod(1 + np.array(exact))[-1]) < 2e-4
+
+
+def test_luck_is_counted_over_all_trials_of_the_run(tmp_path: Path) -> None:
+    made, walks = both(tmp_path, alone=True)
+    report = walk_forward_files.assess_walks(made, walks)
+    assert [each.robustness.trials for each in report.walks] == [5, 5]
+
+
+def test_the_first_level_of_cost_that_fails_is_named() -> None:
+    levels = [
+        CostLevel(bps, value, None)
+        for bps, value in zip(["0", "5", "10", "20"], (0.1, -0.01, 0.02, -0.3), strict=True)
+    ]
+    assert break_even(levels) == "the profit is gone at 5 bps of slippage."
+    assert break_even([CostLevel("0", -0.1, None)]) == "it loses money even at 0 bps of slippage."
+    assert break_even([CostLevel("0", 0.1, None)]) == ""

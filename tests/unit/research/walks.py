@@ -9,9 +9,10 @@ import numpy as np
 
 from services.research.data.dataset import Dataset
 from services.research.data.inputs import Inputs, StrategyInputs
+from services.research.walk_forward.plan import Plan, WalkForward, plan
 from services.research.walk_forward.thread_runner import ThreadRunner
 from services.research.walk_forward.trials import Trials
-from services.research.walk_forward.walk_forward import Plan, StrategyWalk, WalkForward, plan, walk
+from services.research.walk_forward.walk_forward import AccountWalk, walk
 from shared.domain.market.bars import Panel
 from shared.runtime.config.settings import load_settings
 from tests.oracles.made_bars import cent_walks
@@ -45,7 +46,7 @@ def planned(of: Dataset | None = None, **facts: Any) -> Plan:
     return plan(request(**facts), of or market(), load_settings({}))
 
 
-def walked(folder: Path, of: Dataset | None = None, **facts: Any) -> tuple[StrategyWalk, ...]:
+def walked(folder: Path, of: Dataset | None = None, **facts: Any) -> tuple[AccountWalk, ...]:
     made = planned(of, **facts)
     return walk(made, ThreadRunner(Trials(made.market), folder))
 
