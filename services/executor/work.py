@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -179,7 +178,7 @@ class ExecutorWork:
             value, self.clock.now(), session, request.correlation_id, request.causation_id
         )
 
-    def _outcome(self, state: State, value: Any) -> Outcome:
+    def _outcome(self, state: State, value: object) -> Outcome:
         at = self.clock.now()
         return Outcome(value, at, state.session or at.date(), "")
 

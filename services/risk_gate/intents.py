@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import NotRequired, TypedDict, Unpack
 
 from services.risk_gate.state import GateContext, GateSettings, Gathering
 from shared.domain.risk.book import Attempt, Book
@@ -18,6 +18,20 @@ from shared.domain.risk.sizing import SizingMethod, budget, cash_fraction, risk_
 from shared.domain.trading import ids
 from shared.domain.trading.marketable_limit import limit_price
 from shared.schemas.values import Exit, Purpose, Quote, Side, Signal
+
+
+class _Facts(TypedDict):
+    """What an intent has besides who wants it and when."""
+
+    side: Side
+    qty: int
+    limit_price: Decimal | None
+    quote: Quote | None
+    signal_session: dt.date
+    stop: NotRequired[Decimal]
+    target: NotRequired[Decimal | None]
+    time_stop_bars: NotRequired[int]
+    last_close: NotRequired[Decimal]
 
 
 def rank_signals(signals: Iterable[Signal], strategies: tuple[str, ...]) -> list[Signal]:
@@ -82,7 +96,7 @@ def _intent(
     context: GateContext,
     *,
     purpose: Purpose,
-    **facts: Any,
+    **facts: Unpack[_Facts],
 ) -> Intent:
     signal_id = ids.signal_id(
         mode=context.settings.mode,

@@ -10,7 +10,7 @@ import datetime as dt
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import requests
@@ -162,7 +162,7 @@ class ReplayWork:
             else IDLE_SECONDS
         )
 
-    def _outcome(self, value: Any, session: dt.date) -> Outcome:
+    def _outcome(self, value: object, session: dt.date) -> Outcome:
         return Outcome(
             value,
             at=self._clock.now(),

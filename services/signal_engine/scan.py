@@ -9,7 +9,6 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from shared.domain.market.bars import Panel
 from shared.domain.market.signal_table import LONG, SignalTable
@@ -23,7 +22,7 @@ class EnabledStrategy:
     """A strategy with its parameters; their order is the rank order."""
 
     strategy: Strategy
-    params: Any
+    params: object
 
     @property
     def name(self) -> str:

@@ -15,10 +15,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shared.runtime.crash_points import CrashPoint, reach
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 MAX_BODY = 1 << 20  # the longest list of orders is a tenth of it
 CONNECT_SECONDS = 2.0  # leaves three of a POST's five seconds for the answer
@@ -52,7 +55,7 @@ class _DeadlineReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline has passed")
@@ -67,7 +70,7 @@ class _DeadlineSocket:
         self.connection = connection
         self.until = 0.0
 
-    def sendall(self, data: Any) -> None:
+    def sendall(self, data: ReadableBuffer) -> None:
         self.connection.settimeout(max(0.001, self.until - time.monotonic()))
         self.connection.sendall(data)
 

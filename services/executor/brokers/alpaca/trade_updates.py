@@ -7,7 +7,6 @@ After every gap it says "everything", for the stream cannot be replayed.
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import msgspec
 from websockets.exceptions import WebSocketException
@@ -95,7 +94,7 @@ class TradeUpdates:
             raise ValueError(f"the stream says {answer.data.status or 'nothing'} to our key")
         self._send(stream, {"action": "listen", "data": {"streams": ["trade_updates"]}})
 
-    def _send(self, stream: ClientConnection, message: dict[str, Any]) -> None:
+    def _send(self, stream: ClientConnection, message: dict[str, object]) -> None:
         stream.send(msgspec.json.encode(message).decode())
 
     def _listen(self, stream: ClientConnection) -> None:

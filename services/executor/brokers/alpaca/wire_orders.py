@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
@@ -72,7 +71,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 def body_of(request: OrderRequest) -> bytes:
     """The JSON of POST /v2/orders; canonical, so that its digest names the request."""
-    order: dict[str, Any] = {
+    order: dict[str, object] = {
         "client_order_id": request.client_order_id,
         "symbol": request.symbol,
         "side": request.side.value,
