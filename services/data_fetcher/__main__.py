@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from services.data_fetcher.actions_check import ActionsCheck
-from services.data_fetcher.archive_updater import BarKeeper, Universe
+from services.data_fetcher.archive_updater import ArchiveUpdater, Universe
 from services.data_fetcher.handlers import COUNTERS, HANDLERS, State, counts, gauges
 from services.data_fetcher.mirrored_vendor import Endless
 from services.data_fetcher.vendor_place import redis_budget, vendor_place
@@ -36,7 +36,7 @@ def place(settings: Settings, clock: Clock) -> VendorPlace:
     return vendor_place(settings, clock=clock, budget=redis_budget(address))
 
 
-def keeper(settings: Settings, clock: Clock) -> BarKeeper:
+def archive_updater(settings: Settings, clock: Clock) -> ArchiveUpdater:
     """UserError for a vendor that is not there."""
     bars, table = settings.config.bars, settings.config.universe
     universe = Universe(
@@ -49,12 +49,13 @@ def keeper(settings: Settings, clock: Clock) -> BarKeeper:
     replayed = settings.config.timetable
     if replayed.clock == "replay" and replayed.loop:
         vendor = Endless(vendor, sessions)
-    return BarKeeper(
+    return ArchiveUpdater(
         settings.environment.archive_dir,
         bars.vendor,
         vendor,
         universe,
         actions=actions_vendor(bars.vendor, place(settings, clock)),
+        mirror=settings.environment.archive_url,
     )
 
 
@@ -79,7 +80,7 @@ def build(wiring: Wiring) -> Service[State, None]:
         handlers=HANDLERS,
         settings=None,
         work=DataFetcherWork(
-            keeper(settings, wiring.clock),
+            archive_updater(settings, wiring.clock),
             quotes,
             wiring.clock,
             sessions,

@@ -1,4 +1,4 @@
-"""Keeps the bar archive: makes it, adds what is missing, and says what it holds. The archive's one writer.
+"""Makes the bar archive, adds what is missing, and says what it holds. The archive's one writer.
 
 Called by the service's work. Which bars are possible the domain says; which session must exist, the
 scheduler.
@@ -10,12 +10,16 @@ import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from services.data_fetcher.backfill.plan import AHEAD, source_key
-from services.data_fetcher.coverage import Coverage, coverage, first_bars
+from services.data_fetcher.coverage import Coverage, coverage, first_bars, missing_bars
 from services.data_fetcher.vendor_registry import ActionsVendor, BarsVendor
-from shared.domain.errors import UserError
-from shared.runtime.archive import writer
+from shared.domain.errors import TransientError, UserError
+from shared.domain.market.adjustment import Basis
+from shared.runtime.archive import remote, writer
 from shared.runtime.archive.archive import BarArchive
+from shared.runtime.observability.log import logger
 from shared.schemas.corporate_actions import CorporateActions
 from shared.schemas.messages import BarsReady
 from shared.schemas.values import ScanRef, Value
@@ -30,7 +34,9 @@ class Universe(Value, frozen=True, kw_only=True):
     minimum_coverage: Decimal = Decimal("0.98")
 
 
-class BarKeeper:
+class ArchiveUpdater:
+    """`actions` is None where the vendor announces no splits; `mirror` is an fsspec URL or ""."""
+
     def __init__(
         self,
         folder: Path,
@@ -39,34 +45,45 @@ class BarKeeper:
         universe: Universe,
         *,
         actions: ActionsVendor | None = None,
+        mirror: str = "",
     ) -> None:
-        self._actions = actions
         self._folder, self._name, self._vendor, self._universe = (
             folder,
             vendor_name,
             vendor,
             universe,
         )
+        self._actions, self._mirror = actions, mirror
         self._archive: BarArchive | None = None
 
     def ensure(self) -> None:
-        """Where the vendor has all at hand: the archive is made, or kept if it came from the very same bars."""
-        source = self._vendor.source()
-        if not source:
-            return
-        if BarArchive.exists(self._folder) and self._kept():
-            return
-        self._create(dt.date.max)
+        """Check what is there by its digests: derive lost arrays again, set damaged bars aside.
 
-    def _kept(self) -> bool:
+        Where the vendor has all at hand, the archive is made unless it came from the very same bars.
+        """
+        if BarArchive.exists(self._folder):
+            self._open_or_set_aside()
+        if self._vendor.source() and (
+            self._archive is None or self._archive.manifest.source != self._key()
+        ):
+            self._create(dt.date.max)
+
+    def _open_or_set_aside(self) -> None:
         try:
             archive = BarArchive.open(self._folder)
-            if archive.manifest.source != self._key():
-                return False
-            self._adopt(archive if archive.intact else writer.rederive(archive.folder))
-        except UserError:  # damaged: it is made anew
-            return False
-        return True
+            faults = archive.faults()
+            if faults:
+                logger().warning("archive_damaged", faults=faults)
+                archive = writer.rederive(self._folder)
+                faults = archive.faults()
+            if faults:
+                raise UserError(faults[0])
+        except UserError as error:
+            place = writer.set_aside(self._folder)
+            logger().error("archive_set_aside", reason=str(error), kept_at=str(place))
+            self._archive = None
+            return
+        self._adopt(archive)
 
     def fetch(self, through: dt.date) -> None:
         """Ask the vendor for what is missing up to a session, the late bars of the last one included."""
@@ -78,10 +95,14 @@ class BarKeeper:
         if last <= through:
             bars = self._vendor.daily_bars(self.symbols(), last, through)
             actions = self._announced(last, through)
-            has_news = bool(bars.row.size or actions.splits or actions.dividends)
-            self._adopt(
-                writer.append(archive.folder, bars, actions=actions) if has_news else archive
-            )
+            self._adopt(writer.append(archive.folder, bars, actions=actions))
+            self._push()
+
+    def settle(self) -> None:
+        """Write the arrays anew with what was appended; worth doing when nobody waits."""
+        archive = self._open()
+        if archive and archive.manifest.tail:
+            self._adopt(writer.settle(archive.folder))
 
     def holds(self, session: dt.date) -> bool:
         """Whether the archive reaches that far; which symbols have the bar is for `report` to say."""
@@ -103,6 +124,9 @@ class BarKeeper:
             stale=seen.stale,
             universe=archive.symbols,
             refused=dict(archive.refused),
+            basis=archive.basis.name.lower(),
+            missing=self._missing,
+            jumps=tuple(sorted({jump.symbol for jump in archive.jumps})),
         )
 
     @property
@@ -134,23 +158,29 @@ class BarKeeper:
         """All that a vendor of files has; from any other the years of history wanted."""
         asked = (None, None) if self._vendor.source() else (self._history_start(through), through)
         bars = self._vendor.daily_bars(self.symbols(), *asked)
-        start, end = asked
-        actions = self._announced(start, end) if start and end else CorporateActions()
-        self._adopt(
-            writer.create(
-                self._folder,
-                bars,
-                basis=self._vendor.basis,
-                source=self._key(),
-                actions=actions,
-            )
+        actions = self._announced(self._history_start(through), through)
+        archive = writer.create(
+            self._folder, bars, basis=self._vendor.basis, source=self._key(), actions=actions
         )
+        self._adopt(archive)
+        self._push()
 
-    def _announced(self, start: dt.date, end: dt.date) -> CorporateActions:
-        """Splits and dividends of the universe, those already announced for the weeks to come too."""
+    def _announced(self, start: dt.date, through: dt.date) -> CorporateActions:
+        """Splits and dividends since a day, those that are announced for later among them."""
         if self._actions is None:
-            return CorporateActions()
-        return self._actions.corporate_actions(self.symbols(), start, end + AHEAD)
+            return writer.NO_ACTIONS
+        end = min(through, dt.date.max - AHEAD) + AHEAD
+        actions = self._actions.corporate_actions(self.symbols(), start, end)
+        is_raw = self._vendor.basis is Basis.RAW  # other prices have their splits in them
+        return actions if is_raw else replace(actions, splits=())
+
+    def _push(self) -> None:
+        """Bring the copy behind the URL up to date; it is tried again at the next change."""
+        if self._mirror:
+            try:
+                remote.push(self._folder, self._mirror)
+            except TransientError as error:
+                logger().warning("archive_not_mirrored", reason=str(error))
 
     def _open(self) -> BarArchive | None:
         if self._archive is None and BarArchive.exists(self._folder):
@@ -160,6 +190,7 @@ class BarKeeper:
     def _adopt(self, archive: BarArchive) -> None:
         self._archive, self._panel = archive, archive.panel()
         self._first = first_bars(self._panel)
+        self._missing = missing_bars(self._panel, self._first)
 
     def _coverage(self, archive: BarArchive, through: dt.date) -> Coverage:
         return coverage(self._panel, self._first, through, self._universe.symbols)

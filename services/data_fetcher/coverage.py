@@ -1,4 +1,4 @@
-"""How much of the universe has the bar it must have. Called by the keeper; pure."""
+"""How much of the universe has the bar it must have. Called by the archive updater; pure."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ def first_bars(panel: Panel) -> NDArray[np.int64]:
     """Each symbol's first column with a bar."""
     first: NDArray[np.int64] = np.isfinite(panel.close).argmax(axis=1)
     return first
+
+
+def missing_bars(panel: Panel, first: NDArray[np.int64]) -> int:
+    """Sessions without a bar between each symbol's first and last one, all symbols together."""
+    there = np.isfinite(panel.close)
+    last = there.shape[1] - there[:, ::-1].argmax(axis=1)
+    return int((last - first).sum() - there.sum())
 
 
 def coverage(

@@ -48,6 +48,8 @@ class Held(Value, frozen=True, kw_only=True):
     coverage: str
     age_sessions: int
     refused: dict[str, int]
+    missing: int = 0
+    jumps: int = 0
 
 
 class State(Value, frozen=True, kw_only=True):
@@ -150,6 +152,8 @@ def on_bars_checked(state: State, outcome: BarsChecked, context: Context[None]) 
         coverage=str(ready.coverage),
         age_sessions=outcome.age_sessions,
         refused=ready.refused,
+        missing=ready.missing,
+        jumps=len(ready.jumps),
     )
     state = replace(state, held=held)
     if ready.scan is None:
@@ -199,6 +203,16 @@ def gauges(state: State) -> Iterable[MetricSample]:
         help="Share of symbols with the bar they must have",
     )
     yield MetricSample("kobe_bars_symbols", float(held.symbols), help="Symbols in the archive")
+    yield MetricSample(
+        "kobe_bars_missing",
+        float(held.missing),
+        help="Sessions without a bar between a symbol's first and last one",
+    )
+    yield MetricSample(
+        "kobe_bars_unexplained_jumps",
+        float(held.jumps),
+        help="Symbols with a split-like jump that no corporate action explains",
+    )
     for reason, number in held.refused.items():
         yield MetricSample(
             "kobe_bars_refused", float(number), {"reason": reason}, help="Bars refused, by reason"

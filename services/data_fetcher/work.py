@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from services.data_fetcher.actions_check import ActionsCheck
-from services.data_fetcher.archive_updater import BarKeeper
+from services.data_fetcher.archive_updater import ArchiveUpdater
 from services.data_fetcher.handlers import (
     ActionsChecked,
     BarsChecked,
@@ -36,17 +36,17 @@ class DataFetcherWork:
 
     def __init__(
         self,
-        keeper: BarKeeper,
+        updater: ArchiveUpdater,
         quotes: QuotesVendor,
         clock: Clock,
         sessions: SessionsAfter,
         actions: ActionsCheck | None = None,
     ) -> None:
         self._actions = actions
-        self._keeper, self._quotes, self._clock, self._sessions = keeper, quotes, clock, sessions
+        self._updater, self._quotes, self._clock, self._sessions = updater, quotes, clock, sessions
 
     def recover(self, state: State) -> None:
-        self._keeper.ensure()
+        self._updater.ensure()
 
     def act(self, state: State) -> Outcome | None:
         """Raises TransientError for whatever a vendor refuses, so that a running service says why it waits."""
@@ -63,14 +63,15 @@ class DataFetcherWork:
         if scan:
             return self._outcome(self._check(scan), scan.session, scan.id)
         if state.bars_due:
-            self._keeper.fetch(state.bars_due)
+            self._updater.fetch(state.bars_due)
             checked = self._checked(state.bars_due, None)
             return self._outcome(checked, state.bars_due, f"BARS_{state.bars_due:%Y%m%d}")
         if state.actions_due and self._actions:
             through = state.actions_due
-            seen = self._actions.look(through, self._keeper.symbols(), state.holdings)
+            seen = self._actions.look(through, self._updater.symbols(), state.holdings)
             outcome = ActionsChecked(through=through, seen=seen)
             return self._outcome(outcome, seen.session, f"ACTIONS_{through:%Y%m%d}")
+        self._updater.settle()
         return None
 
     def wait(self, state: State) -> float:
@@ -91,17 +92,17 @@ class DataFetcherWork:
         )
 
     def _check(self, scan: ScanRef) -> BarsChecked:
-        if not self._keeper.holds(scan.last_completed):
+        if not self._updater.holds(scan.last_completed):
             with suppress(
                 TransientError
             ):  # the slot does not wait: missing coverage is said instead
-                self._keeper.fetch(scan.last_completed)
+                self._updater.fetch(scan.last_completed)
         return self._checked(scan.last_completed, scan)
 
     def _checked(self, through: dt.date, scan: ScanRef | None) -> BarsChecked:
-        last = self._keeper.last
+        last = self._updater.last
         behind = len(self._sessions(last, through)) if last and last < through else 0
-        return BarsChecked(ready=self._keeper.report(through, scan), age_sessions=behind)
+        return BarsChecked(ready=self._updater.report(through, scan), age_sessions=behind)
 
     def _outcome(self, value: Any, session: dt.date, correlation_id: str) -> Outcome:
         return Outcome(value, at=self._clock.now(), session=session, correlation_id=correlation_id)

@@ -85,7 +85,7 @@ def decode_manifest(content: bytes, where: str) -> Manifest:
                 f"The bar archive {where} has format {found}, not {FORMAT}; fetch the bars again."
             )
         return msgspec.json.decode(content, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UserError(
             f"The manifest of the bar archive {where} is damaged ({error}); fetch the bars again."
         ) from error

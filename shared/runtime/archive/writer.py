@@ -6,6 +6,7 @@ the moment of change.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from shared.runtime.archive.incoming import (
     split_off_jumps,
     unknown_bars,
 )
+from shared.runtime.archive.manifest import ARRAYS, MANIFEST, PARTS
 from shared.runtime.archive.publication import (
     combine,
     extend,
@@ -131,6 +133,18 @@ def settle(folder: Path) -> BarArchive:
         if not archive.manifest.tail:
             return archive
         return publish(folder, with_base(folder, archive.manifest, archive.panel()))
+
+
+def set_aside(folder: Path) -> Path:
+    """Move a damaged archive out of the way, whole; where it is now. Nothing is thrown away."""
+    with sole_writer(folder):
+        digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:12]
+        place = folder / f"damaged-{digest}"
+        place.mkdir(exist_ok=True)
+        for path in folder.iterdir():
+            if path.name in (MANIFEST, PARTS, ARRAYS) or path.suffix == ".parquet":
+                path.rename(place / path.name)
+    return place
 
 
 def rederive(folder: Path) -> BarArchive:

@@ -51,6 +51,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     research_redis_url: str
     state_dir: Path
     archive_dir: Path
+    archive_url: str
     audit_dir: Path
     witness_dirs: tuple[Path, ...]
     log_dir: Path
@@ -90,6 +91,7 @@ VARIABLES: dict[str, tuple[str, str | None]] = {
     "KOBE_RESEARCH_REDIS_URL": ("research_redis_url", "redis://127.0.0.1:6380"),
     "KOBE_STATE_DIR": ("state_dir", "state"),
     "KOBE_ARCHIVE_DIR": ("archive_dir", "state/archive"),
+    "KOBE_ARCHIVE_URL": ("archive_url", ""),
     "KOBE_AUDIT_DIR": ("audit_dir", "state/audit"),
     "KOBE_WITNESS_DIR": ("witness_dirs", ""),
     "KOBE_LOG_DIR": ("log_dir", "logs"),
@@ -159,6 +161,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         massive_url=texts["massive_url"].rstrip("/"),
         yahoo_url=texts["yahoo_url"].rstrip("/"),
         stooq_url=texts["stooq_url"].rstrip("/"),
+        archive_url=texts["archive_url"].rstrip("/"),
         test=texts["test"] == "1",
         crash=texts["crash"],
         witness_dirs=tuple(Path(each) for each in texts["witness_dirs"].split(":") if each),

@@ -15,7 +15,9 @@ from shared.schemas.values import Message, ScanRef
 class BarsReady(Message, frozen=True, kw_only=True):
     """The archive holds the sessions up to `through`; `digest` is their chained digest.
 
-    `universe` are the symbols whose bars are kept: the only ones that may be entered.
+    `universe` are the symbols whose bars are kept: the only ones that may be entered. `missing`
+    counts sessions without a bar within the symbols' histories; `jumps` are symbols with a
+    split-like jump that no corporate action explains.
     """
 
     scan: ScanRef | None
@@ -27,6 +29,9 @@ class BarsReady(Message, frozen=True, kw_only=True):
     stale: Annotated[tuple[f.ForeignName, ...], Meta(max_length=20_000)]
     universe: Annotated[tuple[f.ForeignName, ...], Meta(max_length=20_000)] = ()
     refused: Annotated[dict[f.Word, f.Count], Meta(max_length=64)]
+    basis: f.Word = "unknown"
+    missing: f.Count = 0
+    jumps: Annotated[tuple[f.ForeignName, ...], Meta(max_length=20_000)] = ()
 
 
 class CorporateActionsSeen(Message, frozen=True, kw_only=True):

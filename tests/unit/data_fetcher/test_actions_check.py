@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.data_fetcher.actions_check import ActionsCheck
-from services.data_fetcher.archive_updater import BarKeeper, Universe
+from services.data_fetcher.archive_updater import ArchiveUpdater, Universe
 from services.data_fetcher.handlers import HANDLERS, State
 from services.data_fetcher.vendor_registry import QuotesVendor, actions_vendor, bars_vendor
 from services.data_fetcher.vendors import alpaca as alpaca_vendor
@@ -54,7 +54,7 @@ def subject(tmp_path: Path) -> Iterator[Subject]:
         actions = actions_vendor("alpaca", place)
         assert actions is not None
         quotes: QuotesVendor = alpaca_vendor.quotes(place)
-        keeper = BarKeeper(
+        keeper = ArchiveUpdater(
             tmp_path / "archive",
             "alpaca",
             bars_vendor("alpaca", place),

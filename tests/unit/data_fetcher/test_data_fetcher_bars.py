@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.data_fetcher.archive_updater import BarKeeper, Universe
+from services.data_fetcher.archive_updater import ArchiveUpdater, Universe
 from services.data_fetcher.bar_selection import selected
 from services.data_fetcher.handlers import HANDLERS, State, gauges
 from services.data_fetcher.work import DataFetcherWork
@@ -73,8 +73,8 @@ def sessions(after: dt.date, day: dt.date) -> list[dt.date]:
 
 
 def fetcher(folder: Path, vendor: FakeVendor, **universe: Any) -> Turning:
-    keeper = BarKeeper(folder, "fake", vendor, Universe(**universe))
-    work = DataFetcherWork(keeper, NoQuotes(), ManualClock(NOON), sessions)
+    updater = ArchiveUpdater(folder, "fake", vendor, Universe(**universe))
+    work = DataFetcherWork(updater, NoQuotes(), ManualClock(NOON), sessions)
     turning = Turning(HANDLERS, State(), work)
     work.recover(turning.state)
     return turning

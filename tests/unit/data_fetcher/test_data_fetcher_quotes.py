@@ -1,12 +1,14 @@
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from services.data_fetcher.archive_updater import BarKeeper
+from services.data_fetcher.archive_updater import ArchiveUpdater, Universe
 from services.data_fetcher.handlers import HANDLERS, State, counts
+from services.data_fetcher.vendor_registry import VendorPlace, bars_vendor
 from services.data_fetcher.work import DataFetcherWork
 from shared.domain.errors import TransientError
 from shared.runtime.clock import ManualClock
@@ -32,9 +34,16 @@ class FakeQuotes:
         }
 
 
+def archive_updater() -> ArchiveUpdater:
+    """Of an archive that is not there: quotes need none."""
+    return ArchiveUpdater(
+        Path("nowhere"), "sample", bars_vendor("sample", VendorPlace()), Universe()
+    )
+
+
 def fetcher(known: Sequence[str] = ()) -> tuple[Turning, FakeQuotes, ManualClock]:
     quotes, clock = FakeQuotes(known), ManualClock(NOON)
-    work = DataFetcherWork(cast(BarKeeper, None), quotes, clock, lambda *_: [])
+    work = DataFetcherWork(archive_updater(), quotes, clock, lambda *_: [])
     return Turning(HANDLERS, State(), work, clock=clock), quotes, clock
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from services.data_fetcher.archive_updater import BarKeeper, Universe
+from services.data_fetcher.archive_updater import ArchiveUpdater, Universe
 from services.data_fetcher.mirrored_vendor import Endless
 from shared.domain.market.refusals import refuse_impossible
 from shared.runtime.archive import writer
@@ -51,7 +51,7 @@ def test_every_bar_of_it_is_possible() -> None:
 
 
 def test_an_archive_that_grows_with_it_is_the_same_as_one_fetched_at_once(tmp_path: Path) -> None:
-    grown = BarKeeper(tmp_path / "grown", "fake", endless(), Universe())
+    grown = ArchiveUpdater(tmp_path / "grown", "fake", endless(), Universe())
     grown.ensure()
     for number in (9, 20, 39):
         grown.fetch(DAYS[number])
@@ -64,9 +64,9 @@ def test_an_archive_that_grows_with_it_is_the_same_as_one_fetched_at_once(tmp_pa
 
 def test_a_restart_keeps_what_has_grown(tmp_path: Path) -> None:
     for _ in range(2):
-        keeper = BarKeeper(tmp_path, "fake", endless(), Universe())
-        keeper.ensure()
-        keeper.fetch(DAYS[20])
+        updater = ArchiveUpdater(tmp_path, "fake", endless(), Universe())
+        updater.ensure()
+        updater.fetch(DAYS[20])
     assert len(BarArchive.open(tmp_path).sessions) == 21
-    BarKeeper(tmp_path, "fake", endless(), Universe()).ensure()
+    ArchiveUpdater(tmp_path, "fake", endless(), Universe()).ensure()
     assert len(BarArchive.open(tmp_path).sessions) == 21
