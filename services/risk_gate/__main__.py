@@ -21,7 +21,7 @@ from shared.schemas.streams import ServiceName, Stream
 from shared.schemas.values import Mode
 
 AHEAD = dt.timedelta(seconds=60)
-"""The schedule's clock may be ahead of ours by less than a session could be mistaken for another."""
+"""The schedule's clock may be ahead of ours by so much: no session is mistaken for another."""
 
 
 def gate_settings(settings: Settings) -> GateSettings:

@@ -30,8 +30,8 @@ MAX_SCANS_AHEAD = 4
 class Gathering(Value, frozen=True, kw_only=True):
     """One scan on its way: its parts so far; once decided, the phase whose execution it awaits.
 
-    `due`: the schedule has named it, so that `ref` is the scheduler's. `fresh`: its quotes are asked
-    for a second time.
+    `due`: the schedule has named it, so that `ref` is the scheduler's. `fresh`: its quotes are
+    asked for a second time.
     """
 
     ref: ScanRef

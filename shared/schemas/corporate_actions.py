@@ -15,7 +15,7 @@ from shared.schemas.values import Value
 
 
 class Split(Value, frozen=True, kw_only=True):
-    """`new` shares replace `old` ones from the open of `ex_date` on; a stock dividend is one too."""
+    """`new` shares replace `old` ones from the open of `ex_date` on; so does a stock dividend."""
 
     symbol: f.Symbol
     ex_date: dt.date

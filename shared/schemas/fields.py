@@ -52,11 +52,14 @@ class Clipped:
     length: int
 
 
-SYMBOL_GRAMMAR = r"^[A-Z][A-Z0-9]{0,9}(\.[A-Z0-9]{1,5})?$(?!\n)"
-Symbol: TypeAlias = Annotated[str, Meta(pattern=SYMBOL_GRAMMAR, max_length=16)]
+MAX_SYMBOL = 16
+"""Longer than any listed symbol; the bar archive stores names in so many bytes."""
+SHARE = r"[A-Z][A-Z0-9]{0,11}(\.[A-Z][A-Z0-9]{0,3})?"
+SYMBOL_GRAMMAR = rf"^{SHARE}$(?!\n)"
+Symbol: TypeAlias = Annotated[str, Meta(pattern=SYMBOL_GRAMMAR, max_length=MAX_SYMBOL)]
 """A tradable share: AAPL, or with its class after a dot: BRK.B."""
 ForeignName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64), Clipped(64)]
-"""Whatever a vendor or a broker calls something that need not be tradable by us: an option, a coin."""
+"""A vendor's or broker's name of something that need not be tradable by us: an option, a coin."""
 StrategyName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]*$(?!\n)", max_length=64)]
 """A file's name, or empty for shares that no strategy of ours has bought."""
 Id: TypeAlias = Annotated[str, Meta(pattern=r"^[!-~]+$(?!\n)", max_length=128)]
@@ -97,7 +100,7 @@ Sequence: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 
 def is_symbol(text: str) -> bool:
     """Whether a share of this name can be traded: it may stand in a message as a symbol."""
-    return len(text) <= 16 and re.fullmatch(SYMBOL_GRAMMAR, text) is not None
+    return len(text) <= MAX_SYMBOL and re.fullmatch(SYMBOL_GRAMMAR, text) is not None
 
 
 def decimal_problem(value: Decimal, allowed: DecimalRange) -> str:

@@ -129,7 +129,7 @@ KILL_RESUME = "kobe:kill:resume"
 GENESIS_ID = "0-1"
 GENESIS = "genesis"
 DEAD = "kobe:dead"
-# Requests left with a vendor, one key for each vendor and account: shared by every process that asks it.
+# Requests left with a vendor, one key for each vendor and account, shared by all that ask it.
 VENDOR_BUDGET = "kobe:vendor:"
 
 

@@ -1,4 +1,4 @@
-"""Row 27: a signal engine that runs away gets no more than the limits allow, and nobody else suffers."""
+"""Row 27: a signal engine that runs away gets no more than the limits allow."""
 
 from __future__ import annotations
 

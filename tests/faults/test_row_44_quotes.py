@@ -1,4 +1,4 @@
-"""Row 44: no entry passes on a quote that is stale, crossed, one-sided or far from the last close."""
+"""Row 44: no entry passes on a quote that is stale, crossed, one-sided or far from the close."""
 
 from __future__ import annotations
 

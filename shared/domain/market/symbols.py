@@ -6,9 +6,10 @@ Polygon's: `BRK.B`, `BAC.PRL` (a preferred), `XYZ.WS` (a warrant), `^VIX` (an in
 
 import re
 
-LONGEST = 16
-"""Longer than any listed symbol; the archive stores names in so many bytes."""
-SYMBOL = re.compile(r"\^?[A-Z][A-Z0-9]{0,11}(\.[A-Z][A-Z0-9]{0,3})?")
+from shared.schemas.fields import MAX_SYMBOL, SHARE
+
+SYMBOL = re.compile(rf"\^?{SHARE}")
+"""What may be traded, and indices, which are only read."""
 
 NOT_AVAILABLE = "N/A"
 """Would read as class A of N, and never is."""
@@ -36,9 +37,9 @@ def canonical_symbol(text: str) -> str | None:
         return _join(match[1], f"PR{match[2]}")
     if match := _CLASS.fullmatch(upper):
         return _join(match[1], match[2])
-    return upper if SYMBOL.fullmatch(upper) and len(upper) <= LONGEST else None
+    return upper if SYMBOL.fullmatch(upper) and len(upper) <= MAX_SYMBOL else None
 
 
 def _join(root: str, suffix: str) -> str | None:
     symbol = f"{root}.{suffix}"
-    return symbol if SYMBOL.fullmatch(symbol) and len(symbol) <= LONGEST else None
+    return symbol if SYMBOL.fullmatch(symbol) and len(symbol) <= MAX_SYMBOL else None

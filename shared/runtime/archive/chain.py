@@ -17,8 +17,8 @@ from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import FIELDS, Panel
 from shared.domain.market.sessions import next_session
-from shared.domain.market.symbols import LONGEST
 from shared.schemas.corporate_actions import Split
+from shared.schemas.fields import MAX_SYMBOL
 
 AT_ONCE = 128
 """Sessions transposed together, so that hashing needs little memory beside the panel."""
@@ -78,6 +78,8 @@ def _due_splits(panel: Panel, splits: Iterable[Split]) -> dict[str, list[bytes]]
 def symbol_bytes(symbols: Sequence[str]) -> NDArray[np.bytes_]:
     """Names of equal width. Raises UserError for one that is too long."""
     for symbol in symbols:
-        if not 0 < len(symbol.encode()) <= LONGEST:
-            raise UserError(f"{symbol!r} is not a symbol: it must have 1 to {LONGEST} characters.")
-    return np.array([symbol.encode() for symbol in symbols], f"S{LONGEST}")
+        if not 0 < len(symbol.encode()) <= MAX_SYMBOL:
+            raise UserError(
+                f"{symbol!r} is not a symbol: it must have 1 to {MAX_SYMBOL} characters."
+            )
+    return np.array([symbol.encode() for symbol in symbols], f"S{MAX_SYMBOL}")

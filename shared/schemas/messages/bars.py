@@ -1,4 +1,4 @@
-"""What the data-fetcher publishes about bars and shares: the archive's reach, splits and renames."""
+"""What the data-fetcher publishes on bars and shares: the archive's reach, splits, renames."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class BarsReady(Message, frozen=True, kw_only=True):
 
 
 class CorporateActionsSeen(Message, frozen=True, kw_only=True):
-    """What the vendor announces for the dates after `since` up to and with `session`, the next to open.
+    """What the vendor announces for dates after `since` up to and with `session`, the next one.
 
     Said before every open, also when nothing was found: then all three are empty. `symbols` counts
     the symbols asked about: the universe and whatever is held.

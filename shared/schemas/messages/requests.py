@@ -11,7 +11,7 @@ from shared.schemas.values import Message, ScanRef
 
 
 class QuotesRequested(Message, frozen=True, kw_only=True):
-    """The exits took longer than a quote lives: fresh ones for the scan's entries, asked for once."""
+    """Exits took longer than a quote lives: fresh ones for the scan's entries, asked for once."""
 
     scan: ScanRef
     symbols: Annotated[tuple[f.Symbol, ...], Meta(min_length=1, max_length=f.MAX_QUOTES_REQUESTED)]

@@ -1,4 +1,4 @@
-"""Every way an approval can go ends its reservation: gate and executor, both real, on one server."""
+"""Every way an approval can go ends its reservation: gate and executor are real."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from shared.domain.market.symbols import LONGEST, SYMBOL, canonical_symbol
+from shared.domain.market.symbols import SYMBOL, canonical_symbol
+from shared.schemas.fields import MAX_SYMBOL
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_every_spelling_of_a_share_is_one(text: str, symbol: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "[/]", "Apple Inc.", "600519", "N/A", "BTC-USD", "X:BTCUSD", "A,B", "A" * LONGEST * 2,
+    ["", " ", "[/]", "Apple Inc.", "600519", "N/A", "BTC-USD", "X:BTCUSD", "A,B", "A" * MAX_SYMBOL * 2,
      "AAPL240119C00100000", "É", "A\n", "-"],
 )  # fmt: skip
 def test_what_is_no_symbol_is_none(text: str) -> None:
