@@ -5,6 +5,7 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ CASES = json.loads((VECTORS / "verdicts.json").read_text())
 AS_OF = dt.datetime.fromisoformat(CASES["as_of"])
 
 
-def damaged(folder: Path, case: dict[str, str]) -> Path:
+def damaged(folder: Path, case: dict[str, Any]) -> Path:
     """The vectors' stack with one text replaced in one file, or the file gone."""
     shutil.copytree(VECTORS / "stack", folder)
     if case["file"]:
@@ -30,7 +31,7 @@ def damaged(folder: Path, case: dict[str, str]) -> Path:
 
 
 @pytest.mark.parametrize("case", CASES["cases"], ids=lambda case: case["name"])
-def test_the_verdict_is_the_one_written_down(tmp_path: Path, case: dict[str, str]) -> None:
+def test_the_verdict_is_the_one_written_down(tmp_path: Path, case: dict[str, Any]) -> None:
     folder = damaged(tmp_path / "stack", case)
     keys = VECTORS / "public_keys.json"
     verdict = verify_folder(
