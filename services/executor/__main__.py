@@ -35,9 +35,10 @@ def build(wiring: Wiring) -> Service[State, ExecutorSettings]:
         registry=wiring.metrics.registry,
         buckets=LATENCY_BUCKETS,
     )
+    journal = OrderJournal(environment.state_dir / "executor.sqlite")
     work = ExecutorWork(
         broker=connection.broker,
-        journal=OrderJournal(environment.state_dir / "executor.sqlite"),
+        journal=journal,
         latch=wiring.latch,
         clock=wiring.clock,
         settings=own,
@@ -55,7 +56,7 @@ def build(wiring: Wiring) -> Service[State, ExecutorSettings]:
         handlers=HANDLERS,
         settings=own,
         work=work,
-        verify=only_the_gate(keyring, wiring.log, halt=halt),
+        verify=only_the_gate(keyring, wiring.log, halt=halt, keep=journal.keep_approval),
         event=event,
         gauges=gauges,
         counters=COUNTERS,

@@ -19,7 +19,7 @@ from services.executor.orders.state import (
     with_halt,
     with_order,
 )
-from services.executor.outcome_handlers import OUTCOMES
+from services.executor.outcome_handlers import OUTCOMES, Row
 from shared.domain.errors import InvalidMessage
 from shared.domain.trading.ids import is_ours
 from shared.domain.trading.orders import Order
@@ -196,7 +196,20 @@ def _after_word(
     return conclude(state, addressed, (symbol,), at=context.at)
 
 
-HANDLERS = handler_table(
+def _revising(row: Row) -> Row:
+    """Count every change of the state."""
+    kind, handler = row
+
+    def handle(state: State, message: object, context: ExecutorContext, /) -> Decision[State]:
+        after, messages = handler(state, message, context)
+        if after is not state:
+            after = replace(after, revision=after.revision + 1)
+        return after, messages
+
+    return kind, handle
+
+
+_ROWS: tuple[Row, ...] = (
     on(m.SessionOpened, on_session_opened),
     on(m.OrderApproved, on_order_approved),
     on(m.ScanDecided, on_scan_decided),
@@ -208,3 +221,5 @@ HANDLERS = handler_table(
     on(m.CorporateActionsSeen, on_corporate_actions_seen),
     *OUTCOMES,
 )
+
+HANDLERS = handler_table(*map(_revising, _ROWS))

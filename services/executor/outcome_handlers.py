@@ -167,6 +167,22 @@ def on_approval_repeated(
     return conclude(with_order(state, ended), (), (), at=context.at)
 
 
+def on_books_restored(
+    state: State, outcome: o.BooksRestored, context: ExecutorContext
+) -> Decision[State]:
+    """Go on from the journal's copy; whatever was sent is looked up at the broker."""
+    restored = {
+        name: orders.look_now(order, at=context.at) if order.live and order.was_sent else order
+        for name, order in outcome.state.orders.items()
+    }
+    books = replace(outcome.state, orders={**state.orders, **restored})
+    why = (
+        f"redis_regressed: Redis had revision {state.revision} of the executor's books, its "
+        f"journal {books.revision}; they were restored from the journal: compare, then resume"
+    )
+    return with_halt(books, why), ()
+
+
 def on_flatten_begun(state: State, _: o.FlattenBegun, context: ExecutorContext) -> Decision[State]:
     state = flatten.begin(state, at=context.at)
     return conclude(state, (), sorted(state.positions), at=context.at)
@@ -250,6 +266,7 @@ OUTCOMES: tuple[Row, ...] = (
     _contained(o.ApprovalRepeated, on_approval_repeated),
     _contained(o.HaltLatched, on_halt_latched),
     _contained(o.FlattenBegun, on_flatten_begun),
+    _contained(o.BooksRestored, on_books_restored),
     _contained(o.BrokerSnapshot, on_broker_snapshot),
     _contained(o.ReconcileFailed, on_reconcile_failed),
     _contained(o.ActionFailed, on_action_failed),

@@ -7,7 +7,7 @@ what is next, reconciles, and latches halts.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
@@ -26,6 +26,7 @@ from shared.runtime.clock import Clock
 from shared.runtime.kill.protocol import Latch
 from shared.runtime.observability.log import Log
 from shared.runtime.runner.contract import Outcome
+from shared.runtime.runner.state_codec import changes, state_from
 
 EVERYTHING = "*"
 
@@ -46,6 +47,8 @@ class ExecutorWork:
     observe_seconds: Callable[[float], None] = lambda _: None
     _touched: frozenset[str] = frozenset()
     _recheck: bool = True
+    _kept: State = field(default_factory=State)
+    _restored: State | None = None
 
     def __post_init__(self) -> None:
         self.clock_watch = ClockWatch(self.broker, self.clock, self.latch, self.log)
@@ -61,11 +64,20 @@ class ExecutorWork:
             observe_seconds=self.observe_seconds,
         )
 
+    def _keep_books(self, state: State) -> None:
+        """The journal's copy follows every commit, and never an older Redis."""
+        if state is self._kept or self._restored is not None:
+            return
+        self.journal.keep_books(*changes(self._kept, state))
+        self._kept = state
+
     def recover(self, state: State) -> None:
         """Compare journal and state; what was under way is looked up, never sent again blindly."""
         self.sender.forget_notes()
+        self._kept = state_from(State(), self.journal.books())
+        self._restored = self._kept if self._kept.revision > state.revision else None
         recover(
-            state,
+            self._restored or state,
             broker=self.broker,
             journal=self.journal,
             latch=self.latch,
@@ -78,12 +90,16 @@ class ExecutorWork:
 
     def wait(self, state: State) -> float:
         moment = self._moment(state)
-        if self._first_look(state, moment):
+        if self._restored is not None or self._first_look(state, moment):
             return 0.0
         return actions.seconds_until(state, moment)
 
     def act(self, state: State) -> Outcome | None:
         self.sender.take_notes()
+        self._keep_books(state)
+        if self._restored is not None:
+            books, self._restored = self._restored, None
+            return self._outcome(state, o.BooksRestored(state=books))
         if not self.settings.replay:
             self.clock_watch.compare_if_due()
         moment = self._moment(state)

@@ -1,19 +1,23 @@
 """The executor's journal: one row a decision, on disk before its order is sent at most once.
 
 SQLite, WAL, synchronous FULL for what is about to be sent; what the broker answered needs no sync,
-because a row that still says `sending` only makes us look. Called by the executor's work alone;
-rows are never deleted.
+because a row that still says `sending` only makes us look. Beside the rows it keeps every signed
+approval and a copy of the books, from which a lost or older Redis is restored. Called by the
+executor's work alone; rows are never deleted.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import sqlite3
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from shared.domain.errors import UserError
+from shared.schemas.envelope import Envelope, from_fields, to_fields
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS orders (
@@ -23,6 +27,15 @@ CREATE TABLE IF NOT EXISTS orders (
     state           TEXT NOT NULL,
     request_digest  TEXT NOT NULL,
     broker_id       TEXT NOT NULL DEFAULT ''
+) STRICT
+"""
+_BOOKS = """
+CREATE TABLE IF NOT EXISTS books (field TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT
+"""
+_APPROVALS = """
+CREATE TABLE IF NOT EXISTS approvals (
+    envelope_id TEXT PRIMARY KEY,
+    fields      TEXT NOT NULL
 ) STRICT
 """
 
@@ -61,7 +74,8 @@ class OrderJournal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._synced = _open(path, "FULL")
-            self._synced.execute(_SCHEMA)
+            for table in (_SCHEMA, _BOOKS, _APPROVALS):
+                self._synced.execute(table)
             self._notes = _open(path, "NORMAL")
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"The executor's journal {path} cannot be used: {error}.") from error
@@ -120,6 +134,35 @@ class OrderJournal:
             "UPDATE orders SET state = ? WHERE decision_id = ? AND state = ?",
             (RowState.REFUSED, decision_id, RowState.NOT_TAKEN),
         )
+
+    # --- what a lost or older Redis is restored from ----------------------------------------------
+
+    def keep_approval(self, envelope: Envelope) -> None:
+        """The whole signed approval; the sync of the claim that follows makes it durable, too."""
+        self._notes.execute(
+            "INSERT INTO approvals (envelope_id, fields) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (envelope.id, json.dumps(to_fields(envelope))),
+        )
+
+    def approvals(self) -> list[Envelope]:
+        rows = self._notes.execute("SELECT fields FROM approvals ORDER BY rowid")
+        return [from_fields(json.loads(fields))[0] for (fields,) in rows]
+
+    def keep_books(self, changed: Mapping[str, str], removed: Iterable[str]) -> None:
+        """What the state has become with the last commit, field by field as in Redis."""
+        self._notes.execute("BEGIN")
+        self._notes.executemany(
+            "INSERT INTO books (field, value) VALUES (?, ?) "
+            "ON CONFLICT (field) DO UPDATE SET value = excluded.value",
+            changed.items(),
+        )
+        self._notes.executemany(
+            "DELETE FROM books WHERE field = ?", ((field,) for field in removed)
+        )
+        self._notes.execute("COMMIT")
+
+    def books(self) -> dict[str, str]:
+        return dict(self._notes.execute("SELECT field, value FROM books"))
 
     def count_sent(self) -> int:
         """How many rows are, or may be, at the broker."""

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from services.executor.brokers.protocol import AccountView, PositionView
 from services.executor.orders.judgement import CorporateAction
-from services.executor.orders.state import ReconcileRequest
+from services.executor.orders.state import ReconcileRequest, State
 from shared.domain.trading.orders import OrderView
 from shared.schemas.values import Ending, MarketView, Value
 
@@ -132,6 +132,12 @@ class ReconcileFailed(Value, frozen=True, kw_only=True):
     """The broker did not answer all of it; asked again after a pause that grows."""
 
     detail: str
+
+
+class BooksRestored(Value, frozen=True, kw_only=True):
+    """Redis held an older state than the journal: these are the books to go on from."""
+
+    state: State
 
 
 class FlattenBegun(Value, frozen=True, kw_only=True):

@@ -106,6 +106,7 @@ class FlattenProgress(Value, frozen=True, kw_only=True):
 class State(Value, frozen=True, kw_only=True):
     """What the executor believes; written to Redis field by field.
 
+    `revision` grows with every change, so that the older of two copies shows.
     `orders` by client_order_id: the live ones and this session's ended ones. `positions` by symbol.
     `sent` counts orders that went to the broker, ever; `ambiguous` those unknown in a row; `halts`
     and `repeats` are pending: halts to latch, repeated approvals to log. `cursor`: broker orders
@@ -117,6 +118,7 @@ class State(Value, frozen=True, kw_only=True):
     that found no answer, until `retry_at`.
     """
 
+    revision: int = 0
     session: dt.date | None = None
     stage: Stage = Stage.START
     orders: dict[str, Order] = {}

@@ -38,7 +38,7 @@ def recover(
             f"redis_regressed: the journal has sent {journal.count_sent()} orders, "
             f"the state knows {known}"
         )
-    _catch_up(state, journal)
+    _catch_up(state, journal, clock)
 
 
 def _under_way(order: Order, journal: OrderJournal) -> bool:
@@ -57,9 +57,16 @@ def _rebuild(state: State, broker: Broker, journal: OrderJournal, clock: Clock) 
         journal.adopt(f"broker/{view.broker_order_id}", view.client_order_id, RowState.TAKEN, at=at)
 
 
-def _catch_up(state: State, journal: OrderJournal) -> None:
-    """A row may have missed what the state knows: then it would be looked up for ever."""
+def _catch_up(state: State, journal: OrderJournal, clock: Clock) -> None:
+    """A row may have missed what the state knows: then it would be looked up for ever.
+
+    An instance that takes over with a volume of its own has no row at all of what another sent.
+    """
+    now = clock.now()
     for order in state.orders.values():
+        if order.was_sent:
+            at = order.sent_at or now
+            journal.adopt(order.journal_key, order.client_order_id, RowState.SENDING, at=at)
         if order.was_sent and order.broker_order_id:
             journal.note(
                 order.journal_key,

@@ -12,11 +12,16 @@ from shared.domain.errors import InvalidMessage
 from shared.runtime.observability.log import Log
 from shared.runtime.signing import Keyring
 from shared.schemas.envelope import Envelope
+from shared.schemas.messages import OrderApproved
 from shared.schemas.streams import Stream
 
 
 def only_the_gate(
-    keyring: Keyring, log: Log, *, halt: Callable[[str], None] | None = None
+    keyring: Keyring,
+    log: Log,
+    *,
+    halt: Callable[[str], None] | None = None,
+    keep: Callable[[Envelope], None] | None = None,
 ) -> Callable[[Envelope], None]:
     """Other streams are guarded by the server's access rules; only orders can move money."""
 
@@ -32,5 +37,7 @@ def only_the_gate(
             if halt:
                 halt(f"an order with a bad signature: {error}")
             raise
+        if keep and envelope.type == OrderApproved.__name__:
+            keep(envelope)
 
     return verify
