@@ -92,6 +92,7 @@ def _connect(wiring: Wiring) -> BrokerConnection:
         post_deadline_seconds=limits.post_deadline_seconds,
         clock=wiring.clock,
         log=wiring.log,
+        test=environment.test,
     )
     return connect_broker(limits.name, place)
 

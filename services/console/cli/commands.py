@@ -80,6 +80,10 @@ COMMANDS = (
         "universe", "universe:app", "Build and compare lists of liquid stocks with options.", STACK,
         "no candidate passes, or a list lacks a proof", (NO_STACK, CONFIGURATION, PROBE, IO_ERROR),
     ),
+    Command(
+        "paper", "paper:app", "Trade on Alpaca's paper account, on this machine.", STACK,
+        "it does not start, or does not run", (NO_STACK, CONFIGURATION, PROBE),
+    ),
     Command("sim", "sim:app", "Control the simulated broker: faults and events.", STACK),
     Command("audit", "audit:app", "Verify the audit chain, explain decisions, prove records.", STACK),
     Command(

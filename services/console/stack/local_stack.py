@@ -53,6 +53,10 @@ class EmbeddedStack:
     kill_file: Path = Path("state/KILL_SWITCH")
     redis_port: int = 0
     environ: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Variables of one service alone, such as keys."""
+    services: tuple[str, ...] = ORDER
+    """What is started, in order; paper has no simulated broker."""
     on_step: Callable[[str], None] = lambda _: None
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
@@ -79,12 +83,12 @@ class EmbeddedStack:
         self.on_step("Redis")
         self.start_redis()
         self._run_once("streams", user="init")
-        for name in ORDER[:-1]:
+        for name in self.services[:-1]:
             self.on_step(name)
             self.start_service(name)
-        self.wait_ready(*ORDER[:-1])
-        self.start_service(ORDER[-1])
-        self.wait_ready(ORDER[-1])
+        self.wait_ready(*self.services[:-1])
+        self.start_service(self.services[-1])
+        self.wait_ready(self.services[-1])
 
     def prepare(self) -> None:
         """Folders, configuration and ports; nothing is started."""
@@ -93,7 +97,7 @@ class EmbeddedStack:
         document = with_changes(read_document(DEFAULT_FILE), self.changes)
         (self.folder / "kobe.json").write_bytes(msgspec.json.encode(document))
         self.redis_port = self.redis_port or free_port()
-        self.ports = {name: free_port() for name in ORDER}
+        self.ports = {name: free_port() for name in self.services}
 
     def start_redis(self) -> None:
         options = {
@@ -142,7 +146,7 @@ class EmbeddedStack:
     def env(self, name: str) -> dict[str, str]:
         """The environment of one service's process, as compose gives it to a container."""
         secrets = self.folder / "secrets" / name
-        broker = f"127.0.0.1:{self.ports[SIM_BROKER]}"
+        broker = f"127.0.0.1:{self.ports.get(SIM_BROKER, 0)}"
         return {
             "KOBE_MODE": "sim",
             "KOBE_CONFIG": str(self.folder / "kobe.json"),
@@ -161,6 +165,7 @@ class EmbeddedStack:
             "KOBE_BROKER_DATA_URL": f"http://{broker}",
             "KOBE_BROKER_STREAM_URL": f"ws://{broker}/stream",
             **self.environ,
+            **self.own.get(name, {}),
         }
 
     def wait_ready(self, *names: str) -> None:
@@ -198,7 +203,9 @@ class EmbeddedStack:
         return StackAddress(
             redis_url=f"redis://127.0.0.1:{self.redis_port}",
             password_file=str(self.folder / "secrets/console/redis_password"),
-            broker_url=f"http://127.0.0.1:{self.ports[SIM_BROKER]}",
+            broker_url=self.environ.get(
+                "KOBE_BROKER_URL", f"http://127.0.0.1:{self.ports.get(SIM_BROKER, 0)}"
+            ),
             kill_file=str(self.kill_file.absolute()),
             log_dir=str(self.folder / "logs"),
             audit_dir=str(self.folder / "audit"),

@@ -14,9 +14,9 @@ from services.data_fetcher.vendor_place import redis_budget, vendor_place
 from services.data_fetcher.vendor_registry import BudgetOf, VendorPlace
 from shared.domain.errors import TransientError, UserError
 from shared.runtime.bus.redis_connection import Address, RedisConnection
-from shared.runtime.clock import SystemClock
 from shared.runtime.config.environment import read_env_file
 from shared.runtime.config.settings import Settings, load_settings
+from shared.runtime.recorded_time import clock_of
 
 ENV_FILE = Path(".env")
 CONSOLE = "console"
@@ -34,7 +34,9 @@ def command_environ(env_file: Path | None, environ: Mapping[str, str]) -> dict[s
 def ask_settings(environ: Mapping[str, str]) -> tuple[Settings, VendorPlace]:
     """Settings, and where vendors find their keys; requests are counted with the running stack's."""
     settings = load_settings(environ)
-    place = vendor_place(settings, clock=SystemClock(), budget=_shared_budget(settings, environ))
+    place = vendor_place(
+        settings, clock=clock_of(settings.environment), budget=_shared_budget(settings, environ)
+    )
     return settings, place
 
 

@@ -36,6 +36,7 @@ class BrokerPlace:
     post_deadline_seconds: float
     clock: Clock
     log: Log
+    test: bool = False
 
 
 def connect_broker(name: str, place: BrokerPlace) -> BrokerConnection:

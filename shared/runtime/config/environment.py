@@ -72,6 +72,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     stooq_url: str
     arm_file: Path
     test: bool
+    test_clock: str
     crash: str
 
     def secrets(self) -> list[str]:
@@ -108,6 +109,7 @@ VARIABLES: dict[str, tuple[str, str | None]] = {
     "KOBE_STOOQ_URL": ("stooq_url", "https://stooq.com"),
     "KOBE_ARM_FILE": ("arm_file", "state/ARMED"),
     "KOBE_TEST": ("test", ""),
+    "KOBE_TEST_CLOCK": ("test_clock", ""),
     "KOBE_CRASH": ("crash", ""),
 }
 SECRETS: dict[str, str] = {
@@ -163,6 +165,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         stooq_url=texts["stooq_url"].rstrip("/"),
         archive_url=texts["archive_url"].rstrip("/"),
         test=texts["test"] == "1",
+        test_clock=texts["test_clock"],
         crash=texts["crash"],
         witness_dirs=tuple(Path(each) for each in texts["witness_dirs"].split(":") if each),
         **files,

@@ -47,7 +47,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read file and environment; raises UserError with one sentence."""
     environment = read_environment(environ)
     document = read_document(environment.config_file or DEFAULT_FILE)
-    table = with_listed_symbols(resolve(document, environment.mode))
+    table = resolve(document, environment.mode)
     pin = config_pin(table)
     if environment.config_pin not in ("", pin):
         raise UserError(
@@ -113,7 +113,10 @@ def with_changes(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dic
 
 
 def resolve(document: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
-    """The base tables under the mode's own; raises UserError if those are not a table."""
+    """The base tables under the mode's own, the universe's list read into its symbols.
+
+    Raises UserError if the mode's own are not a table, or the list cannot be read.
+    """
     stacks = {mode.value for mode in Mode}
     base = {key: value for key, value in document.items() if key not in stacks}
     own = document.get(mode.value, {})
@@ -121,7 +124,7 @@ def resolve(document: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
         raise UserError(
             f"kobe.toml: {mode.value!r} must be a table, not {own!r}.", exit_code=CONFIG_PIN_ERROR
         )
-    return _merge(base, own)
+    return with_listed_symbols(_merge(base, own))
 
 
 def with_listed_symbols(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from shared.domain.errors import InvariantBroken, TransientError, UserError
 from shared.runtime.bus.protocol import Bus
 from shared.runtime.bus.redis_bus import RedisBus
 from shared.runtime.bus.redis_connection import Address, RedisConnection
-from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.clock import Clock
 from shared.runtime.config.settings import Settings, load_settings
 from shared.runtime.crash_points import arm
 from shared.runtime.kill.latch import KillLatch
@@ -29,6 +29,7 @@ from shared.runtime.observability.health_server import Health, Server, probes
 from shared.runtime.observability.log import Log, configure_logging, logger
 from shared.runtime.observability.metrics import MetricRegistry
 from shared.runtime.provisioning.redis_preflight import refuse_unfit_by_info
+from shared.runtime.recorded_time import clock_of
 from shared.runtime.runner.contract import S, Service, State
 from shared.runtime.runner.instance import instance_id
 from shared.runtime.runner.runner import Runner
@@ -160,7 +161,8 @@ def _run_with_wiring(name: ServiceName, run: Callable[[Wiring], None]) -> None:
     settings = load_settings(os.environ)
     configure_logging(settings, name.value)
     _arm_crash(settings)
-    environment, clock, metrics = settings.environment, SystemClock(), MetricRegistry(name.value)
+    environment, metrics = settings.environment, MetricRegistry(name.value)
+    clock = clock_of(environment)
     health, log = Health(clock), logger()
     server = Server(
         probes(health, metrics.registry), environment.http_host, environment.http_port

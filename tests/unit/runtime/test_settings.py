@@ -5,7 +5,15 @@ import msgspec
 import pytest
 
 from shared.domain.errors import UserError
-from shared.runtime.config.settings import DEFAULT_FILE, load_settings, read_document, with_changes
+from shared.runtime.config.settings import (
+    DEFAULT_FILE,
+    config_pin,
+    load_settings,
+    read_document,
+    resolve,
+    with_changes,
+)
+from shared.schemas.values import Mode
 
 
 def pin_of(environ: dict[str, str]) -> str:
@@ -41,6 +49,13 @@ def test_paper_starts_with_the_starter_list_and_the_pin_covers_its_symbols(tmp_p
     assert before.config.universe.symbols == ("IBM", "AAPL")
     (tmp_path / "mine.csv").write_text("symbol\nIBM\n")
     assert load_settings({"KOBE_MODE": "paper", **file}).config_pin != before.config_pin
+
+
+def test_whoever_computes_the_pin_from_the_file_gets_the_pin_the_services_carry() -> None:
+    """The executor's watch does, to hear of a changed file."""
+    for mode in Mode:
+        pin = config_pin(resolve(read_document(DEFAULT_FILE), mode))
+        assert pin == load_settings({"KOBE_MODE": mode.value}).config_pin
 
 
 @pytest.mark.parametrize(
