@@ -190,3 +190,49 @@ def _up_from_right(node: int, last: int) -> tuple[int, int]:
     while node % 2 == 0 and node:
         node, last = node // 2, last // 2
     return node, last
+
+
+# --- a run of leaves ------------------------------------------------------------------------------
+
+
+def outer_ranges(first: int, stop: int, size: int) -> list[Range]:
+    """The largest subtrees of `size` leaves that lie outside of leaves `first` to `stop`, in order.
+
+    Raises IndexError if there is no such run.
+    """
+    if not 0 <= first < stop <= size:
+        raise IndexError(f"there are no leaves {first} to {stop} among {size}")
+    return _outside(first, stop, 0, size)
+
+
+def _outside(first: int, stop: int, start: int, end: int) -> list[Range]:
+    if first <= start and end <= stop:
+        return []
+    if end <= first or stop <= start:
+        return [(start, end)]
+    cut = start + _split(end - start)
+    return [*_outside(first, stop, start, cut), *_outside(first, stop, cut, end)]
+
+
+def root_from_run(
+    leaves: Sequence[bytes], first: int, size: int, proof: Sequence[bytes]
+) -> bytes | None:
+    """The root that a run of leaves and the subtrees around it lead to; None if they do not fit."""
+    stop, rest = first + len(leaves), iter(proof)
+
+    def root(start: int, end: int) -> bytes:
+        if end <= first or stop <= start:
+            return next(rest)
+        if first <= start and end <= stop:
+            return root_of(leaves[start - first : end - first])
+        cut = start + _split(end - start)
+        left = root(start, cut)
+        return node_hash(left, root(cut, end))
+
+    try:
+        if not 0 <= first < stop <= size:
+            return None
+        found = root(0, size)
+    except StopIteration:
+        return None
+    return found if next(rest, None) is None else None

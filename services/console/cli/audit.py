@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from zipfile import is_zipfile
 
 import msgspec
 import typer
@@ -14,6 +15,8 @@ from services.auditor.evidence import anchor as anchoring, consistency_proof, in
 from services.auditor.evidence.explain import Explanation, explain as explain_decision
 from services.auditor.evidence.findings import Verdict
 from services.auditor.evidence.legacy import verify_legacy
+from services.auditor.evidence.pack import check_pack
+from services.console.cli import audit_evidence
 from services.console.cli.audit_options import (
     Anchors,
     AsOf,
@@ -85,7 +88,9 @@ def prove(
 
 @app.command()
 def check(
-    bundle: Annotated[Path, typer.Argument(help="What `kobe audit prove` or `consistency` wrote.")],
+    bundle: Annotated[
+        Path, typer.Argument(help="What `kobe audit prove`, `consistency` or `evidence` wrote.")
+    ],
     keys: Keys = None,
     as_json: AsJson = False,
 ) -> int:
@@ -95,6 +100,8 @@ def check(
     except OSError as error:
         raise UserError(f"{bundle} cannot be read: {error.strerror}.") from error
     trust = ChainPlace.find(None, keys).trust
+    if is_zipfile(bundle):
+        return _report(check_pack(bundle, trust), as_json)
     return _report(_check_any(data, trust), as_json)
 
 
@@ -188,6 +195,10 @@ def keys(
     for key in (*own, *place.trust.witnesses):
         typer.echo(key.vkey())
     return 0
+
+
+app.command()(audit_evidence.reconcile)
+app.command()(audit_evidence.evidence)
 
 
 def _write(text: str, out: Path | None) -> int:

@@ -87,6 +87,11 @@ COMMANDS = (
     Command("sim", "sim:app", "Control the simulated broker: faults and events.", STACK),
     Command("audit", "audit:app", "Verify the audit chain, explain decisions, prove records.", STACK),
     Command(
+        "evidence", "audit_evidence:evidence",
+        "Pack a session's records with their proof, orders, denials, comparison and configuration.",
+        STACK,
+    ),
+    Command(
         "status", "status:status", "Show whether the stack trades, and if not, why.", LOOK,
         "something is away or halted", OF_A_STACK,
     ),
