@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from services.executor.orders import adjustments, corporate_actions, protection as protect
-from services.executor.orders.judgement import announced
+from services.executor.orders.judgement import actions_from
 from services.executor.orders.reconciliation import with_reconcile
 from services.executor.orders.scans import conclude
 from services.executor.orders.state import (
@@ -61,7 +61,7 @@ def on_corporate_actions_seen(
     state: State, message: m.CorporateActionsSeen, context: ExecutorContext
 ) -> Decision[State]:
     """Splits, renames and removals known before the open; the broker is asked for its own too."""
-    found = announced(
+    found = actions_from(
         CorporateActions(splits=message.splits, renames=message.renames, removals=message.removals)
     )
     before = state.actions

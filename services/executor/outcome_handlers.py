@@ -219,7 +219,7 @@ def on_action_failed(
     return _contain(state, outcome, outcome.error, context), ()
 
 
-def _contained(kind: type[T], handler: Handler[State, T, ExecutorSettings]) -> Row:
+def _containing(kind: type[T], handler: Handler[State, T, ExecutorSettings]) -> Row:
     """A row of the table whose failures halt instead of ending the process."""
 
     def handle(state: State, outcome: T, context: ExecutorContext, /) -> Decision[State]:
@@ -255,19 +255,19 @@ def _name_in(outcome: object) -> str:
 
 
 OUTCOMES: tuple[Row, ...] = (
-    _contained(o.OrderObserved, on_order_observed),
-    _contained(o.SubmitRefused, on_submit_refused),
-    _contained(o.SubmitDelayed, on_submit_delayed),
-    _contained(o.SubmitUnknown, on_submit_unknown),
-    _contained(o.OrderNotFound, on_order_not_found),
-    _contained(o.LookupFailed, on_lookup_failed),
-    _contained(o.StopPassed, on_stop_passed),
-    _contained(o.ScaleDoubtful, on_scale_doubtful),
-    _contained(o.ApprovalRepeated, on_approval_repeated),
-    _contained(o.HaltLatched, on_halt_latched),
-    _contained(o.FlattenBegun, on_flatten_begun),
-    _contained(o.BooksRestored, on_books_restored),
-    _contained(o.BrokerSnapshot, on_broker_snapshot),
-    _contained(o.ReconcileFailed, on_reconcile_failed),
-    _contained(o.ActionFailed, on_action_failed),
+    _containing(o.OrderObserved, on_order_observed),
+    _containing(o.SubmitRefused, on_submit_refused),
+    _containing(o.SubmitDelayed, on_submit_delayed),
+    _containing(o.SubmitUnknown, on_submit_unknown),
+    _containing(o.OrderNotFound, on_order_not_found),
+    _containing(o.LookupFailed, on_lookup_failed),
+    _containing(o.StopPassed, on_stop_passed),
+    _containing(o.ScaleDoubtful, on_scale_doubtful),
+    _containing(o.ApprovalRepeated, on_approval_repeated),
+    _containing(o.HaltLatched, on_halt_latched),
+    _containing(o.FlattenBegun, on_flatten_begun),
+    _containing(o.BooksRestored, on_books_restored),
+    _containing(o.BrokerSnapshot, on_broker_snapshot),
+    _containing(o.ReconcileFailed, on_reconcile_failed),
+    _containing(o.ActionFailed, on_action_failed),
 )

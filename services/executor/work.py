@@ -127,17 +127,17 @@ class ExecutorWork:
             return self._outcome(state, o.ReconcileFailed(detail=repr(error)))
         raise error
 
-    def _first_look(self, state: State, moment: actions.Moment) -> actions.Reconcile | None:
+    def _first_look(self, state: State, moment: actions.ActionMoment) -> actions.Reconcile | None:
         """After a start everything is compared; until that succeeds nothing is opened."""
         waits = state.retry_at is not None and moment.at < state.retry_at
         return actions.Reconcile(None) if self._recheck and not waits else None
 
-    def _moment(self, state: State) -> actions.Moment:
+    def _moment(self, state: State) -> actions.ActionMoment:
         if self.wakeups:
             self._touched |= self.wakeups.take()
         if self._touched:
             self._touched = _still_live(state, self._touched)
-        return actions.Moment(
+        return actions.ActionMoment(
             at=self.clock.now(),
             halted=bool(self.latch.reasons()),
             reconciled=not self._recheck,

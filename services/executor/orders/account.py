@@ -45,7 +45,7 @@ def keep_account(
 
 
 def _external(state: State, theirs: dict[str, PositionView]) -> dict[str, Decimal]:
-    """Shares that are not ours: all of a symbol we do not hold, what is beyond our own of others."""
+    """Shares that are not ours: all of a symbol we do not hold, else those beyond our own."""
     found = {}
     for symbol, view in theirs.items():
         held = state.positions.get(symbol)

@@ -1,4 +1,4 @@
-"""Books moved to the broker's without a fill: what was adopted, and what the operator decided. Pure.
+"""Books moved to the broker's without a fill: what was adopted, what the operator decided. Pure.
 
 Called by the reconciliation, and by the handlers of `kobe adopt`, `release` and `acknowledge`.
 """
@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from services.executor.orders.judgement import Standing
+from services.executor.orders.judgement import PositionStanding
 from services.executor.orders.state import Dispute, State, with_position
 from shared.domain.trading import ledger
 from shared.domain.trading.ledger import HeldLots
@@ -55,7 +55,7 @@ def adopt_dispute(state: State, symbol: str, *, by: str) -> tuple[State, Message
     A position turned round has no stop that would fit: that one can only be released.
     """
     dispute, held = state.disputes.get(symbol), state.positions.get(symbol)
-    if dispute is None or held is None or dispute.standing is Standing.OTHER_SIGN:
+    if dispute is None or held is None or dispute.standing is PositionStanding.OTHER_SIGN:
         return state, ()
     held = replace(held, foreign=dispute.foreign, setbacks=0, form=None)
     state, messages = adopt(

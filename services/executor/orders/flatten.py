@@ -1,4 +1,4 @@
-"""The flatten policy: after a kill every position is sold, and the broker is asked whether it is. Pure.
+"""The flatten policy: after a kill every position is sold, and the broker confirms it. Pure.
 
 The authority is each entry's signed protection: what is sent is the market order its stop stands
 for, reduce-only. Called by the handlers of `FlattenBegun` and of snapshots.

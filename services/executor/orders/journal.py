@@ -58,7 +58,7 @@ SENT = (RowState.SENDING, RowState.TAKEN, RowState.ENDED)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class JournalRow:
     decision_id: str
     idempotency_key: str
     created_at: dt.datetime
@@ -80,7 +80,7 @@ class OrderJournal:
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"The executor's journal {path} cannot be used: {error}.") from error
 
-    def row(self, decision_id: str) -> Row | None:
+    def row(self, decision_id: str) -> JournalRow | None:
         found = self._notes.execute(
             "SELECT * FROM orders WHERE decision_id = ?", (decision_id,)
         ).fetchone()
@@ -188,8 +188,8 @@ def _open(path: Path, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
-def _row(found: tuple[str, str, str, str, str, str]) -> Row:
+def _row(found: tuple[str, str, str, str, str, str]) -> JournalRow:
     decision_id, key, created_at, state, digest, broker_id = found
-    return Row(
+    return JournalRow(
         decision_id, key, dt.datetime.fromisoformat(created_at), RowState(state), digest, broker_id
     )

@@ -50,7 +50,7 @@ class CorporateAction(Value, frozen=True, kw_only=True, omit_defaults=True):
         return self.new / self.old
 
 
-def announced(found: CorporateActions) -> list[CorporateAction]:
+def actions_from(found: CorporateActions) -> list[CorporateAction]:
     """The announcements of a vendor or a broker as ours."""
     kind = ActionKind
     actions = [
@@ -72,7 +72,7 @@ def announced(found: CorporateActions) -> list[CorporateAction]:
     return actions
 
 
-class Standing(StrEnum):
+class PositionStanding(StrEnum):
     """How the broker's position stands to ours."""
 
     SAME = "same"
@@ -100,7 +100,7 @@ class Judgement:
     `accepted` are others' shares that the operator knows of.
     """
 
-    standing: Standing
+    standing: PositionStanding
     ours: int
     theirs: Decimal
     accepted: Decimal = Decimal(0)
@@ -111,7 +111,11 @@ class Judgement:
     @property
     def severity(self) -> Severity:
         """Shares of ours that are missing halt; shares that are not ours only alert."""
-        if self.standing in (Standing.SAME, Standing.CORPORATE_ACTION, Standing.RENAMED):
+        if self.standing in (
+            PositionStanding.SAME,
+            PositionStanding.CORPORATE_ACTION,
+            PositionStanding.RENAMED,
+        ):
             return Severity.NONE
         covered = self.theirs * _sign(self.ours) >= abs(self.ours)
         return Severity.ALERT if covered else Severity.HALT
@@ -127,11 +131,13 @@ class Judgement:
     def is_explained_by(self, executed: Decimal) -> bool:
         """Whether others' executions account for whole shares that are missing."""
         change = self.theirs - self.ours - self.accepted
-        return self.standing in (Standing.FEWER, Standing.GONE) and executed == change
+        return (
+            self.standing in (PositionStanding.FEWER, PositionStanding.GONE) and executed == change
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class BrokerHoldings:
     """What else the broker says, for judging one symbol by: its holdings by symbol and by asset."""
 
     qty: dict[str, Decimal]
@@ -144,7 +150,7 @@ def judge(
     *,
     accepted: Decimal = Decimal(0),
     actions: Iterable[CorporateAction] = (),
-    account: Account | None = None,
+    account: BrokerHoldings | None = None,
 ) -> Judgement:
     """Judge one symbol we hold.
 
@@ -156,25 +162,29 @@ def judge(
     if moved:
         return moved
     covered = theirs * _sign(ours) >= abs(ours)
-    standing = _covered(own, ours) if covered else _short_of(theirs, ours)
+    standing = _standing_if_covered(own, ours) if covered else _standing_if_short(theirs, ours)
     external = theirs - ours if covered else Decimal(0)
     return Judgement(standing, ours, theirs, accepted, external)
 
 
-def _covered(own: Decimal, ours: int) -> Standing:
+def _standing_if_covered(own: Decimal, ours: int) -> PositionStanding:
     """The broker holds at least what is ours; fewer of others' shares than known are no matter."""
     if own * _sign(ours) <= abs(ours):
-        return Standing.SAME
-    return Standing.MORE if own == own.to_integral_value() else Standing.FRACTION
+        return PositionStanding.SAME
+    return PositionStanding.MORE if own == own.to_integral_value() else PositionStanding.FRACTION
 
 
-def _short_of(theirs: Decimal, ours: int) -> Standing:
+def _standing_if_short(theirs: Decimal, ours: int) -> PositionStanding:
     """Shares of ours are missing."""
     if theirs == 0:
-        return Standing.GONE
+        return PositionStanding.GONE
     if theirs * ours < 0:
-        return Standing.OTHER_SIGN
-    return Standing.FEWER if theirs == theirs.to_integral_value() else Standing.FRACTION
+        return PositionStanding.OTHER_SIGN
+    return (
+        PositionStanding.FEWER
+        if theirs == theirs.to_integral_value()
+        else PositionStanding.FRACTION
+    )
 
 
 def _corporate(
@@ -182,26 +192,26 @@ def _corporate(
     theirs: Decimal,
     own: Decimal,
     actions: Iterable[CorporateAction],
-    account: Account | None,
+    account: BrokerHoldings | None,
 ) -> Judgement | None:
     ours = held.qty
     for action in actions:
         moves = {
-            ActionKind.SPLIT: own in expected_after(ours, action),
+            ActionKind.SPLIT: own in shares_after(ours, action),
             ActionKind.REMOVAL: own == 0,
             ActionKind.RENAME: own == 0 and _holds(account, action.new_symbol, ours),
         }
         if moves.get(action.kind):
             renamed = action.kind is ActionKind.RENAME
-            standing = Standing.RENAMED if renamed else Standing.CORPORATE_ACTION
+            standing = PositionStanding.RENAMED if renamed else PositionStanding.CORPORATE_ACTION
             return Judgement(standing, ours, theirs, action=action, new_symbol=action.new_symbol)
     symbol = account.symbol_of_asset.get(held.asset, "") if account and held.asset else ""
     if own == 0 and symbol not in ("", held.symbol) and _holds(account, symbol, ours):
-        return Judgement(Standing.RENAMED, ours, theirs, new_symbol=symbol)
+        return Judgement(PositionStanding.RENAMED, ours, theirs, new_symbol=symbol)
     return None
 
 
-def expected_after(ours: int, split: CorporateAction) -> tuple[Decimal, ...]:
+def shares_after(ours: int, split: CorporateAction) -> tuple[Decimal, ...]:
     """Shares the broker may show after a split: with its fraction, or paid out in cash already."""
     exact = ours * split.new / split.old
     return exact, exact.to_integral_value(ROUND_DOWN)
@@ -217,7 +227,7 @@ def may_be_rescaled(held: HeldLots, theirs: Decimal, mark: Decimal | None) -> bo
     return abs(theirs * mark / (held.qty * known) - 1) <= SAME_WORTH
 
 
-def _holds(account: Account | None, symbol: str, qty: int) -> bool:
+def _holds(account: BrokerHoldings | None, symbol: str, qty: int) -> bool:
     return account is not None and account.qty.get(symbol) == qty
 
 

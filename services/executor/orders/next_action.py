@@ -61,11 +61,11 @@ PendingAction = Flatten | LatchHalt | CancelOrder | LookUpOrder | SendOrder | Re
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ActionMoment:
     """What actions depend on besides the state.
 
-    The instant, the kill and what it means for positions, whether broker and books have been compared since the start, and what
-    the broker's stream has named since it was last looked at.
+    The instant, the kill and whether it sells positions, whether broker and books have been
+    compared since the start, and what the broker's stream has named since it was last looked at.
     """
 
     at: dt.datetime
@@ -75,7 +75,7 @@ class Moment:
     touched: frozenset[str] = frozenset()
 
 
-def next_action(state: State, moment: Moment) -> PendingAction | None:
+def next_action(state: State, moment: ActionMoment) -> PendingAction | None:
     for source in _SOURCES:
         action = next(source(state, moment), None)
         if action is not None:
@@ -83,7 +83,7 @@ def next_action(state: State, moment: Moment) -> PendingAction | None:
     return None
 
 
-def seconds_until(state: State, moment: Moment) -> float:
+def seconds_until(state: State, moment: ActionMoment) -> float:
     """How long nothing needs doing, at most IDLE_SECONDS."""
     if next_action(state, moment) is not None:
         return 0.0
@@ -98,11 +98,11 @@ def seconds_until(state: State, moment: Moment) -> float:
     return min([IDLE_SECONDS, *ahead])
 
 
-def _halts(state: State, _: Moment) -> Iterator[PendingAction]:
+def _halts(state: State, _: ActionMoment) -> Iterator[PendingAction]:
     yield from map(LatchHalt, state.halts[:1])
 
 
-def _flattening(state: State, moment: Moment) -> Iterator[PendingAction]:
+def _flattening(state: State, moment: ActionMoment) -> Iterator[PendingAction]:
     """Where the policy says so, a kill sells what is held, and asks the broker whether it is."""
     if (
         moment.halted
@@ -114,7 +114,7 @@ def _flattening(state: State, moment: Moment) -> Iterator[PendingAction]:
         yield Reconcile(None)
 
 
-def _resting_entries(state: State, moment: Moment) -> Iterator[PendingAction]:
+def _resting_entries(state: State, moment: ActionMoment) -> Iterator[PendingAction]:
     """A kill takes back what could still open something."""
     if moment.halted:
         for order in state.orders.values():
@@ -122,7 +122,7 @@ def _resting_entries(state: State, moment: Moment) -> Iterator[PendingAction]:
                 yield CancelOrder(order)
 
 
-def _lingering(state: State, moment: Moment) -> Iterator[PendingAction]:
+def _lingering(state: State, moment: ActionMoment) -> Iterator[PendingAction]:
     """Immediate orders that do not end by themselves leave what they filled without a stop."""
     for order in state.orders.values():
         if (
@@ -135,7 +135,7 @@ def _lingering(state: State, moment: Moment) -> Iterator[PendingAction]:
             yield CancelOrder(order)
 
 
-def _due_looks(state: State, moment: Moment) -> Iterator[PendingAction]:
+def _due_looks(state: State, moment: ActionMoment) -> Iterator[PendingAction]:
     for order in state.orders.values():
         if (
             order.live
@@ -146,19 +146,19 @@ def _due_looks(state: State, moment: Moment) -> Iterator[PendingAction]:
             yield LookUpOrder(order)
 
 
-def _stale_protections(state: State, moment: Moment) -> Iterator[PendingAction]:
+def _stale_protections(state: State, moment: ActionMoment) -> Iterator[PendingAction]:
     for order in state.orders.values():
         if protect.is_stale(state, order) and _may_cancel(order, moment):
             yield CancelOrder(order)
 
 
-def _protections(state: State, moment: Moment) -> Iterator[PendingAction]:
+def _protections(state: State, moment: ActionMoment) -> Iterator[PendingAction]:
     for order in _waiting(state, moment, lambda order: order.purpose is Purpose.PROTECT):
         if not protect.is_leaving(state, order.symbol, moment.at):
             yield SendOrder(order)
 
 
-def _reconciles(state: State, moment: Moment) -> Iterator[PendingAction]:
+def _reconciles(state: State, moment: ActionMoment) -> Iterator[PendingAction]:
     """What was asked for, and the second look at what differed; after no answer only later."""
     if state.retry_at and moment.at < state.retry_at:
         return
@@ -169,7 +169,7 @@ def _reconciles(state: State, moment: Moment) -> Iterator[PendingAction]:
         yield Reconcile(None)
 
 
-def _stream_looks(state: State, moment: Moment) -> Iterator[PendingAction]:
+def _stream_looks(state: State, moment: ActionMoment) -> Iterator[PendingAction]:
     for order in state.orders.values():
         if order.rests and is_named(order, moment.touched):
             yield LookUpOrder(order)
@@ -180,11 +180,11 @@ def is_named(order: Order, touched: frozenset[str]) -> bool:
     return order.symbol in touched or order.client_order_id in touched
 
 
-def _repeats(state: State, _: Moment) -> Iterator[PendingAction]:
+def _repeats(state: State, _: ActionMoment) -> Iterator[PendingAction]:
     yield from map(LogRepeat, state.repeats[:1])
 
 
-def _approvals(state: State, moment: Moment) -> Iterator[PendingAction]:
+def _approvals(state: State, moment: ActionMoment) -> Iterator[PendingAction]:
     for order in _waiting(state, moment, lambda order: order.purpose is not Purpose.PROTECT):
         if order.purpose is Purpose.ENTRY and not moment.reconciled:
             continue
@@ -198,7 +198,9 @@ def _approvals(state: State, moment: Moment) -> Iterator[PendingAction]:
             yield SendOrder(order)
 
 
-def _waiting(state: State, moment: Moment, matches: Callable[[Order], bool]) -> Iterable[Order]:
+def _waiting(
+    state: State, moment: ActionMoment, matches: Callable[[Order], bool]
+) -> Iterable[Order]:
     due = [
         order
         for order in state.orders.values()
@@ -209,17 +211,17 @@ def _waiting(state: State, moment: Moment, matches: Callable[[Order], bool]) -> 
     return sorted(due, key=lambda order: (order.number, order.counter))
 
 
-def _may_cancel(order: Order, moment: Moment) -> bool:
+def _may_cancel(order: Order, moment: ActionMoment) -> bool:
     last = order.cancel_at
     pause = min(LONGEST_CANCEL, CANCEL_AGAIN * 2.0 ** min(max(0, order.cancels - 1), 10))
     return last is None or (moment.at - last).total_seconds() >= pause
 
 
-def _is_expired(order: Order, moment: Moment) -> bool:
+def _is_expired(order: Order, moment: ActionMoment) -> bool:
     return order.expires_at is not None and order.expires_at <= moment.at
 
 
-_SOURCES: tuple[Callable[[State, Moment], Iterator[PendingAction]], ...] = (
+_SOURCES: tuple[Callable[[State, ActionMoment], Iterator[PendingAction]], ...] = (
     _halts,
     _flattening,
     _resting_entries,

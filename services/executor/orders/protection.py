@@ -214,7 +214,7 @@ def note_passed(state: State, order: Order, price: Decimal) -> State:
 
 
 def unblock(state: State, reason: str = "") -> State:
-    """Try again what was blocked for `reason`, "" for any: a stage has passed, or somebody looked."""
+    """Try again what was blocked for `reason`, "" for any: something may have changed."""
     positions = {
         symbol: replace(held, blocked="") if held.blocked and reason in ("", held.blocked) else held
         for symbol, held in state.positions.items()

@@ -24,10 +24,10 @@ from services.executor.orders import (
 )
 from services.executor.orders.account import account_message, keep_account
 from services.executor.orders.judgement import (
-    Account,
+    BrokerHoldings,
     Judgement,
+    PositionStanding,
     Severity,
-    Standing,
     judge,
     may_be_rescaled,
 )
@@ -174,7 +174,7 @@ def _is_hidden(snapshot: BrokerSnapshot, symbol: str, theirs: Collection[str]) -
 def _settle_symbol(work: _Comparison, symbol: str, theirs: dict[str, PositionView]) -> None:
     """Compare one symbol; what differs is noted, and believed on a second look."""
     judgement = _judge(work, symbol, theirs)
-    if judgement.standing is Standing.SAME:
+    if judgement.standing is PositionStanding.SAME:
         _agree(work, symbol, theirs.get(symbol))
     elif _is_in_motion(work, symbol):
         _note_drift(work, symbol, judgement)
@@ -196,7 +196,7 @@ def _settle_symbol(work: _Comparison, symbol: str, theirs: dict[str, PositionVie
 
 
 def _judge(work: _Comparison, symbol: str, theirs: dict[str, PositionView]) -> Judgement:
-    account = Account(
+    account = BrokerHoldings(
         qty={name: view.qty for name, view in theirs.items()},
         symbol_of_asset={view.asset: name for name, view in theirs.items() if view.asset},
     )
@@ -275,7 +275,7 @@ def _believe(
     held, price = work.state.positions[symbol], _price_of(theirs.get(symbol))
     work.state = _forget_difference(work.state, symbol)
     why = _explanation(work, judgement, evidence.foreign - held.foreign)
-    if judgement.standing is Standing.RENAMED:
+    if judgement.standing is PositionStanding.RENAMED:
         work.state, messages = corporate_actions.rename(work.state, symbol, judgement)
     elif why:
         held = replace(held, foreign=evidence.foreign)
@@ -293,11 +293,11 @@ def _explanation(work: _Comparison, judgement: Judgement, executed: Decimal) -> 
 
     A stepped exchange closes what stops trading by itself and announces nothing.
     """
-    if judgement.standing is Standing.CORPORATE_ACTION and judgement.action:
+    if judgement.standing is PositionStanding.CORPORATE_ACTION and judgement.action:
         return judgement.action.detail or "a corporate action"
     if judgement.is_explained_by(executed):
         return "orders of others have traded it"
-    ended = work.context.settings.stepped and judgement.standing is Standing.GONE
+    ended = work.context.settings.stepped and judgement.standing is PositionStanding.GONE
     return "it does not trade any more" if ended else ""
 
 

@@ -1,4 +1,4 @@
-"""The end of every decision: protections that are missing are recorded, finished scans reported. Pure.
+"""The end of every decision: missing protections are recorded, finished scans reported. Pure.
 
 Called last by each handler that may have changed an order or a position.
 """
@@ -55,7 +55,7 @@ def _finish_scans(state: State) -> tuple[State, Messages]:
 
 
 def _exposed_symbols(state: State) -> list[str]:
-    """Symbols whose stop does not rest yet; what cannot have one is the operator's, not the scan's."""
+    """Symbols whose stop does not rest yet, but for those that cannot have one."""
     selling = {
         order.symbol
         for order in state.orders.values()

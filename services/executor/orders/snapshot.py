@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 
 from services.executor.brokers.protocol import Broker, OrderList, PositionList
-from services.executor.orders.judgement import CorporateAction, announced
+from services.executor.orders.judgement import CorporateAction, actions_from
 from services.executor.orders.outcomes import BrokerSnapshot, SymbolEvidence
 from services.executor.orders.state import ReconcileRequest, State
 from shared.domain.errors import TransientError
@@ -150,7 +150,7 @@ def _announcements(
         return ()
     since = session - dt.timedelta(days=ANNOUNCED_DAYS)
     try:
-        found = announced(broker.corporate_actions(list(state.positions), since, session))
+        found = actions_from(broker.corporate_actions(list(state.positions), since, session))
     except TransientError:
         return ()
     return tuple(action for action in found if action.symbol in state.positions)

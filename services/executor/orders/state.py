@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from services.executor.brokers.protocol import AccountView
-from services.executor.orders.judgement import CorporateAction, Standing
+from services.executor.orders.judgement import CorporateAction, PositionStanding
 from shared.domain.trading.ledger import HeldLots
 from shared.domain.trading.orders import Order
 from shared.domain.trading.protection import covers, is_protected
@@ -77,7 +77,7 @@ class Dispute(Value, frozen=True, kw_only=True):
     `theirs` and `price` are the broker's; `foreign` the net shares that others traded.
     """
 
-    standing: Standing
+    standing: PositionStanding
     ours: int
     theirs: Decimal
     price: Decimal | None

@@ -20,8 +20,8 @@ from services.executor.brokers.protocol import (
     SubmitResult,
 )
 from services.executor.orders import outcomes as o
-from services.executor.orders.journal import OrderJournal, Row, RowState
-from services.executor.orders.judgement import ActionKind, announced, may_be_rescaled
+from services.executor.orders.journal import JournalRow, OrderJournal, RowState
+from services.executor.orders.judgement import ActionKind, actions_from, may_be_rescaled
 from services.executor.orders.post_result import (
     ROW_STATES,
     may_be_resent,
@@ -82,7 +82,7 @@ class OrderSender:
 
     # --- looking and canceling --------------------------------------------------------------------
 
-    def look_up(self, order: Order, row: Row | None = None) -> o.SubmissionOutcome:
+    def look_up(self, order: Order, row: JournalRow | None = None) -> o.SubmissionOutcome:
         try:
             view = self._view(order)
         except TransientError as error:
@@ -181,7 +181,7 @@ class OrderSender:
     def _has_unfollowed_split(self, held: HeldLots) -> bool:
         today = self.clock.now().date()
         since = today - dt.timedelta(days=ANNOUNCED_DAYS)
-        found = announced(self.broker.corporate_actions([held.symbol], since, today))
+        found = actions_from(self.broker.corporate_actions([held.symbol], since, today))
         return any(each.kind is ActionKind.SPLIT and each.key not in held.applied for each in found)
 
     def _delay(self, order: Order, detail: str) -> o.SubmitDelayed:
@@ -189,7 +189,7 @@ class OrderSender:
         until = self.clock.now() + dt.timedelta(seconds=pause)
         return o.SubmitDelayed(client_order_id=order.client_order_id, until=until, detail=detail)
 
-    def _resume(self, order: Order, row: Row) -> o.SubmissionOutcome:
+    def _resume(self, order: Order, row: JournalRow) -> o.SubmissionOutcome:
         """Look up what was sent before we stopped; anything else is an old approval said again."""
         same = row.idempotency_key == order.client_order_id
         if row.state is RowState.SENDING and same and not order.refusal:

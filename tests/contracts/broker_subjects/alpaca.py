@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from services.executor.brokers.alpaca.broker import AlpacaBroker
 from services.executor.brokers.alpaca.http import DeadlineHttp
-from services.executor.brokers.alpaca.rate_limit import RequestBudget
+from services.executor.brokers.alpaca.rate_limit import RequestWindow
 from services.sim_broker.exchange.exchange import Exchange
 from services.sim_broker.fault_injection.kinds import PartialFill
 from services.sim_broker.http.app import create_app
@@ -27,7 +27,7 @@ def subject() -> Iterator[BrokerWorld]:
     simulator.advance(DAYS[0], Stage.OPEN, None)
     server = Server(create_app(simulator), "127.0.0.1", 0).start()
     http, clock = DeadlineHttp(f"http://127.0.0.1:{server.port}", {}), SystemClock()
-    budget = RequestBudget(per_minute=9999, reserved=30, clock=clock)
+    budget = RequestWindow(per_minute=9999, reserved=30, clock=clock)
     broker = AlpacaBroker(http, budget=budget, clock=clock)
 
     def stop() -> None:

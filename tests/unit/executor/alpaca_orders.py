@@ -8,7 +8,7 @@ from typing import Any
 from services.executor.brokers.alpaca.announcements import Announcements
 from services.executor.brokers.alpaca.broker import AlpacaBroker
 from services.executor.brokers.alpaca.http import DeadlineHttp
-from services.executor.brokers.alpaca.rate_limit import RequestBudget
+from services.executor.brokers.alpaca.rate_limit import RequestWindow
 from services.executor.brokers.protocol import Kind, OrderRequest
 from shared.runtime.clock import SystemClock
 from shared.schemas.values import Side
@@ -38,7 +38,7 @@ def adapter(
     url: str, *, per_minute: int = 180, post_seconds: float = 1.0, data_url: str = ""
 ) -> AlpacaBroker:
     clock = SystemClock()
-    budget = RequestBudget(per_minute=per_minute, reserved=30, clock=clock)
+    budget = RequestWindow(per_minute=per_minute, reserved=30, clock=clock)
     http, data = DeadlineHttp(url, {}), DeadlineHttp(data_url or url, {})
     OPENED.extend((http, data))
     return AlpacaBroker(

@@ -10,7 +10,7 @@ from typing import Any
 from services.executor.brokers.alpaca.announcements import Announcements
 from services.executor.brokers.alpaca.broker import AlpacaBroker
 from services.executor.brokers.alpaca.http import DeadlineHttp
-from services.executor.brokers.alpaca.rate_limit import RequestBudget
+from services.executor.brokers.alpaca.rate_limit import RequestWindow
 from services.executor.brokers.protocol import Broker
 from services.sim_broker.exchange.exchange import Exchange
 from services.sim_broker.exchange.order import BrokerOrder
@@ -44,7 +44,7 @@ class SimFloor(Floor):
 
     @property
     def traded_with(self) -> Broker:
-        budget = RequestBudget(per_minute=180, reserved=30, clock=self.clock)
+        budget = RequestWindow(per_minute=180, reserved=30, clock=self.clock)
         return AlpacaBroker(
             self._https[0],
             budget=budget,

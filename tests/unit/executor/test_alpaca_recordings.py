@@ -10,8 +10,8 @@ import pytest
 
 from services.executor.brokers.alpaca import wire_account, wire_orders
 from services.executor.brokers.alpaca.broker import classify
-from services.executor.brokers.alpaca.decoding import Unreadable
-from services.executor.brokers.alpaca.http import Reply
+from services.executor.brokers.alpaca.decoding import UnreadableReply
+from services.executor.brokers.alpaca.http import HttpReply
 from services.executor.brokers.protocol import Kind, OrderRequest, SubmitResult
 from shared.domain.trading.orders import status_of
 from shared.schemas.values import OrderStatus, Side
@@ -45,7 +45,7 @@ def test_every_recorded_order_of_shares_is_read_fractions_too(shared_folder: Pat
     read = 0
     for name, order in posts + gets:
         if order["qty"] is None:
-            with pytest.raises(Unreadable):
+            with pytest.raises(UnreadableReply):
                 wire_orders.read_order(body(order))
             continue
         view = wire_orders.read_order(body(order))
@@ -100,7 +100,7 @@ def test_every_recorded_refusal_of_an_order_is_a_rejection(
     refusals = recordings(shared_folder, "POST", "/v2/orders", status)
     assert refusals
     for name, error in refusals:
-        answer = classify(Reply(status, {}, body(error)), REQUEST)
+        answer = classify(HttpReply(status, {}, body(error)), REQUEST)
         assert (answer.result, answer.halts) == (SubmitResult.REJECTED, False), name
         assert error["message"] in answer.detail
 
@@ -111,7 +111,7 @@ def test_the_quoted_refusals_have_their_class(shared_folder: Path) -> None:
     )
     halting = {}
     for error in quoted:
-        answer = classify(Reply(error["status"], {}, body(error["body"])), REQUEST)
+        answer = classify(HttpReply(error["status"], {}, body(error["body"])), REQUEST)
         assert answer.result is SubmitResult.REJECTED
         halting[error["body"]["message"]] = answer.halts
     assert halting["new orders are rejected by user request"]

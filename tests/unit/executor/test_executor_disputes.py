@@ -9,7 +9,7 @@ import pytest
 
 from services.executor.brokers.protocol import SubmitAnswer, SubmitResult
 from services.executor.metrics import gauges
-from services.executor.orders.judgement import Standing
+from services.executor.orders.judgement import PositionStanding
 from shared.domain.errors import TransientError
 from shared.schemas.messages import (
     AccountSeen,
@@ -290,7 +290,7 @@ def test_missing_shares_cannot_be_talked_away(floor: Floor) -> None:
     disputed(floor, 2)
     floor.hear(DriftAcknowledged(symbol="AAPL", by="me"))
     floor.run(seconds=40)
-    assert floor.state.disputes["AAPL"].standing is Standing.FEWER
+    assert floor.state.disputes["AAPL"].standing is PositionStanding.FEWER
 
 
 @pytest.mark.parametrize("message", [AdoptRequested, ReleaseRequested, DriftAcknowledged])

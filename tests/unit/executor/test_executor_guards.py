@@ -11,7 +11,7 @@ import pytest
 
 from services.executor.brokers.alpaca import wire_account
 from services.executor.brokers.alpaca.connection import refuse_address
-from services.executor.brokers.alpaca.rate_limit import RequestBudget
+from services.executor.brokers.alpaca.rate_limit import RequestWindow
 from services.executor.startup.live_guards import refuse_account, refuse_unarmed
 from services.executor.startup.signature_check import only_the_gate
 from shared.domain.errors import InvalidMessage, UserError
@@ -120,7 +120,7 @@ def test_only_what_the_gate_has_signed_is_obeyed() -> None:
 
 def test_in_no_minute_are_there_more_requests_than_the_broker_takes() -> None:
     clock = ManualClock(NOON)
-    budget = RequestBudget(per_minute=180, reserved=30, clock=clock)
+    budget = RequestWindow(per_minute=180, reserved=30, clock=clock)
     left: list[float] = []
     for _ in range(3000):
         clock.advance(0.1)
@@ -133,7 +133,7 @@ def test_in_no_minute_are_there_more_requests_than_the_broker_takes() -> None:
 
 def test_the_wait_told_is_enough() -> None:
     clock = ManualClock(NOON)
-    budget = RequestBudget(per_minute=3, reserved=1, clock=clock)
+    budget = RequestWindow(per_minute=3, reserved=1, clock=clock)
     for _ in range(2):
         clock.advance(10)
         budget.spend()

@@ -1,4 +1,4 @@
-"""Alpaca's announced corporate actions (GET /v1/corporate-actions on its data host), read row by row.
+"""Alpaca's announced corporate actions (GET /v1/corporate-actions), read row by row.
 
 Used by the Alpaca adapter. A row that makes no sense is left out: the position itself is judged
 without it, and what is not explained halts.

@@ -15,9 +15,15 @@ from urllib.parse import quote, urlencode
 
 from services.executor.brokers.alpaca import wire_account, wire_orders
 from services.executor.brokers.alpaca.announcements import Announcements
-from services.executor.brokers.alpaca.decoding import Unreadable, read_error
-from services.executor.brokers.alpaca.http import DeadlineHttp, NoAnswer, NotSent, Reply, Withheld
-from services.executor.brokers.alpaca.rate_limit import RequestBudget
+from services.executor.brokers.alpaca.decoding import UnreadableReply, read_error
+from services.executor.brokers.alpaca.http import (
+    DeadlineHttp,
+    HttpReply,
+    NoAnswer,
+    NotSent,
+    Withheld,
+)
+from services.executor.brokers.alpaca.rate_limit import RequestWindow
 from services.executor.brokers.protocol import (
     AccountView,
     BrokerClock,
@@ -59,7 +65,7 @@ class AlpacaBroker:
         self,
         http: DeadlineHttp,
         *,
-        budget: RequestBudget,
+        budget: RequestWindow,
         clock: Clock,
         post_seconds: float = 5.0,
         announcements: Announcements | None = None,
@@ -139,7 +145,7 @@ class AlpacaBroker:
             query |= {"after": _instant(page.last)}
         raise TransientError(f"the broker lists more than {pages * PAGE} orders")
 
-    def _order_page(self, query: dict[str, str]) -> Reply:
+    def _order_page(self, query: dict[str, str]) -> HttpReply:
         return self._get("/v2/orders?" + urlencode(query | {"limit": str(PAGE), "nested": "true"}))
 
     def foreign_executions(self, symbol: str, since: dt.datetime) -> Decimal:
@@ -175,17 +181,17 @@ class AlpacaBroker:
 
     # --- requests ---------------------------------------------------------------------------------
 
-    def _find(self, path: str) -> Reply | None:
+    def _find(self, path: str) -> HttpReply | None:
         """None where the broker says 404 in its own words; a proxy's 404 is no answer."""
         reply = self._exchange("GET", path)
         if reply.status == 404 and read_error(reply.body).code:
             return None
         return _good(path, reply)
 
-    def _get(self, path: str) -> Reply:
+    def _get(self, path: str) -> HttpReply:
         return _good(path, self._exchange("GET", path))
 
-    def _exchange(self, method: str, path: str) -> Reply:
+    def _exchange(self, method: str, path: str) -> HttpReply:
         wait = self._budget.wait(order=False)
         if wait:
             raise TransientError("kept back: the request budget is spent", retry_after=wait)
@@ -200,7 +206,7 @@ class AlpacaBroker:
             )
         return reply
 
-    def _pause_after_429(self, reply: Reply) -> float:
+    def _pause_after_429(self, reply: HttpReply) -> float:
         """Seconds until the broker listens again; everything of ours waits so long."""
         seconds = _number(reply.headers.get("retry-after"))
         if seconds is None:
@@ -215,7 +221,7 @@ class AlpacaBroker:
         return seconds
 
 
-def classify(reply: Reply, request: OrderRequest) -> SubmitAnswer:
+def classify(reply: HttpReply, request: OrderRequest) -> SubmitAnswer:
     """Classify by HTTP status, then code, then words; what is not on the list is unknown."""
     if reply.status in (200, 201):
         return _accept(reply, request)
@@ -235,10 +241,10 @@ def classify(reply: Reply, request: OrderRequest) -> SubmitAnswer:
     return SubmitAnswer(SubmitResult.UNKNOWN, detail)
 
 
-def _accept(reply: Reply, request: OrderRequest) -> SubmitAnswer:
+def _accept(reply: HttpReply, request: OrderRequest) -> SubmitAnswer:
     try:
         order = wire_orders.read_order(reply.body)
-    except Unreadable as error:
+    except UnreadableReply as error:
         return SubmitAnswer(SubmitResult.UNKNOWN, f"unreadable reply: {error}"[:300])
     sent = (request.client_order_id, request.symbol, request.side, Decimal(request.qty))
     shown = (order.client_order_id, order.symbol, order.side, order.qty)
@@ -247,21 +253,21 @@ def _accept(reply: Reply, request: OrderRequest) -> SubmitAnswer:
     return SubmitAnswer(SubmitResult.ACCEPTED, order=order)
 
 
-def _good(what: str, reply: Reply) -> Reply:
+def _good(what: str, reply: HttpReply) -> HttpReply:
     if reply.status != 200:
         raise _unforeseen(what, reply)
     return reply
 
 
-def _unforeseen(what: str, reply: Reply) -> TransientError:
+def _unforeseen(what: str, reply: HttpReply) -> TransientError:
     words = read_error(reply.body).message[:200]
     return TransientError(f"the broker answers {what} with {reply.status}: {words}")
 
 
-def _read(read: Callable[[bytes], T], reply: Reply) -> T:
+def _read(read: Callable[[bytes], T], reply: HttpReply) -> T:
     try:
         return read(reply.body)
-    except Unreadable as error:
+    except UnreadableReply as error:
         raise TransientError(f"the broker's answer makes no sense: {error}") from error
 
 

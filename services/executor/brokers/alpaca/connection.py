@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from services.executor.brokers.alpaca.announcements import Announcements
 from services.executor.brokers.alpaca.broker import AlpacaBroker
 from services.executor.brokers.alpaca.http import DeadlineHttp
-from services.executor.brokers.alpaca.rate_limit import RequestBudget
+from services.executor.brokers.alpaca.rate_limit import RequestWindow
 from services.executor.brokers.alpaca.trade_updates import TradeUpdates
 from services.executor.brokers.protocol import BrokerConnection
 from services.executor.brokers.registry import BrokerPlace
@@ -29,7 +29,7 @@ def connect(place: BrokerPlace) -> BrokerConnection:
         "APCA-API-SECRET-KEY": secret,
         "Accept": "application/json",
     }
-    budget = RequestBudget(
+    budget = RequestWindow(
         per_minute=place.requests_per_minute, reserved=place.reserved_requests, clock=place.clock
     )
     broker = AlpacaBroker(

@@ -13,7 +13,7 @@ import msgspec
 T = TypeVar("T")
 
 
-class Unreadable(ValueError):
+class UnreadableReply(ValueError):
     """A body that is not what its address promises."""
 
 
@@ -26,13 +26,13 @@ def decode(body: bytes, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise Unreadable(str(error)) from error
+        raise UnreadableReply(str(error)) from error
 
 
 def decode_or_none(row: msgspec.Raw, type_: type[T]) -> T | None:
     try:
         return decode(bytes(row), type_)
-    except Unreadable:
+    except UnreadableReply:
         return None
 
 
@@ -40,7 +40,7 @@ def build(make: Callable[[], T]) -> T:
     try:
         return make()
     except ValueError as error:
-        raise Unreadable(str(error)) from error
+        raise UnreadableReply(str(error)) from error
 
 
 def read_error(body: bytes) -> WireError:

@@ -40,7 +40,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -107,8 +107,8 @@ class DeadlineHttp:
         *,
         seconds: float,
         last_look: Callable[[], str] | None = None,
-    ) -> Reply:
-        """Raises NotSent, Withheld or NoAnswer; any HTTP status is a Reply.
+    ) -> HttpReply:
+        """Raises NotSent, Withheld or NoAnswer; any HTTP status is a HttpReply.
 
         `last_look` is called between the connection and the first byte; a sentence withholds it.
         """
@@ -157,7 +157,7 @@ class DeadlineHttp:
         connection.sock = self._socket
         self._connection = connection
 
-    def _read(self, response: HTTPResponse) -> Reply:
+    def _read(self, response: HTTPResponse) -> HttpReply:
         body = response.read(MAX_BODY + 1)
         if len(body) > MAX_BODY:
             raise HTTPException(f"the body is longer than {MAX_BODY} bytes")
@@ -166,7 +166,7 @@ class DeadlineHttp:
         if response.will_close:
             self.close()
         headers = {name.lower(): text for name, text in response.getheaders()}
-        return Reply(response.status, headers, body)
+        return HttpReply(response.status, headers, body)
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,7 @@ from shared.runtime.clock import Clock
 WINDOW_SECONDS = 60.0
 
 
-class RequestBudget:
+class RequestWindow:
     def __init__(self, *, per_minute: int, reserved: int, clock: Clock) -> None:
         self._per_minute, self._reserved, self._clock = per_minute, reserved, clock
         self._sent: deque[float] = deque()

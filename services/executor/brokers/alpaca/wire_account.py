@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from services.executor.brokers.alpaca.decoding import Unreadable, build, decode, decode_or_none
+from services.executor.brokers.alpaca.decoding import UnreadableReply, build, decode, decode_or_none
 from services.executor.brokers.protocol import (
     AccountView,
     BrokerClock,
@@ -69,14 +69,14 @@ def read_positions(body: bytes) -> PositionList:
     for row in decode(body, list[msgspec.Raw]):
         try:
             found.append(read_position(bytes(row)))
-        except Unreadable:
+        except UnreadableReply:
             name = decode_or_none(row, _Symbol)
             unreadable.append(name.symbol if name else NAMELESS)
     return PositionList(rows=tuple(found), unreadable=tuple(unreadable))
 
 
 def read_position(body: bytes) -> PositionView:
-    """Raises Unreadable."""
+    """Raises UnreadableReply."""
     row = decode(body, _WirePosition)
     qty = -abs(row.qty) if row.side == "short" else row.qty
     return build(
@@ -94,7 +94,7 @@ def read_account(body: bytes) -> AccountView:
     row = decode(body, _WireAccount)
     equity = row.equity if row.equity is not None else row.portfolio_value
     if equity is None:
-        raise Unreadable("the account has no equity")
+        raise UnreadableReply("the account has no equity")
     blocked = (
         row.trading_blocked
         or row.account_blocked
@@ -116,7 +116,7 @@ def read_account(body: bytes) -> AccountView:
 def read_clock(body: bytes) -> BrokerClock:
     row = decode(body, _WireClock)
     if row.timestamp.tzinfo is None:
-        raise Unreadable("the clock has no time zone")
+        raise UnreadableReply("the clock has no time zone")
     return BrokerClock(at=row.timestamp.astimezone(dt.UTC), is_open=row.is_open)
 
 

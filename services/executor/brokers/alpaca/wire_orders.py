@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from services.executor.brokers.alpaca.decoding import Unreadable, build, decode, decode_or_none
+from services.executor.brokers.alpaca.decoding import UnreadableReply, build, decode, decode_or_none
 from services.executor.brokers.protocol import (
     Kind,
     OrderRequest,
@@ -56,7 +56,7 @@ class _Execution(msgspec.Struct, frozen=True):
     legs: list[_Execution] | None = None
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class OrderPage(msgspec.Struct, frozen=True, kw_only=True):
     """One page of orders; `last` is the latest instant any of its `rows` was submitted.
 
     `unreadable` names orders of ours that make no sense.
@@ -95,14 +95,14 @@ def body_of(request: OrderRequest) -> bytes:
 
 
 def read_order(body: bytes) -> OrderView:
-    """Raises Unreadable."""
+    """Raises UnreadableReply."""
     return _view(decode(body, _WireOrder))
 
 
-def read_orders(body: bytes) -> Page:
+def read_orders(body: bytes) -> OrderPage:
     """Read our orders row by row; others' are only counted, whatever they look like.
 
-    Raises Unreadable if the list itself makes no sense.
+    Raises UnreadableReply if the list itself makes no sense.
     """
     rows = decode(body, list[msgspec.Raw])
     named = [decode_or_none(row, _Named) or _Named() for row in rows]
@@ -111,10 +111,10 @@ def read_orders(body: bytes) -> Page:
         if is_ours(name.client_order_id or ""):
             try:
                 ours.append(read_order(bytes(row)))
-            except Unreadable:
+            except UnreadableReply:
                 unreadable.append(name.client_order_id or "")
     last = max((name.submitted_at for name in named if name.submitted_at), default=None)
-    return Page(
+    return OrderPage(
         ours=tuple(ours),
         unreadable=tuple(unreadable),
         foreign=len(rows) - len(ours) - len(unreadable),
@@ -124,7 +124,7 @@ def read_orders(body: bytes) -> Page:
 
 
 def read_foreign_executions(body: bytes, since: dt.datetime) -> Decimal:
-    """Signed shares that orders of others filled after `since`; a row that makes no sense adds none."""
+    """Signed shares that orders of others filled after `since`; an unreadable row adds none."""
     rows = (decode_or_none(row, _Execution) for row in decode(body, list[msgspec.Raw]))
     foreign = [row for row in rows if row and not is_ours(row.client_order_id or "")]
     return sum((_signed_shares(row, since) for row in foreign), Decimal(0))
@@ -183,5 +183,5 @@ def _deciding(halves: Iterable[_WireOrder]) -> _WireOrder:
 
 def _quantity(qty: Decimal) -> Decimal:
     if not qty.is_finite() or qty < 0:
-        raise Unreadable(f"{qty} is not a number of shares")
+        raise UnreadableReply(f"{qty} is not a number of shares")
     return qty
