@@ -73,7 +73,8 @@ COMMANDS = (
         "live", "live:app", "Arm and disarm live trading.", STACK, "", (NO_STACK,),
     ),
     Command(
-        "data", "data:app", "Fetch bars into the archive.", STACK, "the vendor has nothing",
+        "data", "data:app", "Fetch, check, import and export bars.", STACK,
+        "the vendor has nothing, or bars are flawed",
         (NO_STACK, CONFIGURATION, PROBE, IO_ERROR),
     ),
     Command(

@@ -20,6 +20,7 @@ from shared.domain.errors import UserError
 
 if TYPE_CHECKING:
     from services.research.data.inputs import Inputs
+    from shared.domain.market.adjustment import Basis
     from shared.domain.risk.sizing import SizingMethod
     from shared.runtime.config.tables import Config
 
@@ -152,25 +153,25 @@ def inputs_from(request: ResearchRequest, environ: Mapping[str, str]) -> Inputs:
         folder=folder,
         accept_flawed=request.accept_flawed,
         adjust=request.adjust,
-        basis=_basis(request.basis),
+        basis=parse_basis(request.basis) or "",
         cash_rate=_rate(request.cash_rate),
     )
 
 
-def _basis(text: str) -> str:
-    """The basis by its short name.
+def parse_basis(text: str) -> Basis | None:
+    """The basis by its short name; None if none is named.
 
-    Raises UserError if it is none.
+    Raises UserError if it is unknown.
     """
     from shared.domain.market.adjustment import Basis
 
-    names = {"": "", "unadjusted": Basis.RAW, "split": Basis.SPLIT, "total": Basis.TOTAL}
-    if text not in names:
+    names = {"unadjusted": Basis.RAW, "split": Basis.SPLIT, "total": Basis.TOTAL}
+    if text and text not in names:
         raise UserError(
             f"--basis {text!r} must be unadjusted, split (split-adjusted) or total (dividends too).",
             exit_code=USAGE,
         )
-    return names[text]
+    return names.get(text)
 
 
 def environ_of(mode: str, environ: Mapping[str, str]) -> dict[str, str]:

@@ -33,6 +33,7 @@ NAMED = 8
 
 def about_bars(market: Dataset, first: int, last: int) -> Iterator[str]:
     """Caveats about the bars of a window."""
+    yield from _checked(market)
     yield from _survivorship(market, first, last)
     yield from _coverage(market, first, last)
     if market.refused:
@@ -40,6 +41,20 @@ def about_bars(market: Dataset, first: int, last: int) -> Iterator[str]:
             f"{count} {reason.replace('_', ' ')}" for reason, count in market.refused.items()
         )
         yield f"Bars refused as impossible: {counted}."
+
+
+def _checked(market: Dataset) -> Iterator[str]:
+    """What the bars are, and what about them is odd."""
+    found = market.check()
+    yield (
+        f"Bars: {market.source}, {found.basis}, {_count_of(len(found.symbols), 'symbol')}, "
+        f"{found.bars:,} bars from {found.first} to {found.last}; {found.missing:,} missing within "
+        f"their histories, {sum(found.refused.values()):,} refused, {found.jumps:,} unexplained jumps."
+    )
+    jumps = [jump for each in found.symbols for jump in each.jumps]
+    if jumps:
+        more = f" and {len(jumps) - NAMED} more" if len(jumps) > NAMED else ""
+        yield f"Not adjusted, by their looks: {'; '.join(jumps[:NAMED])}{more}."
 
 
 def about_trades(result: SimulationResult, skipped: Mapping[str, int]) -> Iterator[str]:

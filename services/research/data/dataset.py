@@ -9,9 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from services.research.data import remote_bars
 from services.research.data.inputs import Inputs
 from shared.domain.errors import UserError
+from shared.domain.market.adjustment import Basis
+from shared.domain.market.bar_check import BarsCheck, check_bars
 from shared.domain.market.bars import Panel
 from shared.domain.market.refusals import RefusedBar
 from shared.domain.spelling import did_you_mean
@@ -30,11 +32,15 @@ INDEX = "SPY"
 DEFAULT_STATE = "state"
 DEFAULT_ARCHIVE = "state/archive"
 NAMED = 5
+NO_JUMPS: Mapping[str, Sequence[str]] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """`digest` is that of all the bars, `refused` counts by reason, `source` names the bars without their folder."""
+    """`digest` is that of all the bars, `refused` counts by reason, `source` names them without folder.
+
+    `jumps` are split-like jumps that nothing explains, a sentence each by symbol.
+    """
 
     panel: Panel
     digest: str
@@ -42,6 +48,14 @@ class Dataset:
     source: str
     index: NDArray[np.float64] | None
     """Closes of INDEX over the panel's sessions, NaN where it did not trade."""
+    basis: Basis = Basis.UNKNOWN
+    jumps: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def check(self) -> BarsCheck:
+        """What the bars are worth, for the head of a report."""
+        return check_bars(
+            self.panel, source=self.source, basis=self.basis, refused=self.refused, jumps=self.jumps
+        )
 
 
 def open_dataset(inputs: Inputs, environ: Mapping[str, str]) -> Dataset:
@@ -50,7 +64,7 @@ def open_dataset(inputs: Inputs, environ: Mapping[str, str]) -> Dataset:
     if not inputs.symbols:
         return whole
     panel = whole.panel.select(known(whole.panel.symbols, inputs.symbols, whole.source))
-    return Dataset(panel, whole.digest, whole.refused, whole.source, whole.index)
+    return replace(whole, panel=panel)
 
 
 def known(available: Sequence[str], wanted: Collection[str], where: str) -> list[str]:
@@ -96,18 +110,23 @@ def _sample() -> Dataset:
 
     bars = sample_bars.sample_bars()
     good, refusals = refuse_impossible(bars)
-    return _dataset(align(good), sample_bars.digest_of(bars), _counted(refusals), "the sample")
+    digest = sample_bars.digest_of(bars)
+    return _dataset(align(good), digest, _counted(refusals), "the sample", sample_bars.BASIS)
 
 
 def _archive(folder: Path) -> Dataset:
     from shared.runtime.archive.archive import BarArchive
 
     archive = BarArchive.open(folder)
-    return _dataset(archive.panel(), archive.digest(), dict(archive.refused), "the archive")
+    panel, jumps = archive.panel(), defaultdict(list)
+    for jump in archive.jumps:
+        jumps[jump.symbol].append(f"{jump.symbol} {jump.session}, like a {jump.ratio} split")
+    # The panel of raw bars is adjusted by the archive's splits.
+    basis = Basis.SPLIT if archive.basis is Basis.RAW else archive.basis
+    return _dataset(panel, archive.digest(), archive.refused, "the archive", basis, jumps)
 
 
 def _files(path: Path, inputs: Inputs) -> Dataset:
-    from shared.domain.market.adjustment import Basis
     from shared.runtime.bar_files.actions import read_splits
     from shared.runtime.bar_files.reader import ReadOptions, read_files
     from shared.runtime.bar_files.sources import digest_of
@@ -125,7 +144,10 @@ def _files(path: Path, inputs: Inputs) -> Dataset:
     digest = digest_of(path)
     if splits:
         digest = hashlib.sha256(f"{digest}|{digest_of(splits)}".encode()).hexdigest()
-    return _dataset(read.panel, digest, read.refused, path.name)
+    jumps = defaultdict(list)
+    for jump in read.jumps:
+        jumps[jump.symbol].append(str(jump))
+    return _dataset(read.panel, digest, read.refused, path.name, read.basis, jumps)
 
 
 def announce(*sentences: str) -> None:
@@ -138,11 +160,18 @@ def announce(*sentences: str) -> None:
         )
 
 
-def _dataset(panel: Panel, digest: str, refused: Mapping[str, int], source: str) -> Dataset:
+def _dataset(
+    panel: Panel,
+    digest: str,
+    refused: Mapping[str, int],
+    source: str,
+    basis: Basis,
+    jumps: Mapping[str, Sequence[str]] = NO_JUMPS,
+) -> Dataset:
     if not panel.sessions.size:
         raise UserError(f"{source} holds no bars.")
     index = np.array(panel.close[panel.row(INDEX)]) if INDEX in panel.symbols else None
-    return Dataset(panel, digest, dict(refused), source, index)
+    return Dataset(panel, digest, dict(refused), source, index, basis, dict(jumps))
 
 
 def _counted(refusals: Sequence[RefusedBar]) -> dict[str, int]:

@@ -15,8 +15,6 @@ import numpy as np
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import PRICES, Panel
 
-STALE_AFTER = 5
-"""Sessions behind the last one of all bars after which a symbol's history counts as ended."""
 NAMED_SESSIONS = 3
 LARGEST_DIFFERENCE = 0.002
 """Two vendors' prices of one bar differ by so much where they round or correct apart."""
@@ -33,11 +31,11 @@ class SymbolCheck(msgspec.Struct, frozen=True, kw_only=True):
     missing_first: tuple[dt.date, ...]
     refused: int
     jumps: tuple[str, ...]
-    stale_sessions: int
+    sessions_behind: int
 
     @property
     def is_clean(self) -> bool:
-        return not (self.missing or self.refused or self.jumps or self.stale_sessions)
+        return not (self.missing or self.refused or self.jumps or self.sessions_behind)
 
 
 class BarsCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,8 +62,8 @@ class BarsCheck(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stale(self) -> tuple[str, ...]:
-        """Symbols whose bars end before the others'."""
-        return tuple(each.symbol for each in self.symbols if each.stale_sessions)
+        """Symbols without a bar on the last session: late, halted, or gone."""
+        return tuple(each.symbol for each in self.symbols if each.sessions_behind)
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,8 +124,8 @@ def _check_symbol(
     symbol: str, columns: np.ndarray, days: list[dt.date], refused: int, jumps: tuple[str, ...]
 ) -> SymbolCheck:
     first, last = int(columns[0]), int(columns[-1])
-    gaps = np.setdiff1d(np.arange(first, last + 1), columns, assume_unique=True)
-    behind = len(days) - 1 - last
+    is_whole = columns.size == last + 1 - first
+    gaps = columns[:0] if is_whole else np.setdiff1d(np.arange(first, last + 1), columns)
     return SymbolCheck(
         symbol=symbol,
         rows=columns.size,
@@ -137,7 +135,7 @@ def _check_symbol(
         missing_first=tuple(days[at] for at in gaps[:NAMED_SESSIONS].tolist()),
         refused=refused,
         jumps=jumps,
-        stale_sessions=behind if behind >= STALE_AFTER else 0,
+        sessions_behind=len(days) - 1 - last,
     )
 
 

@@ -35,6 +35,7 @@ class BasisCheck:
     basis: Basis
     jumps: tuple[Jump, ...] = ()
     is_guessed: bool = False
+    objection: str = ""
 
 
 def adjust_parts(parts: Sequence[TableBars], said: Basis | None, splits: Sequence[Split]) -> Basis:
@@ -99,21 +100,18 @@ def _replace_fields(part: TableBars, bars: Bars) -> None:
         part.fields[name] = getattr(bars, name)
 
 
-def check_jumps(label: str, panel: Panel, basis: Basis, *, accept: bool) -> BasisCheck:
-    """The basis as far as the prices bear it out.
-
-    Raises UserError if they jump like raw prices, unless that is accepted.
-    """
+def check_jumps(label: str, panel: Panel, basis: Basis) -> BasisCheck:
+    """The basis as far as the prices bear it out, and the objection if they jump like raw prices."""
     jumps = tuple(find_jumps(panel))
     looks = guess_basis(panel, jumps)
     telling = [each for each in jumps if each.is_clear or (basis is Basis.RAW and each.is_usual)]
-    if telling and Basis.RAW in (looks, basis) and not accept:
-        raise UserError(_jump_sentence(label, telling, basis))
+    is_raw = telling and Basis.RAW in (looks, basis)
+    objection = _jump_sentence(label, telling, basis) if is_raw else ""
     if basis is not Basis.UNKNOWN:
-        return BasisCheck(basis, jumps)
+        return BasisCheck(basis, jumps, objection=objection)
     if looks is Basis.RAW or expected_splits(panel) >= ENOUGH_EXPECTED:
-        return BasisCheck(looks, jumps, is_guessed=True)
-    return BasisCheck(Basis.UNKNOWN, jumps)
+        return BasisCheck(looks, jumps, is_guessed=True, objection=objection)
+    return BasisCheck(Basis.UNKNOWN, jumps, objection=objection)
 
 
 def _jump_sentence(label: str, jumps: Sequence[Jump], basis: Basis) -> str:

@@ -6,7 +6,7 @@ is ambiguous, contradicts itself or is too flawed stops with the first offending
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from shared.runtime.bar_files.judgement import (
     stop_if_flawed,
 )
 from shared.runtime.bar_files.parts import align_entries, join_parts
-from shared.runtime.bar_files.sources import Source, Sources, find_sources
+from shared.runtime.bar_files.sources import Source, Sources, find_sources, without_subsets
 from shared.runtime.bar_files.tables import TableBars, read_table
 from shared.schemas.corporate_actions import Split
 
@@ -62,6 +62,8 @@ class FileBars:
     jumps: tuple[Jump, ...]
     left_out: tuple[str, ...]
     is_guessed: bool
+    objections: tuple[str, ...]
+    """What would have stopped, had it not been accepted; a sentence each."""
 
     @property
     def summary(self) -> str:
@@ -94,7 +96,7 @@ def read_files(path: Path, options: ReadOptions = NO_OPTIONS) -> FileBars:
 
     Raises UserError if something cannot be read in one way alone, or is too flawed to be trusted.
     """
-    sources = find_sources(path)
+    sources = without_subsets(find_sources(path))
     parts, left_out = _read_parts(sources, options)
     offered = tuple(sorted({symbol for part in parts for symbol in part.symbols}))
     parts = [_only_symbols(part, options.symbols) for part in parts]
@@ -109,12 +111,13 @@ def read_files(path: Path, options: ReadOptions = NO_OPTIONS) -> FileBars:
     defects = find_defects(entries.bars, entries.known)
     refused = count_defects(entries, defects)
     refusals = list_refusals(entries, defects) if refused else []
-    if refused and not options.accept_flawed:
-        stop_if_flawed(entries, defects)
+    objections = _object(lambda: stop_if_flawed(entries, defects), options)
     panel = align_entries(entries, defects == 0)
     if not panel.sessions.size:
         raise UserError(_nothing_usable(path.name, refused, refusals))
-    checked = check_jumps(path.name, panel, basis, accept=options.accept_flawed)
+    checked = check_jumps(path.name, panel, basis)
+    if checked.objection:
+        objections += _object(lambda: _stop(checked.objection), options)
     return FileBars(
         path.name,
         offered,
@@ -126,7 +129,23 @@ def read_files(path: Path, options: ReadOptions = NO_OPTIONS) -> FileBars:
         checked.jumps,
         (*sources.ignored, *left_out),
         checked.is_guessed,
+        (*left_out, *objections),
     )
+
+
+def _object(check: Callable[[], None], options: ReadOptions) -> tuple[str, ...]:
+    """What a check objects to, where that is accepted; raises it otherwise."""
+    try:
+        check()
+    except UserError as error:
+        if not options.accept_flawed:
+            raise
+        return (str(error),)
+    return ()
+
+
+def _stop(sentence: str) -> None:
+    raise UserError(sentence)
 
 
 def _nothing_usable(label: str, refused: Mapping[str, int], refusals: list[RefusedBar]) -> str:

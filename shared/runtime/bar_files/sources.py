@@ -10,6 +10,7 @@ import lzma
 import re
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import IO
 import pyarrow as pa
 
 from shared.domain.errors import UserError
+from shared.runtime.bar_files.names import read_name
 
 MOST_BYTES = 4 << 30
 """Unpacked: ten times the daily bars of every listed stock of twenty years as text."""
@@ -85,6 +87,32 @@ def _folder_sources(folder: Path) -> Sources:
         raise UserError(f"The folder {folder} has no .csv, .txt, .parquet or .zip files of bars.")
     ignored = [str(file.relative_to(folder)) for file in files if file not in set(readable)]
     return Sources(tuple(tables), tuple(ignored))
+
+
+def without_subsets(sources: Sources) -> Sources:
+    """Without files whose name gives a span of days within that of another of their symbol.
+
+    Caches keep `AAPL_2016-01-01_2018-12-31.csv` beside `AAPL_2015-01-01_2020-12-31.csv`.
+    """
+    names = {source: read_name(source.name) for source in sources.tables}
+    spans = defaultdict(list)
+    for source, name in names.items():
+        if name.start and name.end:
+            spans[name.symbol].append((name.start, name.end, source))
+    subsets = {
+        source
+        for own in spans.values()
+        for start, end, source in own
+        if any(
+            (first, last) != (start, end) and first <= start and end <= last
+            for first, last, _ in own
+        )
+    }
+    kept = tuple(source for source in sources.tables if source not in subsets)
+    left_out = (
+        f"{source.label} (within another file)" for source in sources.tables if source in subsets
+    )
+    return Sources(kept, (*sources.ignored, *left_out))
 
 
 def _file_sources(file: Path, label: str) -> Iterator[Source]:
