@@ -199,6 +199,7 @@ def keys(
 
 app.command()(audit_evidence.reconcile)
 app.command()(audit_evidence.evidence)
+app.command()(audit_evidence.cosign)
 
 
 def _write(text: str, out: Path | None) -> int:

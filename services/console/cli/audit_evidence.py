@@ -1,4 +1,4 @@
-"""`kobe audit evidence` and `kobe audit reconcile`: one session, packed or compared."""
+"""`kobe audit evidence`, `reconcile`, `cosign`: what is shown to others, and asked of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from services.auditor.chain.signed_note import read_vkey
+from services.auditor.evidence import anchor as anchoring
+from services.auditor.evidence.foreign_witness import ask_witness
 from services.auditor.evidence.pack import build_pack
 from services.auditor.evidence.reconcile import Reconciliation, reconcile as compare
 from services.console.cli.audit_options import ChainPlace, Folder, Keys, Witnesses
@@ -86,6 +89,32 @@ def evidence(
     terminal.print(
         f"✓ {count} records of {day} are in {file}; `kobe audit check {file}` judges it."
     )
+    return 0
+
+
+def cosign(
+    url: Annotated[str, typer.Argument(help="The witness's submission prefix, https://…")],
+    file: Annotated[
+        Path, typer.Argument(help="A file of anchors; the signed checkpoint is added.")
+    ],
+    vkey: Annotated[str, typer.Option("--vkey", help="The witness's verifier key, name+id+key.")],
+    folder: Folder = None,
+    keys: Keys = None,
+) -> int:
+    """Have a witness elsewhere countersign the newest checkpoint (C2SP tlog-witness).
+
+    It must know the chain's origin and key (`kobe audit keys`). The chain is verified first.
+    """
+    place = ChainPlace.find(folder, keys)
+    place.require_proof()
+    try:
+        key = read_vkey(vkey)
+    except ValueError as error:
+        raise UserError(f"--vkey: {error}.", exit_code=64) from error
+    note = anchoring.newest_checkpoint(place.folder)
+    cosigned = ask_witness(place.folder, note, url, key)
+    anchoring.anchor(cosigned, file)
+    terminal.print(f"✓ {note.size} records are countersigned by {key.name}; kept in {file}.")
     return 0
 
 

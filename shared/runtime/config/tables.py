@@ -122,7 +122,9 @@ class ExecutorConfig(Table, frozen=True, kw_only=True):
 
 
 class AuditConfig(Table, frozen=True, kw_only=True):
-    checkpoint_records: Count
+    """At least 2: the record after a checkpoint names it and must itself come under the next."""
+
+    checkpoint_records: Annotated[int, Meta(ge=2, le=65_536)]
     checkpoint_seconds: Seconds
 
 
