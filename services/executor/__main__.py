@@ -10,6 +10,7 @@ from services.executor.handlers import HANDLERS
 from services.executor.metrics import COUNTERS, counts, event, gauges
 from services.executor.orders.journal import OrderJournal
 from services.executor.orders.state import ExecutorSettings, State
+from services.executor.startup.audit_watch import LIMITS, AuditWatch
 from services.executor.startup.live_guards import refuse_unarmed
 from services.executor.startup.pin_watch import PinWatch
 from services.executor.startup.signature_check import only_the_gate
@@ -18,7 +19,7 @@ from shared.runtime.config.settings import Settings
 from shared.runtime.runner.contract import Service
 from shared.runtime.runner.wiring import Wiring, run_service
 from shared.runtime.signing import Keyring
-from shared.schemas.streams import ServiceName
+from shared.schemas.streams import ServiceName, Stream
 from shared.schemas.values import Mode
 
 LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -46,6 +47,12 @@ def build(wiring: Wiring) -> Service[State, ExecutorSettings]:
         log=wiring.log,
         wakeups=connection.wakeups,
         changed_pin=PinWatch(settings),
+        audit_watch=AuditWatch(
+            lambda: wiring.bus.audit_progress(Stream.EXECUTIONS),
+            wiring.clock,
+            wiring.latch,
+            LIMITS.get(settings.mode),
+        ),
         observe_seconds=latency.observe,
     )
     keyring = Keyring.load(environment.public_keys_file)

@@ -18,6 +18,7 @@ from services.executor.orders.market_look import observe_market
 from services.executor.orders.snapshot import observe
 from services.executor.orders.state import ExecutorSettings, ReconcileRequest, State
 from services.executor.orders.submission import LEASE_ENDS, LEASE_MARGIN, OrderSender
+from services.executor.startup.audit_watch import AuditWatch
 from services.executor.startup.clock_watch import ClockWatch
 from services.executor.startup.recovery import recover
 from shared.domain.errors import TransientError
@@ -44,6 +45,7 @@ class ExecutorWork:
     log: Log
     wakeups: Wakeups | None = None
     changed_pin: Callable[[], str] = lambda: ""
+    audit_watch: AuditWatch | None = None
     observe_seconds: Callable[[float], None] = lambda _: None
     _touched: frozenset[str] = frozenset()
     _recheck: bool = True
@@ -102,6 +104,8 @@ class ExecutorWork:
             return self._outcome(state, o.BooksRestored(state=books))
         if not self.settings.replay:
             self.clock_watch.compare_if_due()
+        if self.audit_watch:
+            self.audit_watch.compare_if_due()
         moment = self._moment(state)
         action = self._first_look(state, moment) or actions.next_action(state, moment)
         if action is None:

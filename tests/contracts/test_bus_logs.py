@@ -82,6 +82,16 @@ def test_trimming_stops_at_what_a_group_has_not_acknowledged(world: World) -> No
     assert last in [entry_id for entry_id, _ in writer.stream_after(Stream.EXECUTIONS, "0", 10)]
 
 
+def test_a_writer_sees_how_far_the_auditor_is_behind_its_readers(world: World) -> None:
+    writer = world.bus(EXECUTOR)
+    world.say(Stream.EXECUTIONS, "one", "two")
+    ids = [entry_id for entry_id, _ in writer.stream_after(Stream.EXECUTIONS, "0", 10)]
+    finish_everywhere(world, Stream.EXECUTIONS)
+    assert writer.audit_progress(Stream.EXECUTIONS) == ("0", ids[1])
+    world.hset(state_key(ServiceName.AUDITOR), "position:executions", json.dumps(ids[0]))
+    assert writer.audit_progress(Stream.EXECUTIONS) == (ids[0], ids[1])
+
+
 def test_reading_goes_on_after_a_trim(world: World) -> None:
     world.say(Stream.EXECUTIONS, "one", "two")
     finish_everywhere(world, Stream.EXECUTIONS)

@@ -188,6 +188,14 @@ class MemoryBus:
         start = kept.after(after)
         return iter(kept.entries[start : start + count])
 
+    def audit_progress(self, stream: Stream) -> tuple[str, str]:
+        with self._server.lock:
+            kept = self._server.stream(stream.key)
+            state = self._server.hash(state_key(ServiceName.AUDITOR))
+            recorded = state.get(f"position:{stream.value}", "0").strip('"')
+            delivered = [_delivery_bound(kept, group) for group in kept.groups.values()]
+        return recorded, max(delivered, key=entry_order, default="0")
+
     def trim(self, stream: Stream, before: str) -> int:
         """Like RedisBus: never past the auditor, nor past what a group has still to finish."""
         with self._server.lock:

@@ -132,3 +132,7 @@ class Bus(Protocol):
     def trim(self, stream: Stream, before: str) -> int:
         """Drop the writer's own entries before an id; the number dropped."""
         ...
+
+    def audit_progress(self, stream: Stream) -> tuple[str, str]:
+        """How far the auditor has recorded the writer's stream, and how far readers were given it."""
+        ...

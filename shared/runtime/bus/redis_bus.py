@@ -25,7 +25,7 @@ from shared.runtime.bus.redis_connection import (
 )
 from shared.runtime.bus.redis_consumer import RedisInbox
 from shared.runtime.bus.redis_lease import LEASE_SECONDS, RedisLease, record_of
-from shared.runtime.bus.redis_trim import trim_before
+from shared.runtime.bus.redis_trim import audit_progress, trim_before
 from shared.runtime.clock import Clock, SystemClock
 from shared.schemas.streams import DEAD, KILL_LOG, KILL_RESUME, ServiceName, Stream, state_key
 
@@ -150,6 +150,9 @@ class RedisBus:
 
     def trim(self, stream: Stream, before: str) -> int:
         return trim_before(self._connection, stream, before)
+
+    def audit_progress(self, stream: Stream) -> tuple[str, str]:
+        return audit_progress(self._connection, stream)
 
     def close(self) -> None:
         self._connection.close()

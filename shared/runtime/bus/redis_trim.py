@@ -27,6 +27,22 @@ def trim_before(connection: RedisConnection, stream: Stream, before: str) -> int
     return int(connection.one("XTRIM", stream.key, "MINID", min(bounds, key=entry_order)))
 
 
+def audit_progress(connection: RedisConnection, stream: Stream) -> tuple[str, str]:
+    """How far the auditor has recorded a stream, and how far any reader has been given it.
+
+    "0" where there is nothing yet.
+    """
+    position, groups = connection.ask(
+        ("HGET", state_key(ServiceName.AUDITOR), f"position:{stream.value}"),
+        ("XINFO", "GROUPS", stream.key),
+    )
+    if isinstance(groups, ResponseError):
+        return "0", "0"
+    delivered = [str(pairs(group)["last-delivered-id"]) for group in groups]
+    recorded = str(value_of(position) or "0").strip('"')
+    return recorded, max(delivered, key=entry_order, default="0")
+
+
 def _group_bound(group: dict[str, Any]) -> str:
     """Up to where a group has surely finished: nowhere while anything is pending."""
     return "0" if int(group["pending"]) else str(group["last-delivered-id"])

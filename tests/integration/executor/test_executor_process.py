@@ -6,12 +6,14 @@ Its own process, a real Redis, the simulated broker over HTTP and websocket.
 from __future__ import annotations
 
 import signal
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from services.sim_broker.fault_injection.kinds import Delay
 from shared.domain.trading.ids import is_ours
 from shared.runtime.signing import Signer
 from shared.schemas.messages import OrderEnded, OrderFilled, ProtectionPlaced, ScanExecuted
@@ -86,3 +88,14 @@ def test_the_brokers_stream_tells_of_a_protection_that_ended(stack: Stack) -> No
     urllib.request.urlopen(reply, timeout=5).close()
     stack.until(lambda: len(stack.said(ProtectionPlaced)) == 2)
     assert stack.said(OrderEnded)[-1].purpose is Purpose.PROTECT
+
+
+def test_a_stop_is_obeyed_between_two_orders_however_long_the_queue(stack: Stack) -> None:
+    """Twelve approvals at a broker that takes a second for each, then SIGTERM."""
+    stack.simulator.schedule(Delay(times=0, seconds=1.0))
+    orders = [stack.approve(f"S{number}") for number in range(12)]
+    stack.until(lambda: any(stack.orders(order.client_order_id) for order in orders))
+    begun = time.monotonic()
+    assert stack.end(signal.SIGTERM) == 0
+    assert time.monotonic() - begun < 10
+    assert sum(stack.orders(order.client_order_id) for order in orders) < 12

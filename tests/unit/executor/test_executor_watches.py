@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from services.executor.brokers.protocol import BrokerClock
+from services.executor.startup.audit_watch import LIMITS, AuditWatch
 from services.executor.startup.pin_watch import PinWatch
+from shared.runtime.bus.memory_bus import MemoryBus
 from shared.runtime.config.settings import DEFAULT_FILE, load_settings
+from shared.schemas.streams import ServiceName, Stream
+from shared.schemas.values import Mode
 from tests.unit.executor.floor import Floor
 
 
@@ -53,3 +57,32 @@ def test_a_configuration_that_changes_on_disk_is_noticed_and_one_that_only_moves
     assert "cannot be read" in watch()
     file.write_text(text)
     assert watch() == ""
+
+
+@pytest.mark.parametrize(("mode", "limit"), [(Mode.LIVE, 30), (Mode.PAPER, 300)])
+def test_an_auditor_that_records_nothing_halts_within_the_limit_of_the_mode(
+    floor: Floor, mode: Mode, limit: int
+) -> None:
+    auditor = floor.server.hash("kobe:state:auditor")
+    floor.work.audit_watch = AuditWatch(
+        lambda: floor.bus.audit_progress(Stream.EXECUTIONS),
+        floor.clock,
+        floor.latch,
+        LIMITS[mode],
+    )
+    gate = MemoryBus(floor.server, ServiceName.RISK_GATE, "one")
+    assert gate.acquire()
+    floor.reconcile()
+    gate.read(count=100, block_ms=0)
+    floor.run(seconds=limit - 5)
+    assert floor.halts == []
+    floor.run(seconds=20)
+    assert len(floor.halts) == 1
+    assert "auditor" in floor.halts[0]
+    auditor["position:executions"] = '"9999999999999-0"'
+    floor.run(seconds=limit + 20)
+    assert len(floor.halts) == 1
+
+
+def test_in_sim_no_auditor_is_awaited() -> None:
+    assert Mode.SIM not in LIMITS
