@@ -5,6 +5,9 @@ Redis away, restarted, emptied; itself cut off.
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -174,12 +177,28 @@ def test_one_service_cut_off_trusts_the_other_that_listened_throughout(pair: Pai
     assert pair.gate.reasons() == pair.executor.reasons() == ()
 
 
-def test_a_server_that_stalls_for_seconds_is_no_gap(pair: Pair) -> None:
-    with pytest.raises(TransientError):
-        pair.admin.one("DEBUG", "SLEEP", "2.5")
+def stall(server: Server, seconds: float) -> None:
+    """The process stands still, as for a slow disk; its connections stay."""
+    os.kill(server.pid, signal.SIGSTOP)
+    time.sleep(seconds)
+    os.kill(server.pid, signal.SIGCONT)
+
+
+def test_a_server_that_stalls_for_seconds_is_no_gap(pair: Pair, server: Server) -> None:
+    stall(server, 2.5)
     eventually(lambda: pair.gate.reasons() == pair.executor.reasons() == ())
     time.sleep(0.5)
     assert pair.gate.reasons() == pair.executor.reasons() == ()
+
+
+def test_a_kill_published_while_the_server_stalled_is_heard(pair: Pair, server: Server) -> None:
+    with closing(socket.create_connection(("127.0.0.1", server.port))) as killer:
+        os.kill(server.pid, signal.SIGSTOP)
+        killer.sendall(b"PUBLISH kobe:kill now\r\n")
+        time.sleep(2.5)
+        os.kill(server.pid, signal.SIGCONT)
+        eventually(lambda: "killed: now" in pair.gate.reasons())
+        eventually(lambda: durable(pair.gate) and durable(pair.executor))
 
 
 def test_an_oversized_payload_fails_at_its_sender_and_cuts_off_nobody(
@@ -253,3 +272,45 @@ def test_a_live_service_does_not_trust_a_gap_listener_that_is_gone(
         second = started(server, EXECUTOR, tmp_path / "executor", tmp_path / "KILL", mode=Mode.LIVE)
         assert "nobody listened" in second.reasons()[0]
         second.stop()
+
+
+def test_a_kill_on_a_server_without_memory_holds_locally_and_reaches_the_log_later(
+    pair: Pair, server: Server, tmp_path: Path
+) -> None:
+    pair.admin.one("CONFIG", "SET", "maxmemory", "1")
+    pair.admin.one("PUBLISH", KILL_CHANNEL, "no room")
+    for latch in (pair.gate, pair.executor):
+        eventually(lambda latch=latch: "killed: no room" in latch.reasons())  # type: ignore[misc]
+    assert pair.admin.one("XLEN", KILL_LOG) == 1
+    eventually(lambda: (tmp_path / GATE.value / "killed.json").exists())
+    again = new_latch(server, GATE, tmp_path / GATE.value, tmp_path / "KILL_SWITCH")
+    again.refresh()
+    assert "killed: no room" in again.reasons()
+    again.stop()
+    pair.admin.one("CONFIG", "SET", "maxmemory", "0")
+    eventually(lambda: durable(pair.gate) and durable(pair.executor))
+    assert "killed: no room" in pair.gate.reasons()
+
+
+def test_after_flushall_a_new_kill_and_a_signed_resume_are_the_way_back(pair: Pair) -> None:
+    pair.gate.halt("before")
+    eventually(lambda: durable(pair.executor) and durable(pair.gate))
+    resume_all(pair.admin, pair.gate)
+    eventually(lambda: pair.gate.reasons() == pair.executor.reasons() == ())
+    pair.admin.one("FLUSHALL")
+    for latch in (pair.gate, pair.executor):
+        eventually(lambda latch=latch: "kill keys absent" in latch.reasons())  # type: ignore[misc]
+    pair.admin.one("PUBLISH", KILL_CHANNEL, "redis was emptied")
+    eventually(lambda: pair.admin.one("EXISTS", KILL_LOG) == 1)
+    time.sleep(0.5)
+    resume_all(pair.admin, pair.gate)
+    eventually(lambda: pair.gate.reasons() == pair.executor.reasons() == ())
+
+
+def test_a_slow_server_halts_nobody_for_good(pair: Pair, server: Server) -> None:
+    for _ in range(4):
+        stall(server, 0.5)
+        time.sleep(0.1)
+    eventually(lambda: pair.gate.reasons() == pair.executor.reasons() == ())
+    time.sleep(0.3)
+    assert pair.gate.reasons() == pair.executor.reasons() == ()

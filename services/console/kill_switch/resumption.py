@@ -17,7 +17,7 @@ from shared.domain.errors import UserError
 from shared.runtime.atomic_file import remove_file
 from shared.runtime.bus.protocol import KillView, entry_order
 from shared.runtime.bus.redis_connection import pairs
-from shared.runtime.kill.resume import cleared_id, resume, would_clear
+from shared.runtime.kill.resume import resume, would_clear
 from shared.schemas.messages import KillCleared
 from shared.schemas.streams import KILL_LOG
 
@@ -87,7 +87,7 @@ class Resumer:
 
     def _open_kills(self, view: KillView) -> list[Kill]:
         """What the record in force does not clear; all of it if none is in force."""
-        after = cleared_id(view, self._check)
+        after = self._check.obeyed_id(view)
         entries = self._client.redis.one(
             "XREVRANGE", KILL_LOG, "+", f"({after}", "COUNT", MOST_SHOWN
         )

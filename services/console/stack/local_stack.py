@@ -76,6 +76,12 @@ class EmbeddedStack:
     # --- start ------------------------------------------------------------------------------------
 
     def start(self) -> None:
+        """Raises UserError if a process does not come up, or while a kill file forbids to trade."""
+        if self.kill_file.exists():
+            raise UserError(
+                f"The kill file {self.kill_file.absolute()} is there, so nothing would trade; "
+                "remove it, then start again."
+            )
         self.prepare()
         self.tether.start()
         self.on_step("secrets and rights")

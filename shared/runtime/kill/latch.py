@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shared.domain.errors import InvalidMessage, TransientError
+from shared.domain.errors import TransientError
 from shared.runtime.bus.protocol import KillView, entry_order
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.kill.line import KillLine
 from shared.runtime.kill.local_memory import Flag, Knowledge, LocalMemory
-from shared.runtime.kill.record import ResumeCheck
+from shared.runtime.kill.record import KEYS_ABSENT, NOTHING, ResumeCheck
 from shared.runtime.kill.status import LIVES_SECONDS, REPORT_SECONDS, LatchStatus, to_hash
 from shared.runtime.observability.log import logger
 from shared.schemas.streams import ServiceName
@@ -43,14 +43,18 @@ KILL_FILE = "kill file"
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """The latch as last read, and when the reading began."""
+    """The latch as last read, when the reading began, and what was made of it.
+
+    The signature is checked once a look: `reasons` is asked before every order and decision.
+    """
 
     view: KillView
-    why: str
     at: float
+    reason: str | None
+    cleared_id: str
 
 
-NEVER = _Look(KillView(None, None), "", -math.inf)
+NEVER = _Look(KillView(None, None), -math.inf, KEYS_ABSENT, NOTHING)
 
 
 class KillLatch:
@@ -91,7 +95,7 @@ class KillLatch:
         """Why this service is halted; empty: it is not. Take `view` first if a step needs both."""
         look, flag = self._look, self._flag
         found = [f"killed: {flag.why}"] if flag else []
-        reason = self._check.reason(look.view, look.why)
+        reason = look.reason
         if reason and not (flag and reason.startswith("killed: ")):
             found.insert(0, reason)
         if regress := self._regress(look.view):
@@ -255,20 +259,15 @@ class KillLatch:
     def _read(self) -> None:
         asked_at = self._clock.monotonic()
         view, why = self._line.read()
-        self._look = _Look(view, why, asked_at)
-        self._clear_flag(view)
+        reason, cleared_id = self._check.reason(view, why), self._check.obeyed_id(view)
+        self._look = _Look(view, asked_at, reason, cleared_id)
+        self._clear_flag(cleared_id)
         self._log_flag()
 
-    def _clear_flag(self, view: KillView) -> None:
-        """Only a record that is obeyed, and only up to the kill that its author saw."""
+    def _clear_flag(self, cleared_id: str) -> None:
+        """Only by a record that is obeyed, and only up to the kill that its author saw."""
         flag = self._flag
-        if flag is None or not flag.id or view.record is None or view.last_id is None:
-            return
-        try:
-            cleared = _order(self._check.cleared_id(view.record))
-        except InvalidMessage:
-            return
-        if _order(flag.id) <= cleared <= _order(view.last_id):
+        if flag and flag.id and _order(flag.id) <= _order(cleared_id):
             self._flag = None
             self._memory.save_flag(None)
 

@@ -20,6 +20,7 @@ from shared.schemas.streams import GENESIS, GENESIS_ID, ServiceName
 from shared.schemas.values import Mode
 
 KEYS_ABSENT = "kill keys absent"
+NOTHING = "0-0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,15 @@ class ResumeCheck:
             raise InvalidMessage(f"it is for {envelope.mode} {envelope.account}")
         self.keyring.verify(envelope)
         return message.cleared_id
+
+    def obeyed_id(self, view: KillView) -> str:
+        """Up to which kill it is cleared now; before all of them if no record is obeyed."""
+        try:
+            cleared = self.cleared_id(view.record or "")
+            is_beyond = view.last_id is None or entry_order(cleared) > entry_order(view.last_id)
+        except (InvalidMessage, ValueError):
+            return NOTHING
+        return NOTHING if is_beyond else cleared
 
     def reason(self, view: KillView, why: str = "") -> str | None:
         """Why the two keys halt, or None; `why` stands in the log's last entry."""

@@ -18,7 +18,6 @@ from shared.schemas.streams import KILL_RESUME
 USAGE = 64
 # Another console, or a test, may write between the look and the write; not ten times in a row.
 MOST_TRIES = 10
-NOTHING = "0-0"
 
 
 def resume(
@@ -71,17 +70,7 @@ def would_clear(view: KillView, seen_id: str, check: ResumeCheck) -> bool:
             f"The kill log ends at {view.last_id}; {seen_id} cannot have been seen.",
             exit_code=USAGE,
         )
-    return seen > entry_order(cleared_id(view, check))
-
-
-def cleared_id(view: KillView, check: ResumeCheck) -> str:
-    """Up to which kill it is cleared now; before all of them if no record is obeyed."""
-    try:
-        cleared = check.cleared_id(view.record or "")
-        is_beyond = view.last_id is None or entry_order(cleared) > entry_order(view.last_id)
-    except (InvalidMessage, ValueError):
-        return NOTHING
-    return NOTHING if is_beyond else cleared
+    return seen > entry_order(check.obeyed_id(view))
 
 
 def resume_in_memory(

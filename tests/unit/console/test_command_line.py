@@ -50,6 +50,16 @@ def test_a_folder_to_keep_that_is_not_empty_is_left_alone(
     assert (tmp_path / "mine").read_text() == "precious"
 
 
+def test_a_demo_under_a_kill_file_says_so_instead_of_trading_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/KILL_SWITCH").touch()
+    assert run(["demo", "--sessions", "1"]) == 1
+    assert "state/KILL_SWITCH is there, so nothing would trade" in capsys.readouterr().err
+
+
 def test_without_a_stack_a_command_says_how_to_start_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
