@@ -85,6 +85,10 @@ COMMANDS = (
         "paper", "paper:app", "Trade on Alpaca's paper account, on this machine.", STACK,
         "it does not start, or does not run", (NO_STACK, CONFIGURATION, PROBE),
     ),
+    Command(
+        "vendor", "vendor:app", "Try market data vendors.", STACK, "",
+        (NO_STACK, CONFIGURATION, PROBE),
+    ),
     Command("sim", "sim:app", "Control the simulated broker: faults and events.", STACK),
     Command("audit", "audit:app", "Verify the audit chain, explain decisions, prove records.", STACK),
     Command(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 
+from shared.runtime.clock import SystemClock
+from shared.runtime.recorded_time import NAME, Stretch, StretchedClock
 from tests.integration.data_fetcher.recorded_process import environ, kobe, recorded_process
 
 
@@ -44,3 +47,20 @@ def test_a_strict_check_of_a_list_fails_with_its_reasons(tmp_path: Path) -> None
     assert done.returncode == 1
     assert "cannot be read as proofs" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_probe_says_whether_a_vendor_answers_and_what_its_prices_mean(tmp_path: Path) -> None:
+    evening = dt.datetime(2020, 12, 31, 22, tzinfo=dt.UTC)
+    clock = StretchedClock(SystemClock().now(), (Stretch(evening, 600.0),))
+    with recorded_process("alpaca") as url:
+        env = {**environ(url, tmp_path / "archive"), "KOBE_TEST": "1", NAME: clock.text()}
+        done = kobe("vendor", "probe", "alpaca", "--symbol", "S001", "--json", env=env)
+        wrong = kobe("vendor", "probe", "alpaca", env={**env, "ALPACA_API_KEY_ID": "PKX"})
+        unknown = kobe("vendor", "probe", "alpaca", "--symbol", "ZZZZ", env=env)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["session"], found["basis"]) == ("2020-12-31", "unadjusted")
+    assert wrong.returncode == 2
+    assert "refuses the key, HTTP 401" in wrong.stderr
+    assert unknown.returncode == 4
+    assert "has no bar of ZZZZ for 2020-12-31" in unknown.stderr
