@@ -52,9 +52,12 @@ def verify_folder(
     where a verification ended; `visit` sees each record before it is counted. Raises UserError if
     there is nothing to judge.
     """
-    examination = _Examination(trust or Trust(), as_of, visit)
+    judged_by = trust or Trust()
+    examination = _Examination(judged_by, as_of, visit)
+    # Without pinned keys no witness can be believed, nor accused.
+    seen = witnesses if judged_by.auditor else ()
     try:
-        examination.run(Snapshot(folder, anchors, witnesses, resume))
+        examination.run(Snapshot(folder, anchors, seen, resume))
     except ChainFault as fault:
         return examination.verdict(fault.finding, str(fault), fault.index)
     return examination.conclusion()

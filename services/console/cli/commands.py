@@ -92,6 +92,10 @@ COMMANDS = (
     Command("sim", "sim:app", "Control the simulated broker: faults and events.", STACK),
     Command("audit", "audit:app", "Verify the audit chain, explain decisions, prove records.", STACK),
     Command(
+        "backup", "backup:app", "Create, list, verify and restore backups of a stack.", STACK,
+        "the backup or its chain does not verify",
+    ),
+    Command(
         "evidence", "audit_evidence:evidence",
         "Pack a session's records with their proof, orders, denials, comparison and configuration.",
         STACK,
