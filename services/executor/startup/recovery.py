@@ -39,6 +39,21 @@ def recover(
             f"the state knows {known}"
         )
     _catch_up(state, journal, clock)
+    _halt_for_strangers(state, broker, journal, latch)
+
+
+def _halt_for_strangers(state: State, broker: Broker, journal: OrderJournal, latch: Latch) -> None:
+    """One account, one stack: working orders under our name that are nobody's here halt at once."""
+    strangers = [
+        view.client_order_id
+        for view in broker.open_orders().ours
+        if view.client_order_id not in state.orders and not journal.knows(view.client_order_id)
+    ]
+    if strangers:
+        latch.halt(
+            f"the account has {len(strangers)} working orders of another stack, or of one whose "
+            f"books are lost (the first is {strangers[0]}): stop it, compare, then resume"
+        )
 
 
 def _under_way(order: Order, journal: OrderJournal) -> bool:

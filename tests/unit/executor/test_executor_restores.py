@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +108,18 @@ def test_the_journal_keeps_every_signed_approval_whole(floor: Floor) -> None:
     for _ in range(2):
         verify(signed)
     assert floor.journal.approvals() == [signed]
+
+
+def test_a_second_stack_on_the_same_account_halts_before_it_opens_anything(
+    floor: Floor, tmp_path: Path
+) -> None:
+    floor.entered()
+    second = Floor(tmp_path / "second")
+    second.broker.orders = floor.broker.orders
+    second.broker.held_shares = floor.broker.held_shares
+    second.open()
+    assert len(second.halts) == 1
+    assert "another stack" in second.halts[0]
+    second.approve("IBM")
+    second.run()
+    assert second.broker.posts == []
