@@ -33,6 +33,14 @@ def gauges(settings: GateSettings) -> Callable[[State], Iterable[MetricSample]]:
             "kobe_gate_positions_open", float(len(book.positions)), help="Positions the gate knows"
         )
         yield MetricSample(
+            "kobe_gate_symbols_external",
+            float(len(book.external)),
+            help="Symbols in which the account holds other than our shares",
+        )
+        yield MetricSample(
+            "kobe_gate_account_blocked", float(book.blocked), help="1 while the broker blocks us"
+        )
+        yield MetricSample(
             "kobe_gate_reservations_open",
             float(len(book.reservations)),
             help="Approvals not yet settled",

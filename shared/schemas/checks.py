@@ -23,6 +23,8 @@ from shared.schemas.fields import (
 
 Check: TypeAlias = Callable[[Any], str]
 """What is wrong with a value, or nothing."""
+Clip: TypeAlias = Callable[[Any], Any]
+"""A value with its texts cut to their length."""
 ANY_DECIMAL = DecimalRange(Decimal("-1E+100"), Decimal("1E+100"))
 
 
@@ -34,14 +36,10 @@ def field_checks(struct: type) -> tuple[tuple[str, Check], ...]:
 
 
 @cache
-def clipped_fields(struct: type) -> tuple[tuple[str, int], ...]:
-    """The texts of a struct that are cut when it is built, each with its length."""
-    return tuple(
-        (name, each.length)
-        for name, hint in _hints(struct).items()
-        for each in getattr(hint, "__metadata__", ())
-        if isinstance(each, Clipped)
-    )
+def field_clips(struct: type) -> tuple[tuple[str, Clip], ...]:
+    """The fields of a struct whose texts are cut when it is built, each with what cuts them."""
+    clips = ((name, _clip_of(hint)) for name, hint in _hints(struct).items())
+    return tuple((name, clip) for name, clip in clips if clip is not None)
 
 
 def _hints(struct: type) -> dict[str, Any]:
@@ -91,3 +89,29 @@ def _check_each(member: Any, members: Callable[[Any], Any]) -> Check | None:
     if check is None:
         return None
     return lambda values: next((why for each in members(values) if (why := check(each))), "")
+
+
+def _clip_of(hint: Any) -> Clip | None:
+    """Of a text, a tuple of texts, or a dict of texts."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        base, *metadata = get_args(hint)
+        length = next((each.length for each in metadata if isinstance(each, Clipped)), None)
+        return _clip_of(base) if length is None else _cut_to(length)
+    if origin is tuple:
+        return _cut_each(get_args(hint)[0])
+    return _cut_values(get_args(hint)[1]) if origin is dict else None
+
+
+def _cut_to(length: int) -> Clip:
+    return lambda text: text if len(text) <= length else text[:length]
+
+
+def _cut_each(item: Any) -> Clip | None:
+    clip = _clip_of(item)
+    return None if clip is None else lambda texts: tuple(map(clip, texts))
+
+
+def _cut_values(item: Any) -> Clip | None:
+    clip = _clip_of(item)
+    return None if clip is None else lambda texts: {key: clip(text) for key, text in texts.items()}

@@ -58,7 +58,7 @@ SHARE = r"[A-Z][A-Z0-9]{0,11}(\.[A-Z][A-Z0-9]{0,3})?"
 SYMBOL_GRAMMAR = rf"^{SHARE}$(?!\n)"
 Symbol: TypeAlias = Annotated[str, Meta(pattern=SYMBOL_GRAMMAR, max_length=MAX_SYMBOL)]
 """A tradable share: AAPL, or with its class after a dot: BRK.B."""
-ForeignName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64), Clipped(64)]
+ForeignName: TypeAlias = Annotated[str, Meta(max_length=64), Clipped(64)]
 """A vendor's or broker's name of something that need not be tradable by us: an option, a coin."""
 StrategyName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]*$(?!\n)", max_length=64)]
 """A file's name, or empty for shares that no strategy of ours has bought."""

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from shared.schemas import fields as f
-from shared.schemas.checks import clipped_fields, field_checks
+from shared.schemas.checks import field_checks, field_clips
 
 
 class Mode(StrEnum):
@@ -161,10 +161,11 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             why = check(getattr(self, field))
             if why:
                 raise ValueError(f"{field} {why}")
-        for field, length in clipped_fields(type(self)):
-            text = getattr(self, field)
-            if len(text) > length:
-                msgspec.structs.force_setattr(self, field, text[:length])
+        for field, clip in field_clips(type(self)):
+            texts = getattr(self, field)
+            clipped = clip(texts)
+            if clipped != texts:
+                msgspec.structs.force_setattr(self, field, clipped)
 
 
 class Bar(Value, frozen=True, kw_only=True):

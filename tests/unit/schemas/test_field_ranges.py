@@ -10,12 +10,13 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from shared.schemas import fields as f
+from shared.schemas import fields as f, messages as m
 from shared.schemas.envelope import Malformed, canonical, decode, from_fields, to_fields
 from shared.schemas.messages import OrderEnded
 from shared.schemas.streams import MESSAGE_TYPES
-from shared.schemas.values import Ending, Protection, Purpose, Side
+from shared.schemas.values import Ending, Protection, Purpose, Reason, Side, Slot
 from tests.builders import approval, envelope
+from tests.unit.risk_gate.desk import account_seen
 from tests.unit.schemas.samples import Path, absurd_values, sample_of
 
 ABSURD = [
@@ -125,6 +126,28 @@ def test_a_long_explanation_of_ours_is_cut_so_that_its_message_is_always_read() 
     )
     assert ended.detail == "x" * 1000
     assert decode("OrderEnded", canonical(ended)) == ended
+
+
+def test_texts_in_lists_and_tables_are_cut_too() -> None:
+    seen = account_seen(unreadable=("", "x" * 100), drift=("AAPL",))
+    assert seen.unreadable == ("", "x" * 64)
+    assert decode("AccountSeen", canonical(seen)) == seen
+    denied = m.OrderDenied(
+        scan_id="s",
+        slot=Slot.OPEN,
+        signal_id="s",
+        decision_id="d",
+        strategy="donchian",
+        symbol="AAPL",
+        side=Side.BUY,
+        purpose=Purpose.ENTRY,
+        qty=0,
+        limit_price=None,
+        reasons=(Reason.HALTED,),
+        details={"halted": "k" * 100_000},
+    )
+    assert denied.details == {"halted": "k" * 1000}
+    assert decode("OrderDenied", canonical(denied)) == denied
 
 
 def test_a_number_out_of_range_cannot_even_be_built() -> None:
