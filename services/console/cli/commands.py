@@ -92,6 +92,10 @@ COMMANDS = (
     Command("sim", "sim:app", "Control the simulated broker: faults and events.", STACK),
     Command("audit", "audit:app", "Verify the audit chain, explain decisions, prove records.", STACK),
     Command(
+        "config", "config:app", "Show, check, compare and pin the settings.", STACK,
+        "the files differ, or a session ran with mixed settings", (CONFIGURATION,),
+    ),
+    Command(
         "backup", "backup:app", "Create, list, verify and restore backups of a stack.", STACK,
         "the backup or its chain does not verify",
     ),
