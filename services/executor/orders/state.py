@@ -187,11 +187,11 @@ def exit_of(state: State, symbol: str) -> Order | None:
 
 def uncovered_symbols(state: State) -> list[str]:
     """Symbols held without a living stop at the broker for all of it, wherever the market is."""
-    orders = state.orders.values()
+    resting = _resting_protections(state)
     return [
         symbol
         for symbol, held in state.positions.items()
-        if not any(covers(order, held) for order in orders)
+        if not any(covers(order, held) for order in resting.get(symbol, ()))
     ]
 
 
@@ -200,6 +200,19 @@ def unprotected_symbols(state: State) -> list[str]:
 
     Shares that the broker holds beyond ours count until the operator says whose they are.
     """
-    orders = state.orders.values()
-    bare = {symbol for symbol, held in state.positions.items() if not is_protected(held, orders)}
+    resting = _resting_protections(state)
+    bare = {
+        symbol
+        for symbol, held in state.positions.items()
+        if not is_protected(held, resting.get(symbol, ()))
+    }
     return sorted({*bare, *state.drifts, *state.disputes})
+
+
+def _resting_protections(state: State) -> dict[str, list[Order]]:
+    """By symbol, in one pass: thousands of orders may be in flight beside hundreds of positions."""
+    found: dict[str, list[Order]] = {}
+    for order in state.orders.values():
+        if order.purpose is Purpose.PROTECT and order.rests:
+            found.setdefault(order.symbol, []).append(order)
+    return found
