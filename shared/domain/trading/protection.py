@@ -32,7 +32,7 @@ def is_living_stop(order: Order, held: HeldLots) -> bool:
         and not order.former_symbol
         and order.rests
         and order.stop_lives
-        and order.protection == held.protection
+        and (order.protection is held.protection or order.protection == held.protection)
     )
 
 
