@@ -24,7 +24,8 @@ from shared.runtime.archive import writer
 from shared.runtime.archive.archive import BarArchive
 from shared.runtime.archive.manifest import MANIFEST
 from shared.runtime.atomic_file import write_file
-from shared.runtime.bar_files.reader import FileBars, ReadOptions, read_files
+from shared.runtime.bar_files.file_bars import FileBars, ReadOptions
+from shared.runtime.bar_files.reader import read_files
 from shared.runtime.bar_files.sources import digest_of
 from shared.schemas.corporate_actions import CorporateActions, Split
 

@@ -18,7 +18,7 @@ from shared.domain.errors import UserError
 from shared.domain.market.bar_check import BarsCheck, Comparison, SymbolCheck, compare_bars
 from shared.domain.market.bars import Panel
 from shared.runtime.bar_files.actions import read_splits
-from shared.runtime.bar_files.reader import ReadOptions
+from shared.runtime.bar_files.file_bars import ReadOptions
 from shared.runtime.config.environment import read_environment
 
 FLAWED = 1

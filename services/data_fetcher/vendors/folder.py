@@ -17,7 +17,8 @@ from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars, bars_of
 from shared.runtime.bar_files.actions import read_splits
-from shared.runtime.bar_files.reader import FileBars, ReadOptions, read_files
+from shared.runtime.bar_files.file_bars import FileBars, ReadOptions
+from shared.runtime.bar_files.reader import read_files
 from shared.runtime.bar_files.sources import digest_of
 from shared.runtime.config.settings import CONFIG_PIN_ERROR
 

@@ -128,7 +128,8 @@ def _archive(folder: Path) -> Dataset:
 
 def _files(path: Path, inputs: Inputs) -> Dataset:
     from shared.runtime.bar_files.actions import read_splits
-    from shared.runtime.bar_files.reader import ReadOptions, read_files
+    from shared.runtime.bar_files.file_bars import ReadOptions
+    from shared.runtime.bar_files.reader import read_files
     from shared.runtime.bar_files.sources import digest_of
 
     splits = Path(inputs.adjust).expanduser() if inputs.adjust else None

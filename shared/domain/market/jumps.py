@@ -34,7 +34,7 @@ SPLITS_A_SYMBOL_YEAR = 0.05
 SESSIONS_A_YEAR = 252
 RAW_SHARE = 0.2
 """Raw prices show most of the splits there were; an adjusted file that missed some, far fewer."""
-BLOCK = 64
+BLOCK = 16
 """Symbols looked at together, so that little memory is needed beside the panel."""
 
 

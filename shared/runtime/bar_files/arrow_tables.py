@@ -50,7 +50,7 @@ def read_arrow(source: Source, start: bytes, content: bytes | None = None) -> Ar
         with pa.ipc.open_file(opened) as file:
             _refuse_many(sum(file.get_batch(i).num_rows for i in range(file.num_record_batches)))
             table = file.read_all()
-            header = _header(table.schema)
+            header = parquet_header(table.schema)
             return ArrowTable(header, tuple(table.columns), tuple(table.column_names))
     except (OSError, pa.ArrowException, MemoryError) as error:
         raise UserError(f"it is damaged or cut short: {str(error).splitlines()[0]}.") from error
@@ -60,19 +60,18 @@ def _read_parquet(place: object, size: int) -> ArrowTable:
     """read_table would import a second's worth more."""
     with pq.ParquetFile(place) as file:
         names = file.schema_arrow.names
-        header = _header(file.schema_arrow)
-        _refuse_expansion(file.metadata, size)
+        header = parquet_header(file.schema_arrow)
+        refuse_expansion(file.metadata, size)
         needed = _needed(header, names)
     texts = [names[at] for at in needed if pa.types.is_string(file.schema_arrow.field(at).type)]
-    with pq.ParquetFile(place, read_dictionary=texts) as file:
-        table = file.read(columns=[names[at] for at in needed])
     columns: list[pa.ChunkedArray | None] = [None] * len(names)
-    for at, column in zip(needed, table.columns, strict=True):
-        columns[at] = column
+    with pq.ParquetFile(place, read_dictionary=texts) as file:
+        for at in needed:  # one by one: decoding all at once needs twice the memory
+            columns[at] = file.read(columns=[names[at]]).column(0)
     return ArrowTable(header, tuple(columns), tuple(names))
 
 
-def _header(schema: pa.Schema) -> Header:
+def parquet_header(schema: pa.Schema) -> Header:
     names = list(schema.names)
     nested = [field.name for field in schema if pa.types.is_nested(field.type)]
     if nested:
@@ -105,7 +104,7 @@ def _refuse_many(rows: int) -> None:
         )
 
 
-def _refuse_expansion(metadata: pq.FileMetaData, size: int) -> None:
+def refuse_expansion(metadata: pq.FileMetaData, size: int) -> None:
     rows = metadata.num_rows
     _refuse_many(rows)
     unpacked = sum(metadata.row_group(at).total_byte_size for at in range(metadata.num_row_groups))

@@ -119,3 +119,11 @@ def normal(name: str) -> str:
 def column_names(column: Column) -> tuple[str, ...]:
     """The names of one column, the preferred first."""
     return tuple(name for line in NAMES[column] for name in line.split())
+
+
+SYMBOL_NAMES = frozenset(NAMES[Column.SYMBOL][0].split())
+
+
+def is_symbol_name(name: str) -> bool:
+    """Whether a column of that name holds symbols and nothing else."""
+    return normal(name) in SYMBOL_NAMES

@@ -28,7 +28,7 @@ DAY_NUMBERS_FROM, DAY_NUMBERS_TO = 3650, 80_000
 """From 1980 on, counted from 1970: smaller numbers are rather those of rows."""
 SETTLED, UNLIKELY = 0.99, 0.9
 """A reading is settled by so many of its days being sessions, if no other has so many."""
-MINUTES_A_DAY = 1440
+CHUNK_ROWS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +104,21 @@ def _in_zone(column: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
 
 
 def _day_and_minute(column: pa.ChunkedArray) -> tuple[Sessions, Minutes]:
+    """Chunk by chunk: the columns are long, and most are midnights."""
     unit = column.type.unit
     lost = np.iinfo(np.int64).min  # numpy's NaT
-    numbers = np.from_dlpack(pc.fill_null(column.cast(pa.int64()), lost).combine_chunks())
-    stamps = numbers.view(f"datetime64[{unit}]")
-    day: Sessions = stamps.astype("datetime64[D]")
-    minute = (stamps - day).astype("timedelta64[m]").astype(np.int64)
-    return day, np.where(np.isnat(day), 0, minute).astype(np.int16)
+    days, minutes = np.empty(len(column), "datetime64[D]"), np.zeros(len(column), np.int16)
+    first = 0
+    for chunk in pa.table({"stamp": column}).to_batches(max_chunksize=CHUNK_ROWS):
+        numbers = np.from_dlpack(pc.fill_null(chunk.column(0).cast(pa.int64()), lost))
+        stamps = numbers.view(f"datetime64[{unit}]")
+        part = slice(first, first + numbers.size)
+        days[part] = stamps.astype("datetime64[D]")
+        odd = np.flatnonzero((stamps != days[part]) & ~np.isnat(stamps))
+        past = (stamps[odd] - days[part][odd]).astype("timedelta64[m]").astype(np.int64)
+        minutes[first + odd] = past
+        first += numbers.size
+    return days, minutes
 
 
 # --- numbers --------------------------------------------------------------------------------------

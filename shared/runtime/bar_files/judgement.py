@@ -7,13 +7,12 @@ symbol, or two bars that contradict each other, stop.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.errors import UserError
 from shared.domain.market.refusals import (
     DEFECTS,
     NUMBER,
@@ -21,11 +20,11 @@ from shared.domain.market.refusals import (
     RefusedBar,
     describe,
 )
+from shared.runtime.bar_files.file_bars import reason_counts, words
+from shared.runtime.bar_files.limits import MOST_REFUSED
 from shared.runtime.bar_files.parts import Entries
 from shared.runtime.bar_files.tables import TableBars
 
-MOST_REFUSED = 0.01
-"""Share of a symbol's bars that may be refused: vendors have a few bad ones in ten years."""
 MOST_LISTED = 10_000
 """Refused bars that are kept one by one; the counts are of all."""
 LEAVE_OUT = "Mend the file, or add --accept-flawed to leave such bars out."
@@ -52,24 +51,23 @@ def list_refusals(entries: Entries, defects: NDArray[np.int8]) -> list[RefusedBa
     ]
 
 
-def stop_if_flawed(entries: Entries, defects: NDArray[np.int8]) -> None:
-    """Raises UserError for a contradiction, or for too many refused bars of a symbol."""
+def objection_to(entries: Entries, defects: NDArray[np.int8]) -> str:
+    """The sentence about a contradiction, or too many refused bars of a symbol; "" if there is none."""
     for part in entries.parts:
         if part.malformed > MOST_REFUSED * (part.row.size + part.malformed):
-            raise UserError(_malformed_sentence(part))
+            return _malformed_sentence(part)
     conflicts = np.flatnonzero(defects == NUMBER[BarDefect.CONFLICTING_DUPLICATE])
     if conflicts.size:
-        raise UserError(_conflict_sentence(entries, defects, int(conflicts[0])))
+        return _conflict_sentence(entries, defects, int(conflicts[0]))
     counted = (defects > 0) & (defects != NUMBER[BarDefect.DUPLICATE])
     if not counted.any():
-        return
+        return ""
     symbols = len(entries.bars.symbols)
     refused = np.bincount(entries.bars.row[counted], minlength=symbols)
     given = np.bincount(entries.bars.row, minlength=symbols)
     flawed = refused > MOST_REFUSED * given
-    if flawed.any():
-        which = counted & flawed[entries.bars.row]
-        raise UserError(_flawed_sentence(entries, defects, which))
+    which = counted & flawed[entries.bars.row]
+    return _flawed_sentence(entries, defects, which) if flawed.any() else ""
 
 
 def _malformed_sentence(part: TableBars) -> str:
@@ -113,15 +111,6 @@ def _flawed_sentence(entries: Entries, defects: NDArray[np.int8], which: NDArray
 
 def _bar_text(bar: RefusedBar) -> str:
     return f"{bar.symbol} {bar.session} {bar.detail}"
-
-
-def reason_counts(reasons: Mapping[BarDefect, int] | Mapping[str, int]) -> str:
-    """Such as `2 high below low, 1 not a number`."""
-    return ", ".join(f"{number} {words(str(reason))}" for reason, number in reasons.items())
-
-
-def words(reason: str) -> str:
-    return reason.replace("_", " ")
 
 
 def _short(text: str) -> str:

@@ -17,11 +17,9 @@ from shared.domain.market.bars import FIELDS, Bars, Panel, align_fields
 from shared.domain.market.refusals import NUMBER, BarDefect
 from shared.domain.market.sessions import Sessions
 from shared.runtime.bar_files.intraday import find_intraday
+from shared.runtime.bar_files.limits import MOST_CELLS
 from shared.runtime.bar_files.numbers import Numbers
 from shared.runtime.bar_files.tables import TableBars
-
-MOST_CELLS = 60_000_000
-"""Symbols times sessions: 8,000 symbols of 30 years, which take 2.4 GB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

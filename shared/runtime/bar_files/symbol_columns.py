@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from shared.domain.errors import UserError
 from shared.domain.market.symbols import canonical_symbol
-from shared.runtime.bar_files.columns import IDENTIFIERS, NAMES, WORDS, Column, normal
+from shared.runtime.bar_files.columns import IDENTIFIERS, WORDS, is_symbol_name, normal
 from shared.runtime.bar_files.headers import Header
 from shared.runtime.bar_files.names import FileName
 
-STRONG = frozenset(NAMES[Column.SYMBOL][0].split())
-"""Column names that mean a symbol and nothing else."""
 MOST_SYMBOLS = 100_000
 NO_SYMBOL = "(no symbol)"
 
@@ -43,7 +41,7 @@ def read_symbols(
     file: FileName,
 ) -> SymbolColumn:
     """The symbols of a long table. Raises UserError if it does not say them without doubt."""
-    strong = [place for place in header.symbol_places if normal(names[place]) in STRONG]
+    strong = [place for place in header.symbol_places if is_symbol_name(names[place])]
     if strong:
         first = _read(_given(columns, strong[0]))
         for place in strong[1:]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from shared.domain.errors import UserError
-from shared.runtime.bar_files.reader import ReadOptions, read_files
+from shared.runtime.bar_files.file_bars import ReadOptions
+from shared.runtime.bar_files.reader import read_files
 
 HEAD = "date,symbol,open,high,low,close,volume\n"
 ROW = "2024-01-03,AAPL,1,2,1,2,10\n"

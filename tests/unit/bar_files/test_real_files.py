@@ -7,7 +7,8 @@ import pytest
 
 from shared.domain.market.adjustment import Basis
 from shared.runtime.bar_files.actions import read_splits
-from shared.runtime.bar_files.reader import ReadOptions, read_files
+from shared.runtime.bar_files.file_bars import ReadOptions
+from shared.runtime.bar_files.reader import read_files
 from tests.unit.bar_files.files import sentence
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.runtime.bar_files.reader import ReadOptions, read_files
+from shared.runtime.bar_files.file_bars import ReadOptions
+from shared.runtime.bar_files.reader import read_files
 from tests.unit.bar_files.files import ACCEPT, HEAD, ROW, sentence, write
 from tests.unit.bar_files.written import epoch, frame, walk
 

@@ -13,7 +13,8 @@ from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import PRICES, Bars
 from shared.runtime.bar_files.actions import read_splits
-from shared.runtime.bar_files.reader import ReadOptions, read_files
+from shared.runtime.bar_files.file_bars import ReadOptions
+from shared.runtime.bar_files.reader import read_files
 from shared.schemas.corporate_actions import Split
 from tests.unit.bar_files.files import ACCEPT, sentence
 from tests.unit.bar_files.written import each, folder, frame, walk
