@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from services.data_fetcher.backfill.plan import AHEAD, source_key
 from services.data_fetcher.coverage import Coverage, coverage, first_bars, missing_bars
-from services.data_fetcher.vendor_registry import ActionsVendor, BarsVendor
+from services.data_fetcher.vendor_registry import ActionsVendor, BarsVendor, RefusingVendor
 from shared.domain.errors import TransientError, UserError
 from shared.domain.market.adjustment import Basis
 from shared.runtime.archive import remote, writer
@@ -159,8 +159,14 @@ class ArchiveUpdater:
         asked = (None, None) if self._vendor.source() else (self._history_start(through), through)
         bars = self._vendor.daily_bars(self.symbols(), *asked)
         actions = self._announced(self._history_start(through), through)
+        vendor = self._vendor
         archive = writer.create(
-            self._folder, bars, basis=self._vendor.basis, source=self._key(), actions=actions
+            self._folder,
+            bars,
+            basis=vendor.basis,
+            source=self._key(),
+            actions=actions,
+            refused=vendor.refusals() if isinstance(vendor, RefusingVendor) else (),
         )
         self._adopt(archive)
         self._push()

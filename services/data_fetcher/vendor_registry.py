@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from services.data_fetcher import vendors
 from services.data_fetcher.vendor_http.client import BARS, Patience
@@ -26,6 +26,7 @@ from services.data_fetcher.vendor_http.request_budget import (
 from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars
+from shared.domain.market.refusals import RefusedBar
 from shared.domain.spelling import did_you_mean
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.config.environment import Secret
@@ -102,6 +103,15 @@ class BarsVendor(Protocol):
         A row that is no bar comes with NaN for what is wrong in it, and is refused by the domain.
         Raises TransientError if the vendor does not answer, UserError if it never will.
         """
+        ...
+
+
+@runtime_checkable
+class RefusingVendor(Protocol):
+    """A vendor that judges its bars while it reads them: files, whose rows can be named."""
+
+    def refusals(self) -> Sequence[RefusedBar]:
+        """The rows that are no usable bars, with file and row; the archive remembers them."""
         ...
 
 

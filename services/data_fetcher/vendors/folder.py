@@ -16,6 +16,7 @@ from services.data_fetcher.vendor_registry import BarsVendor, VendorPlace
 from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars, bars_of
+from shared.domain.market.refusals import RefusedBar
 from shared.runtime.bar_files.actions import read_splits
 from shared.runtime.bar_files.file_bars import FileBars, ReadOptions
 from shared.runtime.bar_files.reader import read_files
@@ -45,6 +46,9 @@ class Folder:
         self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
     ) -> Bars:
         return selected(bars_of(self._files().panel), symbols, start, end)
+
+    def refusals(self) -> Sequence[RefusedBar]:
+        return self._files().refusals
 
     def _files(self) -> FileBars:
         digest = self.source()

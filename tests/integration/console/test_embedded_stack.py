@@ -86,7 +86,7 @@ def test_a_broken_file_of_bars_ends_the_demo_with_a_sentence(tmp_path: Path, cap
     (tmp_path / "bars.parquet").write_bytes(b"PAR1 this is no parquet")
     assert run(["demo", "--sessions", "3", "--bars", str(tmp_path / "bars.parquet")]) == 1
     said = capsys.readouterr().err
-    assert "bars.parquet cannot be read" in said
+    assert "bars.parquet: it is damaged or cut short" in said
     assert "Traceback" not in said
 
 
