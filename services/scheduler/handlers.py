@@ -19,9 +19,9 @@ from services.scheduler.state import (
     ReplayCompleted,
     ReplayStep,
     SessionBegun,
+    SessionStanding,
     SlotMissed,
     SlotReached,
-    Standing,
     State,
     is_later,
     slot_key,
@@ -47,7 +47,7 @@ def on_session_begun(state: State, outcome: SessionBegun, context: Context[None]
         times=outcome.times,
         fired={},
         missed={},
-        standing=Standing.UNCHECKED,
+        standing=SessionStanding.UNCHECKED,
         compared_at=None,
         reconciled_at=None,
         step=ReplayStep.ADVANCE_OPEN,
@@ -74,11 +74,13 @@ def on_calendar_compared(
     session = times.session
     if outcome.times is None:
         closures = (*(day for day in state.closures if day != session), session)[-MAX_CLOSURES:]
-        return replace(state, standing=Standing.CLOSED, closures=closures), ()
+        return replace(state, standing=SessionStanding.CLOSED, closures=closures), ()
     if outcome.times.session != session:
         return state, ()
     closures = tuple(day for day in state.closures if day != session)
-    return replace(state, standing=Standing.CONFIRMED, times=outcome.times, closures=closures), ()
+    return replace(
+        state, standing=SessionStanding.CONFIRMED, times=outcome.times, closures=closures
+    ), ()
 
 
 def on_occasion_reached(state: State, outcome: OccasionReached, context: Context[None]) -> Decided:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.scheduler.state import MissReason, Standing, State
+from services.scheduler.state import MissReason, SessionStanding, State
 from shared.domain.market.timetable import Occasion
 from shared.runtime.observability.samples import CounterSpec, MetricSample, label_sets
 from shared.schemas.messages import Message, ScanDue
@@ -50,7 +50,7 @@ def _session_gauges(state: State, opens_at: float) -> Iterable[MetricSample]:
     yield MetricSample(
         "kobe_session_is_open", float(is_open), help="1 between the session's open and close"
     )
-    for standing in Standing:
+    for standing in SessionStanding:
         yield MetricSample(
             "kobe_scheduler_session_standing",
             float(state.standing is standing),

@@ -26,7 +26,7 @@ class ReplayStep(StrEnum):
     REST = "rest"
 
 
-class Standing(StrEnum):
+class SessionStanding(StrEnum):
     """What the broker's calendar says of the session being run."""
 
     UNCHECKED = "unchecked"
@@ -91,7 +91,7 @@ class State(Value, frozen=True, kw_only=True):
     opened: dt.date | None = None
     market: MarketView | None = None
     compared_at: dt.datetime | None = None
-    standing: Standing = Standing.UNCHECKED
+    standing: SessionStanding = SessionStanding.UNCHECKED
     differences: tuple[str, ...] = ()
     closures: tuple[dt.date, ...] = ()
     step: ReplayStep = ReplayStep.REST

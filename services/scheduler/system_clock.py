@@ -22,10 +22,10 @@ from services.scheduler.state import (
     OccasionReached,
     ReconcileReached,
     SessionBegun,
+    SessionStanding,
     SessionTimes,
     SlotMissed,
     SlotReached,
-    Standing,
     State,
     is_later,
 )
@@ -126,9 +126,9 @@ class SystemWork:
 
     def _occasion(self, state: State, hours: Hours, now: dt.datetime) -> OccasionReached | None:
         held_back = {
-            Occasion.OPENED: state.standing is not Standing.CONFIRMED,
+            Occasion.OPENED: state.standing is not SessionStanding.CONFIRMED,
             Occasion.CLOSED: not state.has_fired(Occasion.OPENED),
-            Occasion.BARS_AFTER_CLOSE: state.standing is Standing.CLOSED,
+            Occasion.BARS_AFTER_CLOSE: state.standing is SessionStanding.CLOSED,
         }
         for occasion in times_of_day.past_occasions(hours, self._timetable, now=now):
             if not state.has_fired(occasion) and not held_back.get(occasion):
@@ -155,9 +155,9 @@ class SystemWork:
 
     def _miss_reason(self, state: State, slot_at: dt.datetime) -> MissReason:
         is_open = self._is_market_open(state, slot_at)
-        if state.standing is Standing.CLOSED or is_open is False:
+        if state.standing is SessionStanding.CLOSED or is_open is False:
             return MissReason.BROKER_CLOSED
-        if state.standing is Standing.UNCHECKED or is_open is None:
+        if state.standing is SessionStanding.UNCHECKED or is_open is None:
             return MissReason.UNCONFIRMED
         return MissReason.LATE
 
@@ -183,7 +183,7 @@ class SystemWork:
             return None
         if now >= times.closes_at or state.has_fired(Occasion.CLOSED):
             return None
-        if state.standing is Standing.UNCHECKED:
+        if state.standing is SessionStanding.UNCHECKED:
             return ASK_AGAIN
         if state.has_fired(Occasion.OPENED):
             waits = self._unsettled_slot(state, times.hours, now) is not None

@@ -6,7 +6,9 @@ client use it unchanged; the simulation is controlled under /sim.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -44,10 +46,14 @@ def create_app(
     secret: str = "",
     test: bool = False,
     clock: Clock | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     health: Health | None = None,
     metrics: MetricRegistry | None = None,
 ) -> FastAPI:
-    """Build the application. Without a `key_id` any keys are accepted; `test` opens /sim/faults."""
+    """Build the application. Without a `key_id` any keys are accepted; `test` opens /sim/faults.
+
+    `sleep` is how delays pass, for a simulation with a clock of its own.
+    """
     clock = clock or SystemClock()
 
     def authorize(key: str, password: str) -> bool:
@@ -76,6 +82,7 @@ def create_app(
         authorize=authorize,
         faults=simulator.faults,
         on_reply=count_request,
+        sleep=sleep,
     )
     return app
 

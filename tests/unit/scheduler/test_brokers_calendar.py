@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from services.scheduler.metrics import gauges
-from services.scheduler.state import MissReason, Standing, State
+from services.scheduler.state import MissReason, SessionStanding, State
 from shared.domain.market.timetable import Hours
 from shared.runtime.calendar.xnys import Xnys
 from shared.schemas import messages as m
@@ -54,7 +54,7 @@ def test_an_unscheduled_closure_at_the_broker_runs_no_scan_and_is_shown(calendar
     assert [each.through for each in announced if isinstance(each, m.BarsDue)] == [
         dt.date(2024, 1, 4)
     ]
-    assert day.state.standing is Standing.CLOSED
+    assert day.state.standing is SessionStanding.CLOSED
     assert day.state.missed == dict.fromkeys(SLOTS, MissReason.BROKER_CLOSED)
     assert shown(day.state, "kobe_scheduler_slots_missed")["broker_closed",] == 3
     assert day.state.differences == ("2024-01-05: ours 09:30-16:00, the broker's closed",)
