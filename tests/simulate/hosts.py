@@ -133,8 +133,8 @@ class StoryFetcher:
         if wish:
             found = {symbol: self.simulator.quote(symbol) for symbol in wish.symbols}
             value: object = fetcher.QuotesFetched(
-                scan_id=wish.scan.id,
-                quotes=tuple(each for each in found.values() if each and _is_sayable(each)),
+                key=wish.key,
+                quotes=tuple(each for each in found.values() if each),
                 unquoted=tuple(symbol for symbol, each in found.items() if not each),
             )
             return Outcome(value, self.clock.now(), wish.scan.session, wish.scan.id)
@@ -149,10 +149,6 @@ class StoryFetcher:
 
     def wait(self, state: fetcher.State) -> float:
         return FOREVER
-
-
-def _is_sayable(quote: object) -> bool:
-    return quote is not None
 
 
 def _bars(through: dt.date, scan: Any) -> fetcher.BarsChecked:

@@ -9,7 +9,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING, Any
 
 from services.sim_broker.exchange import world_events as events
-from services.sim_broker.exchange.order import BrokerOrder, OrderType, OrderUpdate
+from services.sim_broker.exchange.order import BrokerOrder, OrderType
 from shared.domain.trading.ids import is_ours
 from shared.schemas import messages as m
 from shared.schemas.envelope import from_fields
@@ -31,6 +31,8 @@ RESTART_SECONDS = 3.0
 WINDOW, MOST_REQUESTS = 600.0, 400
 """Ten minutes: a busy scan needs a tenth, a loop without pauses several times as many."""
 FOREVER = 3600.0
+UNCLEAR = frozenset({"no answer", 408, 500, 502, 503, 504})
+"""Results of a POST behind which an order may stand."""
 
 
 class Watch:
@@ -47,7 +49,9 @@ class Watch:
         self._crashed = False
         self._approvals: list[Approval] = []
         self._orders_read = 0
-        world.simulator.subscribe(self._hear)
+        self._filled: dict[str, Decimal] = {}
+        self._schedule_read = 0
+        self._opened: list[dt.date] = []
 
     @property
     def is_over(self) -> bool:
@@ -117,13 +121,19 @@ class Watch:
         elif isinstance(event, events.DelistEvent):
             self._own.pop(event.symbol, None)
 
-    def _hear(self, update: OrderUpdate) -> None:
-        order = update.order
-        if not self._is_ours(order) or update.qty is None:
-            return
-        self._own[order.symbol] += update.qty if order.side is Side.BUY else -update.qty
-        if self._own[order.symbol] < 0:
-            self.note("OWN", f"{order.symbol}: sold {-self._own[order.symbol]} shares of others")
+    def _count_fills(self) -> None:
+        """Follow what our orders have filled since the last look."""
+        for order in self._world.simulator.exchange.book.orders.values():
+            if order.filled_qty > order.qty:
+                self._disputed.add(order.symbol)
+            filled = min(order.filled_qty, order.qty)
+            more = filled - self._filled.get(order.id, Decimal(0))
+            if not more or not self._is_ours(order):
+                continue
+            self._filled[order.id] = filled
+            self._own[order.symbol] += more if order.side is Side.BUY else -more
+            if self._own[order.symbol] < 0:
+                self.note("OWN", f"{order.symbol}: sold {-self._own[order.symbol]} of others")
 
     def _is_ours(self, order: BrokerOrder) -> bool:
         parent = self._world.simulator.exchange.book.orders.get(order.parent_id)
@@ -132,7 +142,10 @@ class Watch:
     # --- at every instant -------------------------------------------------------------------------
 
     def look(self) -> None:
+        self._count_fills()
         self._look_at_requests()
+        self._look_at_posts()
+        self._look_at_sessions()
         self._look_at_faults()
         self._look_for_bare_shares()
         for violation in invariants.check(self._evidence(), at_rest=False):
@@ -157,6 +170,28 @@ class Watch:
         made = self._requests[-1][1] - self._requests[0][1]
         if made > MOST_REQUESTS:
             self.note("BUSY", f"{made} requests within ten minutes")
+
+    def _look_at_posts(self) -> None:
+        """An entry whose POST may have arrived is never sent again."""
+        for name, results in self._world.http.posts.items():
+            unclear = [place for place, result in enumerate(results) if result in UNCLEAR]
+            again = unclear and unclear[0] < len(results) - 1
+            if again and any(name == each.order.client_order_id for each in self._approvals):
+                self.note("REPOST", f"{name} was sent again after {results}")
+
+    def _look_at_sessions(self) -> None:
+        """Each session is opened once, and in order."""
+        entries = self._world.server.stream(Stream.SCHEDULE.key).entries
+        for _, fields in entries[self._schedule_read :]:
+            message = from_fields(fields)[1]
+            if not isinstance(message, m.SessionOpened):
+                continue
+            if self._opened and message.session <= self._opened[-1]:
+                if not self._world.has_repeated:
+                    self.note("ORDER", f"{message.session} opened after {self._opened[-1]}")
+            else:
+                self._opened.append(message.session)
+        self._schedule_read = len(entries)
 
     def _look_at_faults(self) -> None:
         """A fault that was met, or still waits to be, is trouble."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from starlette.types import ASGIApp, Message, Scope
 
 from services.executor.brokers.alpaca.http import NoAnswer, NotSent, Reply
@@ -54,6 +55,7 @@ class InProcessHttp:
         self._unfinished: list[_Unfinished] = []
         self.is_away = False
         self.requests = 0
+        self.posts: dict[str, list[int | str]] = {}
 
     def request(
         self,
@@ -76,11 +78,19 @@ class InProcessHttp:
         try:
             self._drive(self._call(method, path, body or b"", answer), until)
         except (ConnectionResetError, TimeoutError) as error:
+            self._note(method, body, "no answer")
             raise NoAnswer(f"{method} {path}: {error}") from error
-        finally:
-            if method == "POST":
-                reach(CrashPoint.POST_SENT)
-        return _reply(answer)
+        reply = _reply(answer)
+        self._note(method, body, reply.status)
+        return reply
+
+    def _note(self, method: str, body: bytes | None, result: int | str) -> None:
+        """Remember what became of each POST of an order; a crash may follow."""
+        if method != "POST" or body is None:
+            return
+        name = str(msgspec.json.decode(body).get("client_order_id", ""))
+        self.posts.setdefault(name, []).append(result)
+        reach(CrashPoint.POST_SENT)
 
     def _drive(self, work: Coroutine[Any, Any, None], until: float) -> None:
         """Run the broker's side until it has answered. Raises TimeoutError at the deadline."""

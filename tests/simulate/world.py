@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from services.executor.brokers.alpaca.announcements import Announcements
 from services.executor.brokers.alpaca.broker import AlpacaBroker
 from services.executor.brokers.alpaca.rate_limit import RequestBudget
 from services.executor.brokers.protocol import BrokerConnection
@@ -103,6 +104,7 @@ class World:
         )
         self.watch = Watch(self)
         self.crashes: list[Crash] = []
+        self.has_repeated = False
         self._events = sorted(self._plan())
         self._running: Host | None = None
 
@@ -115,6 +117,7 @@ class World:
             self.http,  # type: ignore[arg-type]
             budget=RequestBudget(per_minute=180, reserved=30, clock=self.clock),
             clock=self.clock,
+            announcements=Announcements(self.http),  # type: ignore[arg-type]
         )
         return BrokerConnection(broker, self.wakeups)
 
@@ -300,6 +303,7 @@ class World:
 
     def _deliver_again(self, details: dict[str, Any]) -> None:
         """The last message of a stream arrives once more, byte for byte."""
+        self.has_repeated = True
         stream = self.server.stream(Stream(str(details["stream"])).key)
         if stream.entries:
             self.server.append(Stream(str(details["stream"])).key, stream.entries[-1][1])

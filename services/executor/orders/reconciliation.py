@@ -230,9 +230,14 @@ def _forget_difference(state: State, symbol: str) -> State:
 
 
 def _note_drift(work: _Comparison, symbol: str, judgement: Judgement) -> None:
-    """Remember what was seen; another difference than last time begins its wait anew."""
+    """Remember what was seen; another difference than last time begins its wait anew.
+
+    Back at what is in dispute already, there is nothing to look at a second time.
+    """
     known, dispute = work.state.drifts.get(symbol), work.state.disputes.get(symbol)
     if dispute and dispute.theirs == judgement.theirs:
+        others = {key: drift for key, drift in work.state.drifts.items() if key != symbol}
+        work.state = replace(work.state, drifts=others)
         return
     due_at = work.at + dt.timedelta(seconds=work.context.settings.drift_seconds)
     if known and known.theirs == judgement.theirs and known.due_at > work.at:
