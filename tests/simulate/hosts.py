@@ -49,13 +49,15 @@ from shared.runtime.runner.wiring import Wiring
 from shared.runtime.signing import Signer
 from shared.schemas import messages as m
 from shared.schemas.streams import ServiceName
-from shared.schemas.values import Direction, Exit, Purpose, Signal, Slot
+from shared.schemas.values import Direction, Exit, Mode, Purpose, Signal, Slot
 from tests.fakes import KeptLog
+from tests.operator_keys import Operator
 from tests.simulate.market import StoryCalendar
 from tests.simulate.story import PRICES, Entry, Story
 
 S = ServiceName
 ACCOUNT = "PA000001"
+OPERATOR = Operator(Mode.PAPER, ACCOUNT)
 STRATEGY = "donchian"
 RECONCILE_SECONDS = 1800
 """Half an hour: the looks between are the same look again, and cost most of a simulated day."""
@@ -267,7 +269,7 @@ class Host:
     def start(self) -> None:
         metrics, health, log = MetricRegistry(self.name.value), Health(self.clock), self.log
         bus = MemoryBus(self.server, self.name, "one", lease_seconds=LEASE_SECONDS)
-        latch = MemoryLatch(self.server, self.name)
+        latch = MemoryLatch(self.server, self.name, check=OPERATOR.check())
         settings = self.settings
         identity = Identity(settings.mode, ACCOUNT, settings.config_pin, settings.code_digest)
         service = self.build(

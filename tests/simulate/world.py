@@ -34,6 +34,7 @@ from shared.schemas.values import Slot, Stage
 from tests.invariants import Violation
 from tests.simulate.hosts import (
     ACCOUNT,
+    OPERATOR,
     Host,
     SimulatedCrash,
     base_settings,
@@ -286,7 +287,7 @@ class World:
     def _resume(self) -> None:
         with contextlib.suppress(KeyError):
             last = self.server.stream(KILL_LOG).last_id
-            resume_in_memory(self.server, last, by="operator", why="looked")
+            resume_in_memory(self.server, *OPERATOR.resume(last), OPERATOR.check())
         self.watch.on_resume()
 
     def _go_away(self, details: dict[str, Any]) -> None:
