@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from starlette.types import ASGIApp, Message, Scope
 
-from services.executor.brokers.alpaca.http import NoAnswer, NotSent, Reply
+from services.executor.brokers.alpaca.http import HttpReply, NoAnswer, NotSent, Withheld
 from services.sim_broker.exchange.order import OrderUpdate
 from shared.domain.trading.ids import is_ours
 from shared.runtime.clock import ManualClock
@@ -65,15 +65,15 @@ class InProcessHttp:
         *,
         seconds: float,
         last_look: Callable[[], str] | None = None,
-    ) -> Reply:
-        """Raises NotSent or NoAnswer; any HTTP status is a Reply."""
+    ) -> HttpReply:
+        """Raises NotSent or NoAnswer; any HTTP status is a HttpReply."""
         self.requests += 1
         until = self._clock.monotonic() + seconds
         self._clock.advance(LATENCY)
         if self.is_away:
             raise NotSent("connection refused")
         if last_look and (why := last_look()):
-            raise NotSent(why)
+            raise Withheld(why)
         answer: list[Message] = []
         try:
             self._drive(self._call(method, path, body or b"", answer), until)
@@ -159,11 +159,11 @@ def _scope(method: str, path: str) -> Scope:
     }
 
 
-def _reply(answer: list[Message]) -> Reply:
+def _reply(answer: list[Message]) -> HttpReply:
     start = next(each for each in answer if each["type"] == "http.response.start")
     headers = {name.decode().lower(): value.decode() for name, value in start["headers"]}
     content = b"".join(each.get("body", b"") for each in answer)
-    return Reply(start["status"], headers, content)
+    return HttpReply(start["status"], headers, content)
 
 
 class StoryWakeups:

@@ -16,7 +16,7 @@ import msgspec
 
 from services.executor.brokers.alpaca.announcements import Announcements
 from services.executor.brokers.alpaca.broker import AlpacaBroker
-from services.executor.brokers.alpaca.rate_limit import RequestBudget
+from services.executor.brokers.alpaca.rate_limit import RequestWindow
 from services.executor.brokers.protocol import BrokerConnection
 from services.sim_broker.exchange.exchange import Exchange
 from services.sim_broker.exchange.order import OrderRefusal
@@ -116,7 +116,7 @@ class World:
     def connection(self) -> BrokerConnection:
         broker = AlpacaBroker(
             self.http,  # type: ignore[arg-type]
-            budget=RequestBudget(per_minute=180, reserved=30, clock=self.clock),
+            budget=RequestWindow(per_minute=180, reserved=30, clock=self.clock),
             clock=self.clock,
             announcements=Announcements(self.http),  # type: ignore[arg-type]
         )
