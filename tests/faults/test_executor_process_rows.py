@@ -49,8 +49,11 @@ def approve_some(stack: Stack, number: int = ORDERS) -> list[str]:
 
 
 def is_sound(stack: Stack, names: list[str]) -> None:
-    """I1, I5 and protection: one order and one ending each, a living stop for what is held."""
-    assert [stack.orders(name) for name in names] == [1] * len(names)
+    """I1, I5 and protection: one order at most, one ending each, a living stop for what is held.
+
+    What was claimed and never sent is given up; what waited too long for the restart expires.
+    """
+    assert all(stack.orders(name) <= 1 for name in names)
     ends = [each for each in stack.said(OrderEnded) if each.purpose is Purpose.ENTRY]
     assert sorted(each.client_order_id for each in ends) == sorted(names)
     book = stack.simulator.exchange.book
@@ -70,7 +73,7 @@ def test_row_1_a_crash_at_any_point_doubles_and_loses_nothing(
         stack.until(lambda: stack.process and stack.process.poll() is not None, 60.0)
         del stack.environment["KOBE_CRASH"]
         stack.start()
-        stack.until(lambda: stack.said(ScanExecuted), 60.0)
+        stack.until(lambda: stack.said(ScanExecuted), 90.0)
         is_sound(stack, names)
 
 
