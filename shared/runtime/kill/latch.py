@@ -45,7 +45,7 @@ KILL_FILE = "kill file"
 class _Look:
     """The latch as last read, when the reading began, and what was made of it.
 
-    The signature is checked once a look: `reasons` is asked before every order and decision.
+    The signature is checked when the keys change: `reasons` is asked before every order.
     """
 
     view: KillView
@@ -259,9 +259,12 @@ class KillLatch:
     def _read(self) -> None:
         asked_at = self._clock.monotonic()
         view, why = self._line.read()
-        reason, cleared_id = self._check.reason(view, why), self._check.obeyed_id(view)
-        self._look = _Look(view, asked_at, reason, cleared_id)
-        self._clear_flag(cleared_id)
+        if view == self._look.view:
+            self._look = replace(self._look, at=asked_at)
+        else:
+            reason, cleared_id = self._check.reason(view, why), self._check.obeyed_id(view)
+            self._look = _Look(view, asked_at, reason, cleared_id)
+        self._clear_flag(self._look.cleared_id)
         self._log_flag()
 
     def _clear_flag(self, cleared_id: str) -> None:
