@@ -25,6 +25,7 @@ from shared.domain.market.bar_check import BarsCheck, check_bars
 from shared.domain.market.bars import Panel
 from shared.domain.market.refusals import RefusedBar
 from shared.domain.spelling import did_you_mean
+from shared.schemas.corporate_actions import Split
 
 SAMPLE, ARCHIVE = "sample", "archive"
 INDEX = "SPY"
@@ -127,7 +128,6 @@ def _archive(folder: Path) -> Dataset:
 
 
 def _files(path: Path, inputs: Inputs) -> Dataset:
-    from shared.runtime.bar_files.actions import read_splits
     from shared.runtime.bar_files.file_bars import ReadOptions
     from shared.runtime.bar_files.reader import read_files
     from shared.runtime.bar_files.sources import digest_of
@@ -135,7 +135,7 @@ def _files(path: Path, inputs: Inputs) -> Dataset:
     splits = Path(inputs.adjust).expanduser() if inputs.adjust else None
     options = ReadOptions(
         accept_flawed=inputs.accept_flawed,
-        splits=read_splits(splits) if splits else (),
+        splits=_read_splits(splits) if splits else (),
         basis=Basis(inputs.basis) if inputs.basis else None,
         symbols=frozenset({*inputs.symbols, INDEX}) if inputs.symbols else frozenset(),
     )
@@ -149,6 +149,13 @@ def _files(path: Path, inputs: Inputs) -> Dataset:
     for jump in read.jumps:
         jumps[jump.symbol].append(str(jump))
     return _dataset(read.panel, digest, read.refused, path.name, read.basis, jumps)
+
+
+def _read_splits(file: Path) -> tuple[Split, ...]:
+    """Imported only where there are any: readers of texts take memory and time of their own."""
+    from shared.runtime.bar_files.actions import read_splits
+
+    return read_splits(file)
 
 
 def announce(*sentences: str) -> None:

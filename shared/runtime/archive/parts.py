@@ -14,7 +14,6 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -161,7 +160,7 @@ def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
 
 
 def _days(column: pa.ChunkedArray) -> Sessions:
-    days = pc.cast(column, pa.int32()).combine_chunks()
+    days = column.cast(pa.int32()).combine_chunks()
     return _integers(days).astype("datetime64[D]")
 
 

@@ -33,9 +33,9 @@ from shared.runtime.bar_files.layouts import Layout
 from shared.runtime.bar_files.limits import MOST_CELLS, MOST_REFUSED
 from shared.runtime.bar_files.sources import Source
 
-BATCH = 1 << 14
+BATCH = 1 << 12
 UNITS_A_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
-READ_AHEAD = 1 << 18
+READ_AHEAD = 1 << 16
 """Bytes of a column read from disk at a time."""
 FIELD_COLUMNS = (*PRICE_COLUMNS, Column.VOLUME)
 
