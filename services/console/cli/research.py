@@ -15,7 +15,7 @@ from services.console.cli import research_options as options
 from services.console.cli.output import AsJson, print_json, print_lines, terminal
 from services.console.cli.trials import record_backtest
 
-FOUND, HISTORY = 1, 756
+FOUND = 1
 NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")]
 
 
@@ -98,14 +98,12 @@ def check_strategy(
     accept_flawed: options.AcceptFlawed = False,
     adjust: options.Adjust = "",
     basis: options.BasisOption = "",
-    all_bars: Annotated[
-        bool, typer.Option("--all-bars", help="The whole history, not the last 3 years.")
-    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a strategy for look-ahead on real bars.
 
-    The bars are cut after every session, and it must say the same of what comes before the cut.
+    It is asked in fresh processes about bars that are cut where its signals are, with another
+    future, other names and other dates, and must say the same of what comes before.
     """
     options.start_preloading()
     asked = options.ResearchRequest(
@@ -119,7 +117,7 @@ def check_strategy(
     inputs = options.inputs_from(asked, os.environ)
     from services.research.strategy_check.check import check
 
-    proof = check(inputs, os.environ, bars=None if all_bars else HISTORY)
+    proof = check(inputs, os.environ)
     if as_json:
         print_json(proof)
     else:

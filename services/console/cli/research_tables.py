@@ -77,14 +77,15 @@ def print_run(summary: Mapping[str, Any]) -> None:
     print_warnings(summary["warnings"])
 
 
-def print_proof(name: str, proof: Any) -> None:
-    print_lines((f"✗ {finding}" for finding in proof.findings), style="red")
-    looked = f"{proof.signals:,} signals, {proof.cuts:,} cuts"
-    if not proof.findings:
+def print_proof(name: str, verdict: Any) -> None:
+    """What was found, and in any case what was looked at."""
+    print_lines((f"✗ {finding}" for finding in verdict.findings), style="red")
+    if not verdict.findings:
         terminal.print(
-            f"✓ {name} does not look ahead and answers as it must ({looked}).", style="green"
+            f"✓ Within this scope {name} does not look ahead and answers as it must.", style="green"
         )
-    if not proof.signals and not proof.findings:
+    print_lines([f"Looked at: {verdict.scope}."])
+    if not verdict.scope.signals and not verdict.findings:
         print_lines(
             ["It gave no signal on these bars, so little is proven; try others with --bars."],
             style="yellow",

@@ -39,6 +39,7 @@ from services.research.engine.simulate import (
 )
 from services.research.engine.slippage import equity_at
 from services.research.reports import artifacts
+from services.research.strategy_check.guard import refuse_look_ahead
 from services.research.strategy_check.selection import (
     SelectedStrategy,
     refuse_too_short,
@@ -91,6 +92,7 @@ def backtest(inputs: Inputs, environ: Mapping[str, str], market: Dataset | None 
     window = window_between(panel, *columns(panel, inputs.start, inputs.end))
     refuse_too_short(panel, strategies, window.last)
     tables = tuple((each.name, signals_of(panel, each)) for each in strategies)
+    refuse_look_ahead(inputs, strategies, panel)
     passed = _simulate(inputs, market, tables, window, settings)
     result = passed.result
     window = window._replace(last=window.first + result.sessions.size - 1)  # ruin ends a run

@@ -101,11 +101,12 @@ def prove(
         lambda: check_early_signals(tested, panel, whole),
         lambda: check_warmup(tested, panel, whole),
     )
-    findings = [finding for check in checks if (finding := _first(check)) is not None]
+    findings = [finding for check in checks if (finding := first_finding(check)) is not None]
     return Proof(tuple(findings), whole.size, len(cut_at))
 
 
-def _first(check: Callable[[], Iterator[StrategyFinding]]) -> StrategyFinding | None:
+def first_finding(check: Callable[[], Iterator[StrategyFinding]]) -> StrategyFinding | None:
+    """The first breach of a law, or that the strategy could not be asked."""
     try:
         return next(check(), None)
     except Unfit as unfit:

@@ -1,7 +1,6 @@
 """The strategies of a run, asked for their signals; what is wrong with one is said in a sentence.
 
-Called by every research command. A user's own strategy is looked at for look-ahead at a few cuts
-before it is believed; `kobe check-strategy` looks at every one.
+Called by every research command. Whether a user's own can be believed is the guard's to say.
 """
 
 from __future__ import annotations
@@ -21,9 +20,6 @@ from shared.domain.market.bars import Panel
 from shared.domain.market.signal_table import SignalTable
 from shared.strategies import registry
 from shared.strategies.registry import Strategy
-
-CUTS = (0.5, 0.8, 0.95)
-"""Shares of the sessions after which a user's own strategy is run again: quick, not thorough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +97,6 @@ def refuse_endless_numbers(each: StrategyInputs) -> None:
             raise UserError(f"{each.name}.{name} must be a finite number, not {value}.")
 
 
-def signals_of(panel: Panel, each: SelectedStrategy) -> SignalTable:
-    """A strategy's signals over the whole panel.
-
-    Raises UserError if it fails, returns something else, or looks ahead.
-    """
-    table = _ask_signals(panel, each)
-    if not each.is_built_in:
-        _refuse_look_ahead(panel, each, table)
-    return table
-
-
 def refuse_too_short(panel: Panel, picked: tuple[SelectedStrategy, ...], last: int) -> None:
     """Raises UserError if no symbol has the bars a strategy needs before its first signal."""
     most = int((~np.isnan(panel.close[:, : last + 1])).sum(axis=1).max(initial=0))
@@ -124,7 +109,11 @@ def refuse_too_short(panel: Panel, picked: tuple[SelectedStrategy, ...], last: i
             )
 
 
-def _ask_signals(panel: Panel, each: SelectedStrategy) -> SignalTable:
+def signals_of(panel: Panel, each: SelectedStrategy) -> SignalTable:
+    """A strategy's signals over the whole panel.
+
+    Raises UserError if it fails or returns something else.
+    """
     try:
         table = each.strategy.signals(panel, each.params)
     except Exception as error:
@@ -149,22 +138,3 @@ def _error_line(each: SelectedStrategy, error: Exception) -> str:
             line = trace.tb_lineno
         trace = trace.tb_next
     return f" (line {line} of {each.file.name})" if line else ""
-
-
-def _refuse_look_ahead(panel: Panel, each: SelectedStrategy, table: SignalTable) -> None:
-    from services.research.strategy_check.checks import Unfit
-    from services.research.strategy_check.proof import StrategyUnderTest, check_look_ahead
-
-    cuts = [bars for share in CUTS if (bars := int(panel.sessions.size * share)) > 0]
-    try:
-        finding = next(
-            check_look_ahead(StrategyUnderTest(each.strategy, each.params), panel, table, cuts),
-            None,
-        )
-    except Unfit as unfit:
-        finding = unfit.finding
-    if finding:
-        raise UserError(
-            f"The strategy {each.name} cannot be believed: {finding} "
-            "Run `kobe check-strategy` on it."
-        )

@@ -14,6 +14,7 @@ import msgspec
 from services.research.backtest.costs import SLIPPAGE_LEVELS
 from services.research.data.dataset import Dataset, columns
 from services.research.data.inputs import Inputs, StrategyInputs
+from services.research.strategy_check.guard import refuse_look_ahead
 from services.research.strategy_check.selection import (
     SelectedStrategy,
     StrategyShelf,
@@ -133,6 +134,7 @@ def plan(request: WalkForward, market: Dataset, settings: Settings) -> Plan:
     selected = shelf.select(request.inputs)
     first, last = columns(market.panel, request.inputs.start, request.inputs.end)
     refuse_too_short(market.panel, selected, last)
+    refuse_look_ahead(request.inputs, selected, market.panel)
     cut = folds(first, last, train=request.train, test=request.test, anchored=request.anchored)
     searches = tuple(
         GridSearch(
