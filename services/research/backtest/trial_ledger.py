@@ -50,7 +50,8 @@ class Luck(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sentences(self) -> list[str]:
         """In words, one an account."""
-        made = f"the {self.trials:,} trials ever made on these bars, in {self.runs:,} runs"
+        runs = f"{self.runs:,} run{'' if self.runs == 1 else 's'}"
+        made = f"the {self.trials:,} trials ever made on these bars, in {runs}"
         return [
             f"{name}: deflated by {made}, its Sharpe ratio is {share:.0%} likely to be real."
             for name, share in self.deflated_sharpe.items()

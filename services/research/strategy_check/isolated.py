@@ -7,6 +7,7 @@ programs that the strategy itself opens are named. The answers come back as sign
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -31,6 +32,10 @@ WATCHED = ("open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "
 """Events of Python's audit hook by which a strategy learns what is not in its bars."""
 OF_PYTHON = ("__pycache__", "site-packages", "dist-packages")
 """Parts of paths that importing and compiling open by themselves."""
+
+
+FOR_PYTHON = ("<frozen ", "pkgutil.py", f"{os.sep}numba{os.sep}", "importlib")
+"""Parts of the names of code that opens files to import and compile, whoever asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ def _is_asked_by(file: str, frame: FrameType | None) -> bool:
     """Whether a strategy's own line led here, and not through an import."""
     while frame is not None:
         name = frame.f_code.co_filename
-        if name.startswith("<frozen importlib"):
+        if any(part in name for part in FOR_PYTHON):
             return False
         if name == file:
             return True
