@@ -424,7 +424,7 @@ class Examination:
                     else:
                         raise Fault(BROKEN_LINK, f"{file.name} ends in the middle of a record")
 
-    # --- one record ---------------------------------------------------------------------------------
+    # --- one record -------------------------------------------------------------------------------
 
     def take(self, index: int, line: bytes) -> None:
         payload, this_hash = read_record(line, self.head)
@@ -472,7 +472,7 @@ class Examination:
         if self.witnesses and claimed and claimed not in self.cosigned_sizes:
             self.tell(NOT_COSIGNED, f"the witness's note over {claimed} records is gone")
 
-    # --- checkpoints --------------------------------------------------------------------------------
+    # --- checkpoints ------------------------------------------------------------------------------
 
     def check(self, source: str, note: Note) -> None:
         own_times, witness_times = self.times_of(source, note)
@@ -523,7 +523,7 @@ class Examination:
             raise Fault(BAD_SIGNATURE, f"the checkpoint over {note.size} is not signed", where)
         return [at for key, at in held if key in self.own and at is not None], witnessed
 
-    # --- the end ------------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
 
     def end(self, left: tuple[str, Note] | None) -> None:
         self.require_witnessed()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.auditor.adoption import remembered_by_witnesses
+from services.auditor.adoption import memories_of_witnesses
 from services.auditor.chain.journal import ChainJournal
 from services.auditor.chain.memory import MEMORY
 from services.auditor.chain.trust import load_trust
@@ -26,7 +26,7 @@ def run(wiring: Wiring) -> None:
         environment.audit_dir,
         signer,
         memory=environment.state_dir / MEMORY,
-        remembered=remembered_by_witnesses(witnesses.latest),
+        remembered=memories_of_witnesses(witnesses.latest),
     )
     try:
         Recorder(

@@ -43,7 +43,7 @@ class PublishedChain:
         )
 
 
-def remembered_by_witnesses(found: Sequence[Cosignature]) -> list[Remembered]:
+def memories_of_witnesses(found: Sequence[Cosignature]) -> list[Remembered]:
     return [
         Remembered(f"the witness {each.name}", each.checkpoint.size, root=each.checkpoint.root)
         for each in found

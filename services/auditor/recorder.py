@@ -163,7 +163,8 @@ class Recorder:
         """Say what is on disk, what is sealed and what is witnessed, or at least that we live."""
         messages: list[m.Message] = [self._block(grown)] if grown else []
         messages += [
-            _signed(each, self.journal.state.head or "") for each in self._writer.take_checkpoints()
+            _checkpoint_message(each, self.journal.state.head or "")
+            for each in self._writer.take_checkpoints()
         ]
         if vouched := self.witnesses.look():
             self._writer.cosigned = max(self._writer.cosigned, vouched.size)
@@ -234,7 +235,7 @@ def _is_urgent(found: Iterable[StreamEntry]) -> bool:
     )
 
 
-def _signed(checkpoint: Checkpoint, head: str) -> m.Message:
+def _checkpoint_message(checkpoint: Checkpoint, head: str) -> m.Message:
     return m.CheckpointSigned(
         size=checkpoint.size, root=checkpoint.root.hex(), head=head, note=checkpoint.text
     )

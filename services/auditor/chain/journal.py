@@ -146,7 +146,7 @@ class ChainJournal:
         return self.height - self.sealed_size
 
     def seal(self, *, at: dt.datetime, cosigned: int = 0) -> Checkpoint:
-        """Sign what is there, durably, and remember it. Raises TransientError if the disk is full."""
+        """Sign all, durably, and remember it. Raises TransientError if the disk is full."""
         checkpoint = self._checkpoint(at)
         reach(CrashPoint.CHECKPOINT)
         append_note(self.folder / FILE, checkpoint.text)
@@ -168,7 +168,7 @@ class ChainJournal:
         )
 
     def remember(self, cosigned: int = 0) -> None:
-        """Keep where the chain stands, on the auditor's own volume; of an empty one, that it begins."""
+        """Keep on the auditor's own volume where the chain stands, or that it is about to begin."""
         position = ChainPosition.of(self.state, self._name, self._offset)
         self.memory = ChainMemory(position=position, cosigned=cosigned)
         save_memory(self._memory_file, self.memory)

@@ -139,11 +139,11 @@ def sign(signer: Signer, name: str, body: str) -> NoteSignature:
 def cosign(signer: Signer, name: str, body: str, at: int) -> NoteSignature:
     """The timestamped signature: as of `at` (POSIX seconds) no larger tree was seen."""
     key = NoteKey(name, Algorithm.COSIGNATURE, signer.public)
-    signature = signer.sign_bytes(_timed(body, at))
+    signature = signer.sign_bytes(_message_with_time(body, at))
     return NoteSignature(name, key.key_id, at.to_bytes(_TIME_BYTES, "big") + signature)
 
 
-def _timed(body: str, at: int) -> bytes:
+def _message_with_time(body: str, at: int) -> bytes:
     return f"cosignature/v1\ntime {at}\n{body}".encode()
 
 
@@ -164,7 +164,7 @@ def _verify_one(body: str, signature: NoteSignature, key: NoteKey) -> VerifiedSi
     data, message, at = signature.data, body.encode(), None
     if key.algorithm is Algorithm.COSIGNATURE:
         at, data = int.from_bytes(data[:_TIME_BYTES], "big"), data[_TIME_BYTES:]
-        message = _timed(body, at)
+        message = _message_with_time(body, at)
     try:
         Ed25519PublicKey.from_public_bytes(key.public).verify(data, message)
     except (InvalidSignature, ValueError) as error:

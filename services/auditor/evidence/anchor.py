@@ -1,4 +1,4 @@
-"""Copies the newest checkpoint to a place that the stack cannot rewrite. Called by `kobe audit anchor`.
+"""Copies the newest checkpoint to a place that the stack cannot rewrite; `kobe audit anchor`.
 
 Only a checkpoint that the pinned key signed, over records that are there, is worth keeping.
 """

@@ -1,4 +1,4 @@
-"""Where in the chain each decision is spoken of: a file that makes questions quick, and can be lost.
+"""Where in the chain each decision is spoken of: an index that may be lost and built anew.
 
 Filled while the chain is verified and only kept if it proved sound. It remembers the files as they
 were then; what has changed since is verified again before anything is told from it. It lies with
@@ -184,7 +184,7 @@ class ChainIndex:
         """Nothing of a chain that proved unsound is kept."""
         self.store.rollback()
 
-    def changed_file(self, folder: Path) -> str | None:
+    def first_change(self, folder: Path) -> str | None:
         """The first day file that was written, or made, since it was verified."""
         known = dict(self.store.execute("SELECT name, fingerprint FROM files").fetchall())
         for file in day_files(folder):

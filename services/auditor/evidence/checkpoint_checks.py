@@ -1,4 +1,4 @@
-"""Holds a chain against its checkpoints as its records go by: its own, anchors kept elsewhere, witnesses'.
+"""Holds a chain against checkpoints as its records go by: its own, anchors, witnesses'.
 
 Called by verify. Coverage is demanded as the genesis promised it: a checkpoint that is not there is
 missed, not overlooked.
@@ -79,8 +79,8 @@ class CheckpointChecks:
         self._records = cadence["records"]
         snapshot = self.snapshot
         streams = [_each(Source.OWN, self._own())]
-        streams += [_each(Source.ANCHOR, self._anchored(file)) for file in snapshot.anchors]
-        streams += [_each(Source.WITNESS, notes) for notes in snapshot.witnessed_notes()]
+        streams += [_each(Source.ANCHOR, self._anchor_notes(file)) for file in snapshot.anchors]
+        streams += [_each(Source.WITNESS, notes) for notes in snapshot.notes_of_witnesses()]
         single = [(Source.LATEST, note) for note in snapshot.latest]
         single += [(Source.FRESH, snapshot.fresh)] if snapshot.fresh else []
         single.sort(key=_size)
@@ -94,7 +94,7 @@ class CheckpointChecks:
         except TornNote:
             self.torn = True
 
-    def _anchored(self, file: Path) -> Iterator[Checkpoint]:
+    def _anchor_notes(self, file: Path) -> Iterator[Checkpoint]:
         """In the order of their sizes; only a file too large to sort must be in order itself."""
         notes = read_notes(file)
         if file.stat().st_size <= _SORTED_BYTES:
@@ -173,20 +173,20 @@ class CheckpointChecks:
         try:
             held = signed_note.verify(note.note, (*self._keys, *self.trust.witnesses))
         except ValueError as error:
-            raise _badly_signed(note, str(error)) from error
+            raise _bad_signature(note, str(error)) from error
         if note.origin != self._origin:
             sentence = f"the checkpoint over {note.size} records is of another chain"
             raise ChainFault(ChainFinding.REWRITTEN, sentence, note.size - 1)
         own = {each.key.algorithm for each in held if each.key in self._keys}
         is_kept_elsewhere = source is Source.ANCHOR
         if not is_kept_elsewhere and own != set(Algorithm):
-            raise _badly_signed(note, "the auditor's key has not signed it")
+            raise _bad_signature(note, "the auditor's key has not signed it")
         if source in _WITNESSES and not any(each.key not in self._keys for each in held):
-            raise _badly_signed(note, "no pinned key of a witness has signed it")
+            raise _bad_signature(note, "no pinned key of a witness has signed it")
         if not is_kept_elsewhere and len({each.key for each in held}) < len(note.note.signatures):
-            raise _badly_signed(note, "it bears a signature twice, or one of no pinned key")
+            raise _bad_signature(note, "it bears a signature twice, or one of no pinned key")
         if not held:
-            raise _badly_signed(note, "neither the auditor's key nor a witness's has signed it")
+            raise _bad_signature(note, "neither the auditor's key nor a witness's has signed it")
         return held
 
     def name(self, payload: Mapping[str, Any], index: int) -> None:
@@ -269,6 +269,6 @@ def _size(item: tuple[Source, Checkpoint]) -> int:
     return item[1].size
 
 
-def _badly_signed(note: Checkpoint, why: str) -> ChainFault:
+def _bad_signature(note: Checkpoint, why: str) -> ChainFault:
     sentence = f"the checkpoint over {note.size} records is not to be believed: {why}"
     return ChainFault(ChainFinding.BAD_SIGNATURE, sentence, note.size - 1)

@@ -1,4 +1,4 @@
-"""What an examination of the chain may find, each with its exit code, and the verdict that says so."""
+"""What an examination of the chain may find, each with its exit code, and the verdict."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def ask_witness(folder: Path, note: Checkpoint, url: str, key: NoteKey, old: int
     """
     reply = _post(url, witness_request(note, old, nodes_between(folder, old, note.size)))
     if reply.status_code == _CONFLICT and reply.headers.get("content-type") == _SIZE:
-        seen = _seen_size(reply.text, note.size)
+        seen = _size_in_reply(reply.text, note.size)
         reply = _post(url, witness_request(note, seen, nodes_between(folder, seen, note.size)))
     if reply.status_code != _OK:
         raise UserError(
@@ -50,7 +50,7 @@ def _post(url: str, body: str) -> requests.Response:
         raise TransientError(f"the witness {url} does not answer: {error}") from error
 
 
-def _seen_size(text: str, size: int) -> int:
+def _size_in_reply(text: str, size: int) -> int:
     digits = text.strip()
     if not digits.isascii() or not digits.isdigit() or int(digits) > size:
         raise UserError(

@@ -26,7 +26,7 @@ TLOG_PROOF = "c2sp.org/tlog-proof@v1"
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
-    """`index` counts from 0; `proof` is hex, leaf to root; `public` is what the chain says of its key.
+    """`index` counts from 0; `proof` is hex, leaf to root; `public` is the chain's own word.
 
     Nobody believes `public`: it only helps to find which key to pin.
     """

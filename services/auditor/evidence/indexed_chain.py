@@ -101,7 +101,7 @@ class IndexedChain:
         end = writer.end(start or ChainPosition())
         writer.finish(self._facts(verdict, end))
 
-    # --- what is remembered -------------------------------------------------------------------------
+    # --- what is remembered -----------------------------------------------------------------------
 
     def _facts(self, verdict: Verdict, end: ChainPosition) -> dict[str, str]:
         notes = (self.folder / FILE).read_bytes()
@@ -133,7 +133,7 @@ class IndexedChain:
 
     def _is_unchanged(self, end: ChainPosition, digest: str) -> bool:
         """Whether all that was indexed is as it was; of the last file the part that was there."""
-        changed = self.index.changed_file(self.folder)
+        changed = self.index.first_change(self.folder)
         if changed is None or changed > end.file:
             return True
         file = self.folder / end.file

@@ -1,4 +1,4 @@
-"""Checks a file of this system's predecessor: one JSON record a line, each with the hash before it."""
+"""Checks a file of this system's predecessor: one JSON record a line, linked by hash."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class RunProof(msgspec.Struct, frozen=True, kw_only=True):
-    """Records `first` up to `stop` of the `note`'s; `prev_hash` is that before them, `nodes` hex."""
+    """Records `first` up to `stop` of the `note`'s; `prev_hash` is that before them."""
 
     session: str
     first: int
@@ -148,7 +148,7 @@ def _report(
     return "\n".join(lines)
 
 
-# --- judging ----------------------------------------------------------------------------------------
+# --- judging --------------------------------------------------------------------------------------
 
 
 def check_pack(file: Path, trust: Trust) -> Verdict:

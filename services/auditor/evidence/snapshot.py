@@ -1,4 +1,4 @@
-"""What of a folder is examined: as much as stood there at one moment, so that it may grow meanwhile.
+"""What of a folder is examined: as much as stood there at one moment; it may grow meanwhile.
 
 Witnesses follow the auditor and checkpoints follow records, so they are looked at in that order.
 """
@@ -91,7 +91,7 @@ class Snapshot:
         start = self.resume.notes_size if self.resume else 0
         return read_notes(self.folder / FILE, self._notes, start=start)
 
-    def witnessed_notes(self) -> list[Iterator[Checkpoint]]:
+    def notes_of_witnesses(self) -> list[Iterator[Checkpoint]]:
         return [read_notes(file, size) for file, size in self._witnessed.items()]
 
     def lines(self) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""`kobe config`: the settings a mode resolves to, whether they hold, how they differ, which were used."""
+"""`kobe config`: what a mode's settings are, whether they hold, how they differ, which ran."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FileArgument = Annotated[
 @app.command()
 def show(file: FileArgument = None, mode: ModeOption = None, as_json: AsJson = False) -> None:
     """Show every setting as the mode resolves it, with its dotted name."""
-    table = _resolved(file, mode)
+    table = _resolve(file, mode)
     if as_json:
         print_json(table)
         return
@@ -58,7 +58,7 @@ def diff(
     as_json: AsJson = False,
 ) -> int:
     """Show the settings in which two files differ for a mode; exit code 1 if any does."""
-    before, after = dict(_flat(_resolved(old, mode))), dict(_flat(_resolved(new, mode)))
+    before, after = dict(_flat(_resolve(old, mode))), dict(_flat(_resolve(new, mode)))
     changed = {
         name: {"old": before.get(name), "new": after.get(name)}
         for name in sorted(before.keys() | after.keys())
@@ -75,7 +75,7 @@ def diff(
 @app.command()
 def pin(file: FileArgument = None, mode: ModeOption = None) -> None:
     """Print the pin of a mode's settings, for KOBE_CONFIG_PIN."""
-    terminal.print(config_pin(_resolved(file, mode)))
+    terminal.print(config_pin(_resolve(file, mode)))
 
 
 @app.command()
@@ -109,7 +109,7 @@ def _environ(file: Path | None, mode: Mode | None) -> Mapping[str, str]:
     return {**os.environ, **changes, **({"KOBE_MODE": mode.value} if mode else {})}
 
 
-def _resolved(file: Path | None, mode: Mode | None) -> dict[str, Any]:
+def _resolve(file: Path | None, mode: Mode | None) -> dict[str, Any]:
     environ = _environ(file, mode)
     place = Path(environ.get("KOBE_CONFIG") or DEFAULT_FILE)
     return resolve(read_document(place), Mode(environ.get("KOBE_MODE", Mode.SIM.value)))

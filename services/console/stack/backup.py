@@ -99,7 +99,7 @@ def _copy(name: str, place: Path, to: Path) -> None:
 
 
 def _copy_chain(place: Path, to: Path) -> None:
-    """The checkpoints, then the records they cover: it may grow meanwhile, and is whole all the same."""
+    """The checkpoints, then the records they cover; the chain may grow meanwhile."""
     shutil.copyfile(place / FILE, to / FILE)
     left = max((note.size for note in read_notes(to / FILE)), default=0)
     for file in require_chain(place):

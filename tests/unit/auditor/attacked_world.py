@@ -1,4 +1,4 @@
-"""An honest stack as files and keys, copied for each attacker, who holds some of it and not the rest."""
+"""An honest stack as files and keys, restored for each attacker, who holds a part of it."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class World:
     def evidence_missing(self) -> bool:
         return any(each.get("type") == "EvidenceMissing" for each in self.bench.payloads())
 
-    # --- to attack it again and again ---------------------------------------------------------------
+    # --- to attack it again and again -------------------------------------------------------------
 
     @property
     def folders(self) -> tuple[Path, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from services.auditor.adoption import remembered_by_witnesses
+from services.auditor.adoption import memories_of_witnesses
 from services.auditor.chain.day_files import whole_lines
 from services.auditor.chain.journal import ChainJournal
 from services.auditor.chain.record import open_line
@@ -53,7 +53,7 @@ class Bench:
                 folder or self.folder,
                 signer or self.signer,
                 memory=memory_of(folder or self.folder),
-                remembered=remembered_by_witnesses(witnesses.latest),
+                remembered=memories_of_witnesses(witnesses.latest),
             ),
             signer=signer or self.signer,
             witnesses=witnesses,

@@ -173,7 +173,7 @@ def test_a_stack_that_died_before_its_first_record_begins(tmp_path: Path) -> Non
     bench.stop()
 
 
-# --- what it tells of its witnesses ------------------------------------------------------------------
+# --- what it tells of its witnesses ---------------------------------------------------------------
 
 
 def test_what_the_witness_vouches_for_is_published_and_stands_in_the_chain(bench: Bench) -> None:

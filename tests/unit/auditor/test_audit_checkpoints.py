@@ -30,7 +30,7 @@ def signer() -> Signer:
     return Signer.generate()
 
 
-# --- what is absent ---------------------------------------------------------------------------------
+# --- what is absent -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("damage", ["gone", "emptied"])
@@ -107,7 +107,7 @@ def test_without_a_pinned_key_the_verdict_says_so_with_a_code_of_its_own(
     assert not verdict.is_proof
 
 
-# --- time -------------------------------------------------------------------------------------------
+# --- time -----------------------------------------------------------------------------------------
 
 
 def test_an_old_chain_is_stale_unless_it_says_that_it_stopped(
@@ -146,7 +146,7 @@ def test_a_fresh_signature_over_more_than_is_there_is_a_cut_end(
     assert judge(tmp_path, signer).exit_code == 4
 
 
-# --- files of checkpoints ---------------------------------------------------------------------------
+# --- files of checkpoints -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

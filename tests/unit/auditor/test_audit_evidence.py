@@ -171,7 +171,7 @@ def test_what_is_no_pack_and_a_session_that_was_not_are_one_sentence(
         build_pack(folder, "2020-01-01", tmp_path / "y", config={}, reconciled=reconciled)
 
 
-# --- comparison ---------------------------------------------------------------------------------------
+# --- comparison -----------------------------------------------------------------------------------
 
 
 def differences(folder: Path, *rows: dict[str, Any]) -> list[str]:

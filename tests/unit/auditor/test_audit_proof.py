@@ -132,7 +132,7 @@ def test_an_anchor_is_never_added_to_another_file(tmp_path: Path, signer: Signer
     assert (tmp_path / "diary").read_text() == "dear diary\n\n"
 
 
-# --- growth -----------------------------------------------------------------------------------------
+# --- growth ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("old", "new"), [(5, 10), (5, 20), (15, 20), (20, 20)])

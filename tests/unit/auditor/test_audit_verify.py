@@ -178,7 +178,7 @@ def test_a_checkpoint_that_lacks_one_of_its_two_signatures_is_refused(
     assert judge(tmp_path, signer).exit_code == 6
 
 
-# --- orders ------------------------------------------------------------------------------------------
+# --- orders ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["signed", "unsigned", "of another key", "changed"])
@@ -207,7 +207,7 @@ def test_an_order_in_the_chain_must_be_signed_by_the_gate(
         assert verdict.is_proof
 
 
-# --- numbers -----------------------------------------------------------------------------------------
+# --- numbers --------------------------------------------------------------------------------------
 
 
 def test_a_missing_number_of_a_writer_is_found(tmp_path: Path, signer: Signer) -> None:

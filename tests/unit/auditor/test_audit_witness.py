@@ -215,7 +215,7 @@ def test_a_witness_that_lost_its_place_still_signs_no_second_history(scene: Scen
         scene.witness().look()
 
 
-# --- what others see of it ---------------------------------------------------------------------------
+# --- what others see of it ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("damage", ["gone", "emptied", "cut"])

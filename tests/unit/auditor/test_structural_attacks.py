@@ -73,7 +73,7 @@ def test_nobody_attacked_nothing_is_told(attacked: tuple[World, Saved, Saved]) -
     assert not world.evidence_missing()
 
 
-# --- tools of an attacker -----------------------------------------------------------------------------
+# --- tools of an attacker -------------------------------------------------------------------------
 
 
 def lines_of(world: World) -> list[bytes]:
@@ -121,7 +121,7 @@ def notes_of(file: Path) -> list[str]:
     return [f"{note.text}\n" for note in read_notes(file)]
 
 
-# --- attacks on the audit volume ------------------------------------------------------------------------
+# --- attacks on the audit volume ------------------------------------------------------------------
 
 Edit = Callable[[list[bytes], random.Random], list[bytes]]
 
@@ -244,7 +244,7 @@ def test_no_attack_on_the_audit_volume_passes_with_or_without_the_auditor_s_key(
     assert refused or world.judge().exit_code not in (OK, GAP, STALE), (what, before)
 
 
-# --- attacks on other volumes and on Redis ----------------------------------------------------------
+# --- attacks on other volumes and on Redis --------------------------------------------------------
 
 
 def edit_witness(world: World, dice: random.Random, earlier: Saved) -> str:
@@ -340,7 +340,7 @@ def test_no_change_of_the_auditor_s_own_volume_goes_unheard(
     assert world.judge().exit_code == OK
 
 
-# --- no false alarm -----------------------------------------------------------------------------------
+# --- no false alarm -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(HONEST))

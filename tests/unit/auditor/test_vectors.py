@@ -1,4 +1,4 @@
-"""The published vectors: two verifiers written apart give the verdict that is written beside them."""
+"""The published vectors: two verifiers written apart give the verdict written beside them."""
 
 import datetime as dt
 import importlib.util
