@@ -140,12 +140,14 @@ class ArchiveUpdater:
         missing = sorted(set(named) - set(offered)) if offered else []
         if missing:
             raise UserError(
-                f"The vendor {self._name!r} has no bars of {', '.join(missing[:5])} (universe.symbols)."
+                f"The vendor {self._name!r} has no bars of {', '.join(missing[:5])} "
+                f"(universe.symbols)."
             )
         symbols = named or offered
         if len(symbols) > self._universe.maximum:
             raise UserError(
-                f"The universe has {len(symbols)} symbols but universe.maximum is {self._universe.maximum}; "
+                f"The universe has {len(symbols)} symbols but universe.maximum is "
+                f"{self._universe.maximum}; "
                 "name fewer in universe.symbols, or raise it."
             )
         if not symbols:

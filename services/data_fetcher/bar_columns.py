@@ -46,7 +46,7 @@ Dated = tuple[dt.date, WireRow]
 
 def bars_from_rows(rows: Mapping[str, Sequence[Dated]]) -> Bars:
     """The bars of each symbol, symbols in order; a symbol without rows is left out."""
-    symbols = tuple(sorted(symbol for symbol, dated in rows.items() if dated))
+    symbols = tuple(sorted(symbol for symbol, with_sessions in rows.items() if with_sessions))
     every = [each for symbol in symbols for each in rows[symbol]]
     counts = [len(rows[symbol]) for symbol in symbols]
     columns = {
@@ -91,7 +91,7 @@ def read_rows(
     return [row for row in found if row is not None]
 
 
-def dated(
+def with_sessions(
     rows: Iterable[RowT], session_of: Callable[[RowT], dt.date]
 ) -> Iterator[tuple[dt.date, RowT]]:
     """The rows with their sessions; one whose time is none is left out."""

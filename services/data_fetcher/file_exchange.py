@@ -1,6 +1,6 @@
 """Bars between files and the archive: files in, one CSV a symbol out, and a check of either.
 
-Called by `kobe data check|import|export`. Files are read by the reader, archives written by their writer;
+Called by `kobe data check`, `kobe data import` and `kobe data export`. Files are read by the reader, archives written by their writer;
 nothing here judges a bar.
 """
 
@@ -135,7 +135,8 @@ def import_files(path: Path, folder: Path, options: ReadOptions) -> ImportResult
         kept = BarArchive.open(folder)
         if kept.basis is not read.basis:
             raise UserError(
-                f"The archive {folder} is {kept.basis} but {path.name} is {read.basis}; bars of two "
+                f"The archive {folder} is {kept.basis} but {path.name} is {read.basis}; bars of "
+                f"two "
                 "bases are never mixed. Name another folder with --archive."
             )
         archive = writer.backfill(folder, bars, source=source, refused=read.refusals)

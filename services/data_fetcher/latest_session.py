@@ -14,7 +14,7 @@ LONGEST_REST = dt.timedelta(days=10)
 YEAR_DAYS = 365.25
 
 
-def last_completed(now: dt.datetime) -> dt.date:
+def last_complete_session(now: dt.datetime) -> dt.date:
     """The last session whose bar every vendor has."""
     wall = now.astimezone(NEW_YORK)
     last = wall.date() if wall.time() >= COMPLETE else wall.date() - dt.timedelta(days=1)

@@ -142,7 +142,7 @@ class ActionsVendor(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class ShareListing:
     """One share as the vendor's reference lists it; `identity` (FIGI, asset id) outlives a ticker."""
 
     symbol: str
@@ -155,11 +155,11 @@ class Listing:
 
 
 class ListingsVendor(Protocol):
-    def listings(self, as_of: dt.date) -> list[Listing]:
+    def listings(self, as_of: dt.date) -> list[ShareListing]:
         """The common stocks listed on a day, by symbol, those delisted since among them."""
         ...
 
-    def has_options(self, listing: Listing, as_of: dt.date) -> str:
+    def has_options(self, listing: ShareListing, as_of: dt.date) -> str:
         """What proves that options on it existed then (a contract, a flag); "" if nothing does."""
         ...
 

@@ -64,7 +64,7 @@ class DataFetcherWork:
             return self._outcome(self._check(scan), scan.session, scan.id)
         if state.bars_due:
             self._updater.fetch(state.bars_due)
-            checked = self._checked(state.bars_due, None)
+            checked = self._report_bars(state.bars_due, None)
             return self._outcome(checked, state.bars_due, f"BARS_{state.bars_due:%Y%m%d}")
         if state.actions_due and self._actions:
             through = state.actions_due
@@ -97,9 +97,9 @@ class DataFetcherWork:
                 TransientError
             ):  # the slot does not wait: missing coverage is said instead
                 self._updater.fetch(scan.last_completed)
-        return self._checked(scan.last_completed, scan)
+        return self._report_bars(scan.last_completed, scan)
 
-    def _checked(self, through: dt.date, scan: ScanRef | None) -> BarsChecked:
+    def _report_bars(self, through: dt.date, scan: ScanRef | None) -> BarsChecked:
         last = self._updater.last
         behind = len(self._sessions(last, through)) if last and last < through else 0
         return BarsChecked(ready=self._updater.report(through, scan), age_sessions=behind)

@@ -95,7 +95,8 @@ def clock_of(environment: Environment) -> Clock:
     is_allowed = environment.test and environment.mode is not Mode.LIVE
     if not is_allowed or not all(map(is_recorded, addresses)):
         raise UserError(
-            f"{NAME} is for tests with a recorded broker alone: it needs KOBE_TEST=1, another mode than live, and "
+            f"{NAME} is for tests with a recorded broker alone: it needs KOBE_TEST=1, another "
+            f"mode than live, and "
             "a broker on this machine.",
             exit_code=USAGE,
         )

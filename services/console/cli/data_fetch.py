@@ -16,12 +16,12 @@ from rich.progress import BarColumn, Progress as RichProgress, TextColumn
 
 from services.console.cli.output import AsJson, print_facts, print_json
 from services.console.stack.vendor_settings import ask_settings, command_environ
-from services.data_fetcher.backfill.fetch import Report, Source, fetch_units
+from services.data_fetcher.backfill.fetch import FetchSource, Report, fetch_units
 from services.data_fetcher.backfill.plan import FetchRequest, Unit
 from services.data_fetcher.backfill.progress import Progress
 from services.data_fetcher.backfill.run import Fetch, FetchResult
 from services.data_fetcher.backfill.staging import Staging
-from services.data_fetcher.latest_session import last_completed, years_before
+from services.data_fetcher.latest_session import last_complete_session, years_before
 from services.data_fetcher.vendor_registry import VendorPlace, actions_vendor, bars_vendor
 from shared.domain.errors import TransientError, UserError
 from shared.domain.market.adjustment import Basis
@@ -78,7 +78,7 @@ def fetch(
     place = replace(place, basis=_basis(basis))
     request = _request(settings, place, universe, start, end, vendor)
     folder = archive or settings.environment.archive_dir
-    source = Source(bars_vendor(request.vendor, place), actions_vendor(request.vendor, place))
+    source = FetchSource(bars_vendor(request.vendor, place), actions_vendor(request.vendor, place))
     job = Fetch(request, source, folder)
     with _shown(Console(stderr=True, highlight=False), request) as report:
         result = _run(job, place, report, concurrency, environ if queue else None)
@@ -142,7 +142,7 @@ def _request(
             "No universe: name a file with --universe, or a list in kobe.toml's [universe].",
             exit_code=USAGE,
         )
-    last = end.date() if end else last_completed(place.clock.now())
+    last = end.date() if end else last_complete_session(place.clock.now())
     first = start.date() if start else years_before(last, config.bars.history_years)
     if first > last:
         raise UserError(f"--start {first} is after --end {last}.", exit_code=USAGE)
@@ -154,7 +154,8 @@ def _request(
 def _shown(screen: Console, request: FetchRequest) -> Iterator[Report]:
     """A bar for people; lines for a log."""
     screen.print(
-        f"Fetching {len(request.symbols)} symbols from {request.vendor}, {request.start} to {request.end}."
+        f"Fetching {len(request.symbols)} symbols from {request.vendor}, {request.start} to "
+        f"{request.end}."
     )
     if not screen.is_terminal:
         yield progress_lines(screen)

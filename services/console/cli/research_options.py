@@ -168,7 +168,8 @@ def parse_basis(text: str) -> Basis | None:
     names = {"unadjusted": Basis.RAW, "split": Basis.SPLIT, "total": Basis.TOTAL}
     if text and text not in names:
         raise UserError(
-            f"--basis {text!r} must be unadjusted, split (split-adjusted) or total (dividends too).",
+            f"--basis {text!r} must be unadjusted, split (split-adjusted) or total (dividends "
+            f"too).",
             exit_code=USAGE,
         )
     return names.get(text)

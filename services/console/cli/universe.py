@@ -15,10 +15,10 @@ from rich.console import Console
 from services.console.cli.data_fetch import EnvFile, progress_lines
 from services.console.cli.output import AsJson, print_json, print_rows, terminal
 from services.console.stack.vendor_settings import ask_settings, command_environ
-from services.data_fetcher.latest_session import last_completed
+from services.data_fetcher.latest_session import last_complete_session
 from services.data_fetcher.universe import files
 from services.data_fetcher.universe.build import UniverseBuild
-from services.data_fetcher.universe.ranking import Proof, UniverseRules
+from services.data_fetcher.universe.ranking import UniverseProof, UniverseRules
 from services.data_fetcher.vendor_registry import bars_vendor, listings_vendor
 from shared.domain.errors import TransientError, UserError
 from shared.runtime.archive.archive import BarArchive
@@ -61,7 +61,7 @@ def build(
     """
     _, place = ask_settings(command_environ(env_file, os.environ))
     screen = Console(stderr=True, highlight=False)
-    day = as_of.date() if as_of else last_completed(place.clock.now())
+    day = as_of.date() if as_of else last_complete_session(place.clock.now())
     job = UniverseBuild(
         vendor=vendor,
         bars=bars_vendor(vendor, place),
@@ -170,14 +170,14 @@ def _rules(price: float, volume: float, cap: int) -> UniverseRules:
     )
 
 
-def _row(symbol: str, proof: Proof | None) -> tuple[object, ...]:
+def _row(symbol: str, proof: UniverseProof | None) -> tuple[object, ...]:
     if proof is None:
         return symbol, "", "", "", "", ""
     volume = f"{proof.dollar_volume:,.0f}" if proof.dollar_volume else ""
     return symbol, proof.name, proof.close, volume, proof.sessions, proof.options
 
 
-def _print_build(out: Path, proofs: list[Proof], *, as_json: bool) -> None:
+def _print_build(out: Path, proofs: list[UniverseProof], *, as_json: bool) -> None:
     chosen = sum(bool(proof.rank) for proof in proofs)
     reasons: dict[str, int] = {}
     for proof in proofs:

@@ -12,7 +12,7 @@ import typer
 from services.console.cli.data_fetch import EnvFile
 from services.console.cli.output import AsJson, print_json, terminal
 from services.console.stack.vendor_settings import ask_settings, command_environ
-from services.data_fetcher.latest_session import last_completed
+from services.data_fetcher.latest_session import last_complete_session
 from services.data_fetcher.vendor_registry import actions_vendor, bars_vendor
 from shared.domain.errors import TransientError, UserError
 
@@ -36,7 +36,7 @@ def probe(
 ) -> None:
     """Ask a vendor for the last bar of a symbol, and whether its prices mean what it says."""
     _, place = ask_settings(command_environ(env_file, os.environ))
-    bars, last = bars_vendor(vendor, place), last_completed(place.clock.now())
+    bars, last = bars_vendor(vendor, place), last_complete_session(place.clock.now())
     begun = time.monotonic()
     try:
         latest = bars.daily_bars((symbol,), last, last)
@@ -61,6 +61,7 @@ def probe(
         print_json(found)
         return
     terminal.print(
-        f"{vendor} answers in {found['seconds']} s: {symbol} closed at {found['close']} on {last}; prices are "
+        f"{vendor} answers in {found['seconds']} s: {symbol} closed at {found['close']} on "
+        f"{last}; prices are "
         f"{found['basis']} by its word, {found['prices_look']} by their looks."
     )

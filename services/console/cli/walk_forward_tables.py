@@ -47,7 +47,8 @@ def print_walk(summary: Mapping[str, Any]) -> None:
         "Walk-forward, out of sample",
         (
             f"{period['first']} to {period['last']}, {period['sessions']:,} sessions in "
-            f"{facts['splits']} windows, {universe['symbols']:,} symbols of {facts['inputs']['bars']}"
+            f"{facts['splits']} windows, {universe['symbols']:,} symbols of "
+            f"{facts['inputs']['bars']}"
         ),
     )
     rows = [

@@ -35,12 +35,12 @@ def ask_settings(environ: Mapping[str, str]) -> tuple[Settings, VendorPlace]:
     """Settings, and where vendors find their keys; requests are counted with the running stack's."""
     settings = load_settings(environ)
     place = vendor_place(
-        settings, clock=clock_of(settings.environment), budget=_shared_budget(settings, environ)
+        settings, clock=clock_of(settings.environment), budget=_stack_budget(settings, environ)
     )
     return settings, place
 
 
-def _shared_budget(settings: Settings, environ: Mapping[str, str]) -> BudgetOf | None:
+def _stack_budget(settings: Settings, environ: Mapping[str, str]) -> BudgetOf | None:
     """In the stack's Redis if one answers, as this process's user or the operator."""
     environment = settings.environment
     try:

@@ -25,7 +25,7 @@ Report = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FetchSource:
     """The vendor, as bars and, where it has them, as corporate actions."""
 
     bars: BarsVendor
@@ -64,7 +64,7 @@ class Tally:
 
 def fetch_units(
     units: Sequence[Unit],
-    source: Source,
+    source: FetchSource,
     staging: Staging,
     *,
     concurrency: int,

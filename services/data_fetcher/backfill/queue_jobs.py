@@ -23,7 +23,7 @@ from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 from rq.worker import SimpleWorker
 
-from services.data_fetcher.backfill.fetch import Report, Source
+from services.data_fetcher.backfill.fetch import FetchSource, Report
 from services.data_fetcher.backfill.plan import FetchRequest, Unit
 from services.data_fetcher.backfill.progress import Progress
 from services.data_fetcher.backfill.staging import Staging
@@ -93,7 +93,7 @@ def stage_by_workers(
     with _reachable():
         _enqueue(queue, open_jobs)
         while open_jobs:
-            for job_id, fetched in _finished(queue, list(open_jobs)):
+            for job_id, fetched in _harvest(queue, list(open_jobs)):
                 del open_jobs[job_id]
                 bars += fetched
             seconds = clock.monotonic() - begun
@@ -127,12 +127,12 @@ def do(text: str) -> int:
 
 
 @lru_cache(maxsize=4)
-def _source(vendor: str, basis: Basis) -> Source:
+def _source(vendor: str, basis: Basis) -> FetchSource:
     """Workers count their requests together, in the Redis that gives them their jobs."""
     settings = load_settings({"KOBE_MODE": "paper", **os.environ})
     budget = redis_budget(Address.parse(settings.environment.research_redis_url))
     place = replace(vendor_place(settings, clock=SystemClock(), budget=budget), basis=basis)
-    return Source(bars_vendor(vendor, place), actions_vendor(vendor, place))
+    return FetchSource(bars_vendor(vendor, place), actions_vendor(vendor, place))
 
 
 def _enqueue(queue: Queue, jobs: Mapping[str, UnitJob]) -> None:
@@ -156,7 +156,7 @@ def _enqueue(queue: Queue, jobs: Mapping[str, UnitJob]) -> None:
             )
 
 
-def _finished(queue: Queue, names: list[str]) -> Iterator[tuple[str, int]]:
+def _harvest(queue: Queue, names: list[str]) -> Iterator[tuple[str, int]]:
     found = Job.fetch_many(names, connection=queue.connection, serializer=SERIALIZER)
     for name, job in zip(names, found, strict=True):
         if job is None:
@@ -182,7 +182,8 @@ def _reachable() -> Iterator[None]:
         yield
     except redis.RedisError as error:
         raise UserError(
-            f"The research Redis does not answer ({error}); begin it with `docker compose --profile research up`, "
+            f"The research Redis does not answer ({error}); begin it with `docker compose "
+            f"--profile research up`, "
             "or name another in KOBE_RESEARCH_REDIS_URL.",
             exit_code=UNAVAILABLE,
         ) from error

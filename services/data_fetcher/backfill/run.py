@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from services.data_fetcher.backfill.fetch import Source
+from services.data_fetcher.backfill.fetch import FetchSource
 from services.data_fetcher.backfill.plan import (
     ActionsUnit,
     BarsUnit,
@@ -55,7 +55,7 @@ class Fetch:
     """A request, whom to ask, and where the archive is."""
 
     request: FetchRequest
-    source: Source
+    source: FetchSource
     archive: Path
 
     def run(self, stage: StageUnits) -> FetchResult:
@@ -97,17 +97,19 @@ class Fetch:
         sessions = sessions_between(self.request.start, self.request.end)
         if not sessions.size:
             raise UserError(
-                f"There is no session from {self.request.start} to {self.request.end}; choose other dates."
+                f"There is no session from {self.request.start} to {self.request.end}; choose "
+                f"other dates."
             )
         last: dt.date = sessions[-1].item()
         return last
 
     def _create(self, units: Sequence[Unit], staging: Staging) -> BarArchive:
-        bars, actions = _staged(units, staging)
+        bars, actions = _collect(units, staging)
         request = self.request
         if not bars.row.size:
             raise UserError(
-                f"The vendor {request.vendor!r} has not one bar of {_listed(request.symbols)} from "
+                f"The vendor {request.vendor!r} has not one bar of {_name_some(request.symbols)} "
+                f"from "
                 f"{request.start} to {request.end}; check the symbols and the dates."
             )
         return writer.create(
@@ -123,7 +125,7 @@ class Fetch:
         return actions if self.source.bars.basis is Basis.RAW else replace(actions, splits=())
 
     def _extend(self, units: Sequence[Unit], staging: Staging) -> BarArchive:
-        bars, actions = _staged(units, staging)
+        bars, actions = _collect(units, staging)
         return writer.append(self.archive, bars, actions=self._factors(actions))
 
     def _result(self, archive: BarArchive, *, fetched: bool) -> FetchResult:
@@ -139,7 +141,7 @@ class Fetch:
         )
 
 
-def _staged(units: Sequence[Unit], staging: Staging) -> tuple[Bars, CorporateActions]:
+def _collect(units: Sequence[Unit], staging: Staging) -> tuple[Bars, CorporateActions]:
     bars = join_bars(staging.read_bars(unit) for unit in units if isinstance(unit, BarsUnit))
     actions = [staging.read_actions(unit) for unit in units if isinstance(unit, ActionsUnit)]
     return bars, merge_actions(actions)
@@ -156,6 +158,6 @@ def merge_actions(parts: Iterable[CorporateActions]) -> CorporateActions:
     )
 
 
-def _listed(symbols: Sequence[str]) -> str:
+def _name_some(symbols: Sequence[str]) -> str:
     more = len(symbols) - NAMED
     return ", ".join(symbols[:NAMED]) + (f" and {more} more" if more > 0 else "")

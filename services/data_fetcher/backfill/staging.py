@@ -85,7 +85,8 @@ def _room(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"{folder} cannot be written: {error.strerror or error}. What was fetched is kept: make room, then "
+            f"{folder} cannot be written: {error.strerror or error}. What was fetched is kept: "
+            f"make room, then "
             "start the same command again.",
             exit_code=DISK_FULL,
         ) from error

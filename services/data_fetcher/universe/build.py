@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from services.data_fetcher.backfill.fetch import Report, Source, fetch_units
+from services.data_fetcher.backfill.fetch import FetchSource, Report, fetch_units
 from services.data_fetcher.backfill.plan import BarsUnit, FetchRequest, units_of
 from services.data_fetcher.backfill.staging import Staging
 from services.data_fetcher.bar_columns import join_bars
-from services.data_fetcher.universe.ranking import LeftOut, Proof, UniverseRules, judge
-from services.data_fetcher.vendor_registry import BarsVendor, Listing, ListingsVendor
+from services.data_fetcher.universe.ranking import LeftOut, UniverseProof, UniverseRules, judge
+from services.data_fetcher.vendor_registry import BarsVendor, ListingsVendor, ShareListing
 from shared.domain.errors import UserError
 from shared.domain.market.sessions import sessions_between
 from shared.runtime.atomic_file import write_file
@@ -46,7 +46,7 @@ class UniverseBuild:
     report: Report
     say: Callable[[str], None]
 
-    def run(self, as_of: dt.date, candidates: Sequence[str] = ()) -> list[Proof]:
+    def run(self, as_of: dt.date, candidates: Sequence[str] = ()) -> list[UniverseProof]:
         """Every candidate, the chosen first by rank. Raises UserError if none is left."""
         sessions = self._sessions(as_of)
         listed = self._candidates(as_of, candidates)
@@ -61,7 +61,7 @@ class UniverseBuild:
         units = units_of(request, with_actions=False)
         fetch_units(
             units,
-            Source(self.bars, None),
+            FetchSource(self.bars, None),
             staging,
             concurrency=self.concurrency,
             clock=self.clock,
@@ -72,10 +72,11 @@ class UniverseBuild:
         proofs = self._rank(judged, {each.symbol: each for each in listed}, as_of)
         if not any(proof.rank for proof in proofs):
             raise UserError(
-                f"None of {len(listed)} candidates passes as of {as_of}; look at the rules and the dates."
+                f"None of {len(listed)} candidates passes as of {as_of}; look at the rules and "
+                f"the dates."
             )
         staging.clear()
-        self._proved_file(as_of).unlink(missing_ok=True)
+        self._proof_cache(as_of).unlink(missing_ok=True)
         return proofs
 
     def _sessions(self, as_of: dt.date) -> list[dt.date]:
@@ -83,24 +84,24 @@ class UniverseBuild:
         found: list[dt.date] = sessions_between(as_of - days, as_of).tolist()
         return found[-self.rules.sessions :]
 
-    def _candidates(self, as_of: dt.date, named: Sequence[str]) -> list[Listing]:
+    def _candidates(self, as_of: dt.date, named: Sequence[str]) -> list[ShareListing]:
         """The vendor's listed stocks, or those of them that are named; what it does not list stays a candidate."""
         known = {each.symbol: each for each in self.listings.listings(as_of)}
         if not named:
             return list(known.values())
-        plain = {symbol: Listing(symbol=symbol, name="", exchange="") for symbol in named}
+        plain = {symbol: ShareListing(symbol=symbol, name="", exchange="") for symbol in named}
         return [known.get(symbol, plain[symbol]) for symbol in sorted(set(named))]
 
     # --- options ----------------------------------------------------------------------------------
 
     def _rank(
-        self, judged: Sequence[Proof], listed: dict[str, Listing], as_of: dt.date
-    ) -> list[Proof]:
+        self, judged: Sequence[UniverseProof], listed: dict[str, ShareListing], as_of: dt.date
+    ) -> list[UniverseProof]:
         """Ranks for the liquid ones with options, in their order, up to the cap."""
         liquid = [proof for proof in judged if not proof.left_out]
-        proved = self._read_proved(as_of)
-        ranked: list[Proof] = []
-        others: list[Proof] = []
+        proved = self._load_proofs(as_of)
+        ranked: list[UniverseProof] = []
+        others: list[UniverseProof] = []
         for start in range(0, len(liquid), PROVED_TOGETHER):
             group = liquid[start : start + PROVED_TOGETHER]
             if len(ranked) >= self.rules.cap:
@@ -121,8 +122,8 @@ class UniverseBuild:
 
     def _prove(
         self,
-        group: Sequence[Proof],
-        listed: dict[str, Listing],
+        group: Sequence[UniverseProof],
+        listed: dict[str, ShareListing],
         as_of: dt.date,
         proved: dict[str, str],
     ) -> None:
@@ -132,13 +133,13 @@ class UniverseBuild:
                 lambda symbol: self.listings.has_options(listed[symbol], as_of), missing
             )
             proved.update(zip(missing, found, strict=True))
-        write_file(self._proved_file(as_of), msgspec.json.encode(proved), durable=False)
+        write_file(self._proof_cache(as_of), msgspec.json.encode(proved), durable=False)
 
-    def _proved_file(self, as_of: dt.date) -> Path:
+    def _proof_cache(self, as_of: dt.date) -> Path:
         return self.work / f"options-{self.vendor}-{as_of}.json"
 
-    def _read_proved(self, as_of: dt.date) -> dict[str, str]:
+    def _load_proofs(self, as_of: dt.date) -> dict[str, str]:
         try:
-            return msgspec.json.decode(self._proved_file(as_of).read_bytes(), type=dict[str, str])
+            return msgspec.json.decode(self._proof_cache(as_of).read_bytes(), type=dict[str, str])
         except (OSError, msgspec.MsgspecError):
             return {}

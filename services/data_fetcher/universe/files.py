@@ -14,19 +14,19 @@ from pathlib import Path
 
 import msgspec
 
-from services.data_fetcher.universe.ranking import Proof, UniverseRules
+from services.data_fetcher.universe.ranking import UniverseProof, UniverseRules
 from shared.domain.errors import UserError
 from shared.runtime.atomic_file import write_file
 from shared.runtime.config.universe_list import read_universe
 
-COLUMNS = Proof.__struct_fields__
+COLUMNS = UniverseProof.__struct_fields__
 
 
 def proof_file(universe: Path) -> Path:
     return universe.with_suffix(f".full{universe.suffix}")
 
 
-def write_universe(universe: Path, proofs: Sequence[Proof], head: str) -> None:
+def write_universe(universe: Path, proofs: Sequence[UniverseProof], head: str) -> None:
     """Both files, the proofs first; `head` is a remark on top of each."""
     chosen = [[each.symbol] for each in proofs if each.rank]
     rows = [
@@ -37,13 +37,13 @@ def write_universe(universe: Path, proofs: Sequence[Proof], head: str) -> None:
     write_file(universe, _csv(head, ("symbol",), chosen))
 
 
-def read_proofs(universe: Path) -> list[Proof]:
+def read_proofs(universe: Path) -> list[UniverseProof]:
     """Raises UserError if there are none, or they are no proofs."""
     file = proof_file(universe)
     try:
         lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
         rows = list(csv.DictReader(lines))
-        return [msgspec.convert(_typed(row), Proof, strict=False) for row in rows]
+        return [msgspec.convert(_with_numbers(row), UniverseProof, strict=False) for row in rows]
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read as proofs: {error}.") from error
 
@@ -85,7 +85,7 @@ def find_faults(universe: Path, rules: UniverseRules) -> list[str]:
     return faults
 
 
-def _faults_of(proof: Proof, rules: UniverseRules) -> Iterable[str]:
+def _faults_of(proof: UniverseProof, rules: UniverseRules) -> Iterable[str]:
     if not proof.options:
         yield "nothing proves its options"
     if proof.close is None or proof.close <= rules.minimum_price:
@@ -96,11 +96,11 @@ def _faults_of(proof: Proof, rules: UniverseRules) -> Iterable[str]:
         yield f"it has bars on {proof.sessions} sessions, fewer than {rules.minimum_sessions}"
 
 
-def _rank(proof: Proof) -> int:
+def _rank(proof: UniverseProof) -> int:
     return proof.rank
 
 
-def _typed(row: dict[str, str]) -> dict[str, object]:
+def _with_numbers(row: dict[str, str]) -> dict[str, object]:
     typed: dict[str, object] = {**row}
     for name in ("close", "dollar_volume"):
         try:

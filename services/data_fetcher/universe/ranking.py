@@ -14,7 +14,7 @@ from enum import StrEnum
 import msgspec
 import numpy as np
 
-from services.data_fetcher.vendor_registry import Listing
+from services.data_fetcher.vendor_registry import ShareListing
 from shared.domain.market.bars import Bars
 from shared.domain.market.refusals import refuse_impossible
 
@@ -44,7 +44,7 @@ class UniverseRules:
     cap: int = 900
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True):
+class UniverseProof(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate with its figures as of the day; `rank` counts from 1, 0 is left out."""
 
     symbol: str
@@ -60,8 +60,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(
-    listings: Sequence[Listing], bars: Bars, last: dt.date, rules: UniverseRules
-) -> list[Proof]:
+    listings: Sequence[ShareListing], bars: Bars, last: dt.date, rules: UniverseRules
+) -> list[UniverseProof]:
     """Every candidate with its figures: the liquid ones by dollar volume, largest first, then the others."""
     good, _ = refuse_impossible(bars)
     place = {symbol: row for row, symbol in enumerate(good.symbols)}
@@ -72,9 +72,9 @@ def judge(
 
 
 def _judge_one(
-    listing: Listing, bars: Bars, row: int | None, last: dt.date, rules: UniverseRules
-) -> Proof:
-    proof = Proof(
+    listing: ShareListing, bars: Bars, row: int | None, last: dt.date, rules: UniverseRules
+) -> UniverseProof:
+    proof = UniverseProof(
         symbol=listing.symbol,
         name=listing.name,
         exchange=listing.exchange,
@@ -95,7 +95,7 @@ def _judge_one(
     return msgspec.structs.replace(proof, left_out=reason.value if reason else "")
 
 
-def _left_out(proof: Proof, rules: UniverseRules, *, is_stale: bool) -> LeftOut | None:
+def _left_out(proof: UniverseProof, rules: UniverseRules, *, is_stale: bool) -> LeftOut | None:
     if is_stale:
         return LeftOut.STALE
     if proof.sessions < rules.minimum_sessions:

@@ -96,7 +96,8 @@ class VendorClient:
         if not self._is_own(url):
             host = urlsplit(url).netloc
             raise RequestRefused(
-                f"{self.vendor.name} names its next page at {host}, which is not its own host; the key is not "
+                f"{self.vendor.name} names its next page at {host}, which is not its own host; "
+                f"the key is not "
                 "sent there.",
                 exit_code=VENDOR_REFUSES,
             )
@@ -128,13 +129,13 @@ class VendorClient:
         except _Unanswered as error:
             return TransientError(f"{self.vendor.name} does not answer: {error}")
         if reply.status != 200:
-            return self._refused(reply, what)
+            return self._refuse(reply, what)
         try:
             return read(reply.body)
         except Unreadable as error:
             return TransientError(f"{self.vendor.name}'s answer about {what} is not whole: {error}")
 
-    def _refused(self, reply: Reply, what: str) -> TransientError:
+    def _refuse(self, reply: Reply, what: str) -> TransientError:
         error = refusal(self.vendor, reply, what)
         if not isinstance(error, TransientError):
             raise error

@@ -65,7 +65,8 @@ def refusal(vendor: Vendor, reply: Reply, what: str) -> UserError | TransientErr
         )
     if status == 403:
         return PlanRefused(
-            f"{vendor.name} does not let this account have {what}, HTTP 403{said}: its plan does not "
+            f"{vendor.name} does not let this account have {what}, HTTP 403{said}: its plan does "
+            f"not "
             "include it; ask for less, choose another vendor, or upgrade the plan.",
             exit_code=VENDOR_REFUSES,
         )
@@ -79,7 +80,8 @@ def refusal(vendor: Vendor, reply: Reply, what: str) -> UserError | TransientErr
         return TransientError(f"{vendor.name} has trouble, HTTP {status}{said}")
     if 300 <= status < 400:
         return RequestRefused(
-            f"{vendor.name} redirects to another address, HTTP {status}; it is not followed, for the key "
+            f"{vendor.name} redirects to another address, HTTP {status}; it is not followed, for "
+            f"the key "
             "would go along: check the vendor's URL.",
             exit_code=VENDOR_REFUSES,
         )

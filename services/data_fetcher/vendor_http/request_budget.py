@@ -50,7 +50,7 @@ def take(rate: Rate, full_at: float, now: float, patience: float) -> tuple[float
     return wait, then if wait <= patience else None
 
 
-def closed(rate: Rate, full_at: float, now: float, seconds: float) -> float:
+def close_for(rate: Rate, full_at: float, now: float, seconds: float) -> float:
     """When a bucket is full from which nothing may be taken for so long (the vendor says: too many)."""
     return max(full_at, now + seconds + rate.interval * (rate.burst - 1))
 
@@ -91,7 +91,7 @@ class LocalBudget:
 
     def close(self, seconds: float) -> None:
         with self._lock:
-            self._full_at = closed(self._rate, self._full_at, self._clock.monotonic(), seconds)
+            self._full_at = close_for(self._rate, self._full_at, self._clock.monotonic(), seconds)
 
 
 class RedisBudget:
@@ -106,20 +106,20 @@ class RedisBudget:
     def take(self, patience: float) -> float:
         with self._lock:
             for _ in range(ATTEMPTS):
-                stored, now = self._watched()
+                stored, now = self._watch()
                 wait, full_at = take(self._rate, stored, now, patience)
-                if self._replaced(_unless_too_long(full_at, wait), now):
+                if self._replace(_unless_too_long(full_at, wait), now):
                     return wait
         raise TransientError("the vendor's request budget is contended", retry_after=1.0)
 
     def close(self, seconds: float) -> None:
         with self._lock:
             for _ in range(ATTEMPTS):
-                stored, now = self._watched()
-                if self._replaced(closed(self._rate, stored, now, seconds), now):
+                stored, now = self._watch()
+                if self._replace(close_for(self._rate, stored, now, seconds), now):
                     return
 
-    def _watched(self) -> tuple[float, float]:
+    def _watch(self) -> tuple[float, float]:
         """When the bucket is full, and the server's time; a change of it from here on is noticed."""
         answers = [
             value_of(answer)
@@ -128,7 +128,7 @@ class RedisBudget:
         seconds, microseconds = answers[2]
         return float(answers[1] or 0.0), int(seconds) + int(microseconds) / 1e6
 
-    def _replaced(self, full_at: float, now: float) -> bool:
+    def _replace(self, full_at: float, now: float) -> bool:
         expires = max(1, int((full_at - now) * 1000) + 1000)
         answers = self._redis.ask(
             ("MULTI",), ("SET", self._key, repr(full_at), "PX", expires), ("EXEC",)

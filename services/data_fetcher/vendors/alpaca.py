@@ -12,10 +12,16 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TypeVar
 
-from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_from_rows, dated, join_bars
+from services.data_fetcher.bar_columns import (
+    NEW_YORK,
+    Dated,
+    bars_from_rows,
+    join_bars,
+    with_sessions,
+)
 from services.data_fetcher.vendor_http.client import QUOTES, VendorClient
 from services.data_fetcher.vendor_http.refusals import VENDOR_REFUSES, RequestRefused, Vendor
-from services.data_fetcher.vendor_registry import Listing, NameChanges, VendorPlace
+from services.data_fetcher.vendor_registry import NameChanges, ShareListing, VendorPlace
 from services.data_fetcher.wire_formats import alpaca as wire, alpaca_actions as read
 from services.data_fetcher.wire_formats.actions import by_date
 from shared.domain.errors import TransientError, UserError
@@ -111,14 +117,16 @@ class Alpaca:
             "feed": "sip",
         }
         rows: dict[str, list[Dated]] = {symbol: [] for symbol in symbols}
-        for page in self._pages("/v2/stocks/bars", query, wire.BarsPage, _named("bars", symbols)):
+        for page in self._pages(
+            "/v2/stocks/bars", query, wire.BarsPage, _describe("bars", symbols)
+        ):
             for symbol, raw in (page.bars or {}).items():
                 if symbol not in rows:
                     raise UserError(
                         f"Alpaca answers with bars of {symbol}, which it was not asked for.",
                         exit_code=VENDOR_REFUSES,
                     )
-                own = dated(wire.rows_of(raw), _session)
+                own = with_sessions(wire.rows_of(raw), _session)
                 rows[symbol] += own
         return bars_from_rows(rows)
 
@@ -128,7 +136,7 @@ class Alpaca:
         self, symbols: Sequence[str], start: dt.date, end: dt.date
     ) -> ca.CorporateActions:
         kinds = f"{read.SPLIT_KINDS},{read.CASH_KINDS}"
-        found = list(self._announced(symbols, kinds, start, end))
+        found = list(self._action_pages(symbols, kinds, start, end))
         wanted = set(symbols)
 
         def is_asked(action: ca.Split | ca.CashDividend) -> bool:
@@ -145,7 +153,7 @@ class Alpaca:
         wanted = set(symbols)
         renames: set[ca.Rename] = set()
         removals: set[ca.Removal] = set()
-        for page in self._announced(symbols, read.NAME_KINDS, start, end):
+        for page in self._action_pages(symbols, read.NAME_KINDS, start, end):
             renames |= {
                 rename
                 for rename in read.renames_of(page)
@@ -161,7 +169,7 @@ class Alpaca:
             tuple(sorted(removals, key=lambda each: (each.date, each.symbol))),
         )
 
-    def _announced(
+    def _action_pages(
         self, symbols: Sequence[str], kinds: str, start: dt.date, end: dt.date
     ) -> Iterator[wire.Actions]:
         """Alpaca sorts and cuts by the date it processes them, which may lag the ex date by days."""
@@ -174,7 +182,7 @@ class Alpaca:
                 "end": (end + PROCESS_LAG).isoformat(),
                 "limit": str(MOST_ACTIONS),
             }
-            what = _named("corporate actions", asked)
+            what = _describe("corporate actions", asked)
             for page in self._pages("/v1/corporate-actions", query, wire.ActionsPage, what):
                 yield wire.Actions.of(page.corporate_actions)
 
@@ -197,7 +205,7 @@ class Alpaca:
         if self._quotes_feed:
             query["feed"] = self._quotes_feed
         decode = partial(wire.read_reply, kind=wire.QuotesReply)
-        what = _named("quotes", symbols)
+        what = _describe("quotes", symbols)
         try:
             reply = self._quotes.get("/v2/stocks/quotes/latest", query, decode, what=what)
         except RequestRefused:
@@ -205,11 +213,11 @@ class Alpaca:
                 return []
             half = len(symbols) // 2
             return self._quotes_of(symbols[:half]) + self._quotes_of(symbols[half:])
-        return list(_two_sided(reply))
+        return list(_usable_quotes(reply))
 
     # --- listings ---------------------------------------------------------------------------------
 
-    def listings(self, as_of: dt.date) -> list[Listing]:
+    def listings(self, as_of: dt.date) -> list[ShareListing]:
         """The delisted too: whether they were still listed on a day long ago, their bars must show."""
         decode = wire.read_assets
         states = ["active"] if as_of >= self._today() else ["active", "inactive"]
@@ -226,7 +234,7 @@ class Alpaca:
         listings = {row.symbol: _listing(row) for row in reversed(found) if _is_company(row)}
         return [listings[symbol] for symbol in sorted(listings)]
 
-    def has_options(self, listing: Listing, as_of: dt.date) -> str:
+    def has_options(self, listing: ShareListing, as_of: dt.date) -> str:
         """Alpaca flags what has options, or ever had: it cannot tell the day."""
         return "has_options" if listing.options else ""
 
@@ -279,7 +287,8 @@ def _alpaca(place: VendorPlace, *, keys_needed: bool = False) -> Alpaca:
     }
     if keys_needed and not all(keys.values()):
         raise UserError(
-            f"The vendor 'alpaca' needs {VENDOR.keys}; put them into .env, or choose another vendor.",
+            f"The vendor 'alpaca' needs {VENDOR.keys}; put them into .env, or choose another "
+            f"vendor.",
             exit_code=MISSING_KEYS,
         )
     headers = {name: value for name, value in keys.items() if value}
@@ -292,7 +301,7 @@ def _alpaca(place: VendorPlace, *, keys_needed: bool = False) -> Alpaca:
 # --- from the wire --------------------------------------------------------------------------------
 
 
-def _named(what: str, symbols: Sequence[str]) -> str:
+def _describe(what: str, symbols: Sequence[str]) -> str:
     shown = ", ".join(symbols[:3])
     return f"{what} of {shown}" + (f" and {len(symbols) - 3} more" if len(symbols) > 3 else "")
 
@@ -313,7 +322,7 @@ def _new_york_date(text: str) -> dt.date:
     return at.astimezone(NEW_YORK).date()
 
 
-def _two_sided(reply: wire.QuotesReply) -> Iterator[Quote]:
+def _usable_quotes(reply: wire.QuotesReply) -> Iterator[Quote]:
     """A price of 0 is Alpaca's word for no active quote."""
     for symbol, quote in wire.quotes_of(reply).items():
         seen = _quote(symbol, quote)
@@ -344,8 +353,8 @@ def _is_company(row: wire.AssetRow) -> bool:
     return row.exchange in LISTED_ON and not any(word in name for word in NO_COMPANY)
 
 
-def _listing(row: wire.AssetRow) -> Listing:
-    return Listing(
+def _listing(row: wire.AssetRow) -> ShareListing:
+    return ShareListing(
         symbol=row.symbol,
         name=row.name,
         exchange=row.exchange,

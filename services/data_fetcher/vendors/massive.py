@@ -14,11 +14,17 @@ from typing import TypeVar
 
 import msgspec
 
-from services.data_fetcher.bar_columns import NEW_YORK, Dated, bars_from_rows, dated, join_bars
+from services.data_fetcher.bar_columns import (
+    NEW_YORK,
+    Dated,
+    bars_from_rows,
+    join_bars,
+    with_sessions,
+)
 from services.data_fetcher.ticker_history import Span, owner_spans
 from services.data_fetcher.vendor_http.client import Read, VendorClient
 from services.data_fetcher.vendor_http.refusals import VENDOR_REFUSES, NotFound, Vendor
-from services.data_fetcher.vendor_registry import Listing, NameChanges, VendorPlace
+from services.data_fetcher.vendor_registry import NameChanges, ShareListing, VendorPlace
 from services.data_fetcher.wire_formats import massive as wire
 from services.data_fetcher.wire_formats.actions import action, actions_of, by_date
 from shared.domain.errors import UserError
@@ -79,7 +85,7 @@ class Massive:
         ):
             self._refuse_other_basis(page, what)
             own = (row for row in page.rows if row.T in symbols)
-            for session_of_row, row in dated(own, _session):
+            for session_of_row, row in with_sessions(own, _session):
                 rows.setdefault(row.T, []).append((session_of_row, row))
         return bars_from_rows(rows)
 
@@ -94,14 +100,14 @@ class Massive:
         path = f"/v2/aggs/ticker/{span.ticker}/range/1/day/{span.first}/{span.last}"
         query = {"adjusted": _flag(self._adjusted), "sort": "asc", "limit": str(MOST_ROWS)}
         what = f"bars of {span.ticker}"
-        for page in self._pages(path, query, partial(wire.read_bars, kind=wire.Row), what):
+        for page in self._pages(path, query, partial(wire.read_bars, kind=wire.AggregateRow), what):
             self._refuse_other_basis(page, what)
             if page.ticker not in ("", span.ticker):
                 raise UserError(
                     f"Massive was asked for {what} and answers with those of {page.ticker}.",
                     exit_code=VENDOR_REFUSES,
                 )
-            yield from dated(page.rows, _session)
+            yield from with_sessions(page.rows, _session)
 
     def _refuse_other_basis(self, page: wire.Page[RowT], what: str) -> None:
         if page.adjusted is self._adjusted:
@@ -109,7 +115,8 @@ class Massive:
         asked = "split-adjusted" if self._adjusted else "raw"
         said = {True: "split-adjusted", False: "raw", None: "on no basis it names"}[page.adjusted]
         raise UserError(
-            f"Massive was asked for {asked} {what} and answers with prices that are {said}; they are refused, "
+            f"Massive was asked for {asked} {what} and answers with prices that are {said}; they "
+            f"are refused, "
             "for bars of two bases must never mix.",
             exit_code=VENDOR_REFUSES,
         )
@@ -159,7 +166,9 @@ class Massive:
         changes = [event for event in found.events if event.ticker_change]
         return sorted(
             (date, event.ticker_change.ticker)
-            for date, event in dated(changes, lambda event: dt.date.fromisoformat(event.date))
+            for date, event in with_sessions(
+                changes, lambda event: dt.date.fromisoformat(event.date)
+            )
             if event.ticker_change
         )
 
@@ -168,8 +177,10 @@ class Massive:
     def corporate_actions(
         self, symbols: Sequence[str], start: dt.date, end: dt.date
     ) -> ca.CorporateActions:
-        splits = self._announced("splits", "execution_date", wire.SplitRow, symbols, start, end)
-        dividends = self._announced(
+        splits = self._announcements(
+            "splits", "execution_date", wire.SplitNotice, symbols, start, end
+        )
+        dividends = self._announcements(
             "dividends", "ex_dividend_date", wire.DividendRow, symbols, start, end
         )
         return ca.CorporateActions(
@@ -177,7 +188,7 @@ class Massive:
             dividends=tuple(sorted(actions_of(dividends, _dividend), key=by_date)),
         )
 
-    def _announced(
+    def _announcements(
         self,
         kind: str,
         date: str,
@@ -214,12 +225,12 @@ class Massive:
                 if start <= date <= end and old != new
             ]
             renames += actions_of(changes, _rename)
-            delisted = self._delisted(symbol)
+            delisted = self._delisting_date(symbol)
             if delisted and start <= delisted <= end:
                 removals.append(ca.Removal(symbol=symbol, date=delisted, why=ca.Ended.DELISTED))
         return NameChanges(tuple(renames), tuple(removals))
 
-    def _delisted(self, symbol: str) -> dt.date | None:
+    def _delisting_date(self, symbol: str) -> dt.date | None:
         query = {"ticker": symbol, "active": "false", "market": "stocks"}
         read = partial(wire.read_list, kind=wire.TickerRow)
         for page in self._pages("/v3/reference/tickers", query, read, f"the ticker {symbol}"):
@@ -230,7 +241,7 @@ class Massive:
 
     # --- listings ---------------------------------------------------------------------------------
 
-    def listings(self, as_of: dt.date) -> list[Listing]:
+    def listings(self, as_of: dt.date) -> list[ShareListing]:
         query = {
             "market": "stocks",
             "type": "CS",
@@ -247,7 +258,7 @@ class Massive:
         ]
         return sorted(
             (
-                Listing(
+                ShareListing(
                     symbol=row.ticker,
                     name=row.name,
                     exchange=row.primary_exchange,
@@ -259,7 +270,7 @@ class Massive:
             key=lambda listing: listing.symbol,
         )
 
-    def has_options(self, listing: Listing, as_of: dt.date) -> str:
+    def has_options(self, listing: ShareListing, as_of: dt.date) -> str:
         query = {
             "underlying_ticker": listing.symbol,
             "as_of": as_of.isoformat(),
@@ -310,7 +321,8 @@ def _massive(place: VendorPlace) -> Massive:
     key = place.massive_key.reveal()
     if not key:
         raise UserError(
-            "The vendor 'massive' needs MASSIVE_API_KEY; put it into .env, or choose another vendor.",
+            "The vendor 'massive' needs MASSIVE_API_KEY; put it into .env, or choose another "
+            "vendor.",
             exit_code=MISSING_KEYS,
         )
     headers = {"Authorization": f"Bearer {key}"}
@@ -320,7 +332,7 @@ def _massive(place: VendorPlace) -> Massive:
     return Massive(client, place.basis)
 
 
-def _session(row: wire.Row) -> dt.date:
+def _session(row: wire.AggregateRow) -> dt.date:
     """The date in New York: bars of a symbol stand at its midnight, those of a session at its close."""
     return _new_york_date(row.t)
 
@@ -334,7 +346,7 @@ def _flag(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _split(row: wire.SplitRow) -> ca.Split | None:
+def _split(row: wire.SplitNotice) -> ca.Split | None:
     return action(
         ca.Split,
         symbol=row.ticker,

@@ -15,9 +15,9 @@ from services.data_fetcher.vendor_http.refusals import KeyRefused, PlanRefused
 from services.data_fetcher.vendor_registry import (
     ActionsVendor,
     BarsVendor,
-    Listing,
     ListingsVendor,
     NameChanges,
+    ShareListing,
     VendorPlace,
 )
 from shared.domain.errors import TransientError, UserError
@@ -98,10 +98,10 @@ class MultiListings:
     def __init__(self, vendors: Sequence[tuple[str, ListingsVendor]]) -> None:
         self._vendors = _InOrder(vendors)
 
-    def listings(self, as_of: dt.date) -> list[Listing]:
+    def listings(self, as_of: dt.date) -> list[ShareListing]:
         return self._vendors.ask(lambda vendor: vendor.listings(as_of))
 
-    def has_options(self, listing: Listing, as_of: dt.date) -> str:
+    def has_options(self, listing: ShareListing, as_of: dt.date) -> str:
         return self._vendors.ask(lambda vendor: vendor.has_options(listing, as_of))
 
 

@@ -11,7 +11,13 @@ import datetime as dt
 import math
 from collections.abc import Sequence
 
-from services.data_fetcher.bar_columns import Dated, PlainRow, bars_from_rows, dated, join_bars
+from services.data_fetcher.bar_columns import (
+    Dated,
+    PlainRow,
+    bars_from_rows,
+    join_bars,
+    with_sessions,
+)
 from services.data_fetcher.vendor_http.client import Unreadable, VendorClient
 from services.data_fetcher.vendor_http.refusals import Vendor
 from services.data_fetcher.vendor_registry import VendorPlace
@@ -63,7 +69,7 @@ class Stooq:
             "i": "d",
         }
         rows = self._client.get("/q/d/l/", query, _read, what=f"bars of {symbol}")
-        found = dated(rows, lambda row: dt.date.fromisoformat(row.day))
+        found = with_sessions(rows, lambda row: dt.date.fromisoformat(row.day))
         return list(found)
 
 

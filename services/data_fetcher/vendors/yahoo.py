@@ -18,9 +18,9 @@ from services.data_fetcher.bar_columns import (
     Dated,
     PlainRow,
     bars_from_rows,
-    dated,
     join_bars,
     number,
+    with_sessions,
 )
 from services.data_fetcher.vendor_http.client import Unreadable, VendorClient
 from services.data_fetcher.vendor_http.refusals import NotFound, Vendor
@@ -99,7 +99,7 @@ class Yahoo:
             rows = self._client.get(path, query, _read, what=f"bars of {symbol}")
         except NotFound:
             return []
-        found = dated(rows, _session)
+        found = with_sessions(rows, _session)
         return [each for each in found if first <= each[0] <= last]
 
 

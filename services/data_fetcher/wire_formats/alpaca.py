@@ -159,10 +159,10 @@ def quotes_of(reply: QuotesReply) -> dict[str, QuoteRow]:
 
 
 def rows_of(raw: list[msgspec.Raw]) -> list[Row]:
-    return read_rows(raw, Row, _salvaged)
+    return read_rows(raw, Row, _salvage)
 
 
-def _salvaged(row: Any) -> Row | None:
+def _salvage(row: Any) -> Row | None:
     """A bar with NaN for what is no number; None for what has no time."""
     if not isinstance(row, dict) or not isinstance(row.get("t"), str):
         return None

@@ -18,7 +18,7 @@ GOOD = ("OK", "DELAYED")
 """Statuses of a whole answer; delayed plans say the latter."""
 
 
-class Row(msgspec.Struct):
+class AggregateRow(msgspec.Struct):
     """One symbol's bar; `t` is the window's start in ms."""
 
     t: int
@@ -29,12 +29,12 @@ class Row(msgspec.Struct):
     v: float = math.nan
 
 
-class GroupedRow(Row):
+class GroupedRow(AggregateRow):
     T: str = ""
     """The ticker, case included: KIMpL is a preferred share."""
 
 
-class SplitRow(msgspec.Struct):
+class SplitNotice(msgspec.Struct):
     ticker: str
     execution_date: str
     split_from: float
@@ -136,15 +136,19 @@ def read_one(body: bytes, kind: type[RowT]) -> RowT:
 
 def _page(answer: _Answer, raw: list[msgspec.Raw], kind: type[RowT]) -> Page[RowT]:
     def salvage(row: Any) -> RowT | None:
-        return _salvaged(row, kind)
+        return _salvage(row, kind)
 
     rows = read_rows(raw, kind, salvage)
     return Page(rows, answer.next_url, answer.adjusted, answer.ticker)
 
 
-def _salvaged(row: Any, kind: type[RowT]) -> RowT | None:
+def _salvage(row: Any, kind: type[RowT]) -> RowT | None:
     """A bar with NaN for what is no number; None for what has no date, and for a row of any other kind."""
-    if not issubclass(kind, Row) or not isinstance(row, dict) or not isinstance(row.get("t"), int):
+    if (
+        not issubclass(kind, AggregateRow)
+        or not isinstance(row, dict)
+        or not isinstance(row.get("t"), int)
+    ):
         return None
     fields: dict[str, Any] = {name: number(row.get(name)) for name in ("o", "h", "l", "c", "v")}
     if issubclass(kind, GroupedRow):

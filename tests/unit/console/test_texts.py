@@ -39,7 +39,7 @@ def tree() -> Any:
 
 
 TREE = tree()
-ANNOUNCED = {"check", "import", "export"}
+ANNOUNCED: set[str] = set()
 """Of `kobe data`, named by the readers of bars and built with them; a test ends the exception when it is there."""
 
 

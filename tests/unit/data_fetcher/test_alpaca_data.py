@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.data_fetcher.vendor_registry import Listing, VendorPlace
+from services.data_fetcher.vendor_registry import ShareListing, VendorPlace
 from services.data_fetcher.vendors import alpaca
 from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
@@ -201,5 +201,5 @@ def test_the_options_flag_is_the_proof(subject: Subject) -> None:
     found = {each.symbol: each for each in subject.vendor.listings(dt.date(2020, 4, 1))}
     assert subject.vendor.has_options(found["AAPL"], LAST) == "has_options"
     assert subject.vendor.has_options(found["OLD"], LAST) == ""
-    unknown = Listing(symbol="X", name="", exchange="NYSE")
+    unknown = ShareListing(symbol="X", name="", exchange="NYSE")
     assert subject.vendor.has_options(unknown, LAST) == ""

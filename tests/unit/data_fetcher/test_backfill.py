@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.data_fetcher.backfill.fetch import Source, fetch_units
+from services.data_fetcher.backfill.fetch import FetchSource, fetch_units
 from services.data_fetcher.backfill.plan import (
     ActionsUnit,
     BarsUnit,
@@ -54,9 +54,9 @@ class Subject:
     archive: Path
     reports: list[Progress] = field(default_factory=list)
 
-    def source(self, vendor: str) -> Source:
+    def source(self, vendor: str) -> FetchSource:
         place = replace(self.place, patience=Patience(tries=1))
-        return Source(bars_vendor(vendor, place), actions_vendor(vendor, place))
+        return FetchSource(bars_vendor(vendor, place), actions_vendor(vendor, place))
 
     def fetch(self, wanted: FetchRequest, archive: Path | None = None) -> FetchResult:
         source = self.source(wanted.vendor)

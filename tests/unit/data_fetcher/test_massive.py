@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.data_fetcher.vendor_registry import Listing, VendorPlace
+from services.data_fetcher.vendor_registry import ShareListing, VendorPlace
 from services.data_fetcher.vendors import massive
 from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
@@ -241,7 +241,7 @@ def test_the_common_stocks_of_a_day_include_those_delisted_since(subject: Subjec
 
 def test_a_contract_proves_options_on_a_day(subject: Subject) -> None:
     day = dt.date(2020, 4, 1)
-    apple, old = (Listing(symbol=name, name="", exchange="XNYS") for name in ("AAPL", "OLD"))
+    apple, old = (ShareListing(symbol=name, name="", exchange="XNYS") for name in ("AAPL", "OLD"))
     assert subject.vendor.has_options(apple, day) == "O:AAPL200501C00050000"
     assert subject.vendor.has_options(old, day) == ""
 
@@ -252,7 +252,7 @@ def test_a_reference_without_results_is_no_proof_of_anything(subject: Subject) -
 
     path = "/v3/reference/options/contracts"
     subject.server.add(Fault(Kind.EDIT, path=path, edit=without))
-    listing = Listing(symbol="AAPL", name="", exchange="XNYS")
+    listing = ShareListing(symbol="AAPL", name="", exchange="XNYS")
     assert subject.vendor.has_options(listing, LAST) != ""
     assert len(subject.server.asked(path)) == 2
 

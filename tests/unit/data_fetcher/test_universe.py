@@ -10,7 +10,7 @@ import pytest
 
 from services.data_fetcher.universe import files
 from services.data_fetcher.universe.build import UniverseBuild
-from services.data_fetcher.universe.ranking import Proof, UniverseRules
+from services.data_fetcher.universe.ranking import UniverseProof, UniverseRules
 from services.data_fetcher.vendor_http.client import Patience
 from services.data_fetcher.vendor_registry import VendorPlace, bars_vendor, listings_vendor
 from shared.domain.errors import TransientError, UserError
@@ -67,7 +67,7 @@ class Subject:
         as_of: dt.date = LAST,
         candidates: tuple[str, ...] = (),
         rules: UniverseRules = RULES,
-    ) -> list[Proof]:
+    ) -> list[UniverseProof]:
         job = UniverseBuild(
             vendor=self.name,
             bars=bars_vendor(self.name, self.place),
@@ -92,7 +92,7 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
         yield Subject(request.param, place, served.server, tmp_path / "work")
 
 
-def chosen(proofs: list[Proof]) -> list[str]:
+def chosen(proofs: list[UniverseProof]) -> list[str]:
     return [proof.symbol for proof in proofs if proof.rank]
 
 
