@@ -26,7 +26,10 @@ from shared.schemas.values import ScanRef, Value
 
 
 class Universe(Value, frozen=True, kw_only=True):
-    """Which symbols are kept (none named: all the vendor offers), how many at most, and from how long ago."""
+    """Which symbols are kept (none named.
+
+    All the vendor offers), how many at most, and from how long ago.
+    """
 
     symbols: tuple[str, ...] = ()
     maximum: int = 900
@@ -59,7 +62,8 @@ class ArchiveUpdater:
     def ensure(self) -> None:
         """Check what is there by its digests: derive lost arrays again, set damaged bars aside.
 
-        Where the vendor has all at hand, the archive is made unless it came from the very same bars.
+        Where the vendor has all at hand, the archive is made unless it came from the very same
+        bars.
         """
         if BarArchive.exists(self._folder):
             self._open_or_set_aside()
@@ -86,7 +90,7 @@ class ArchiveUpdater:
         self._adopt(archive)
 
     def fetch(self, through: dt.date) -> None:
-        """Ask the vendor for what is missing up to a session, the late bars of the last one included."""
+        """Ask the vendor for what is missing through a session, late bars of the last one too."""
         archive = self._open()
         if archive is None or archive.manifest.source != self._key():
             self._create(through)
@@ -94,7 +98,7 @@ class ArchiveUpdater:
         last = archive.sessions[-1]
         if last <= through:
             bars = self._vendor.daily_bars(self.symbols(), last, through)
-            actions = self._announced(last, through)
+            actions = self._announcements(last, through)
             self._adopt(writer.append(archive.folder, bars, actions=actions))
             self._push()
 
@@ -105,7 +109,10 @@ class ArchiveUpdater:
             self._adopt(writer.settle(archive.folder))
 
     def holds(self, session: dt.date) -> bool:
-        """Whether the archive reaches that far; which symbols have the bar is for `report` to say."""
+        """Whether the archive reaches that far.
+
+        Which symbols have the bar is for `report` to say.
+        """
         return self.last is not None and session <= self.last
 
     def report(self, through: dt.date, scan: ScanRef | None) -> BarsReady:
@@ -135,20 +142,22 @@ class ArchiveUpdater:
         return archive.sessions[-1] if archive else None
 
     def symbols(self) -> tuple[str, ...]:
-        """The universe; UserError if the vendor lacks one of it, or offers more than the maximum."""
+        """The universe.
+
+        UserError if the vendor lacks one of it, or offers more than the maximum.
+        """
         offered, named = self._vendor.symbols(), self._universe.symbols
         missing = sorted(set(named) - set(offered)) if offered else []
         if missing:
             raise UserError(
                 f"The vendor {self._name!r} has no bars of {', '.join(missing[:5])} "
-                f"(universe.symbols)."
+                "(universe.symbols)."
             )
         symbols = named or offered
         if len(symbols) > self._universe.maximum:
             raise UserError(
                 f"The universe has {len(symbols)} symbols but universe.maximum is "
-                f"{self._universe.maximum}; "
-                "name fewer in universe.symbols, or raise it."
+                f"{self._universe.maximum}; name fewer in universe.symbols, or raise it."
             )
         if not symbols:
             raise UserError(
@@ -160,7 +169,7 @@ class ArchiveUpdater:
         """All that a vendor of files has; from any other the years of history wanted."""
         asked = (None, None) if self._vendor.source() else (self._history_start(through), through)
         bars = self._vendor.daily_bars(self.symbols(), *asked)
-        actions = self._announced(self._history_start(through), through)
+        actions = self._announcements(self._history_start(through), through)
         vendor = self._vendor
         archive = writer.create(
             self._folder,
@@ -173,7 +182,7 @@ class ArchiveUpdater:
         self._adopt(archive)
         self._push()
 
-    def _announced(self, start: dt.date, through: dt.date) -> CorporateActions:
+    def _announcements(self, start: dt.date, through: dt.date) -> CorporateActions:
         """Splits and dividends since a day, those that are announced for later among them."""
         if self._actions is None:
             return writer.NO_ACTIONS

@@ -10,10 +10,13 @@ import numpy as np
 from shared.domain.market.bars import Bars
 
 
-def selected(
+def select_bars(
     bars: Bars, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
 ) -> Bars:
-    """Bars of these symbols with start <= session <= end (None: no bound), in the order they stand."""
+    """Bars of these symbols with start <= session <= end (None.
+
+    No bound), in the order they stand.
+    """
     wanted = set(symbols)
     which = np.array([symbol in wanted for symbol in bars.symbols], bool)[bars.row]
     if start is not None:

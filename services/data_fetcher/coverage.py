@@ -13,13 +13,19 @@ from numpy.typing import NDArray
 from shared.domain.market.bars import Panel
 
 SESSIONS_UNTIL_ENDED = 5
-"""A symbol without a bar for so many sessions is no longer expected; it stays stale, and is never scanned."""
+"""A symbol without a bar for so many sessions is no longer expected.
+
+It stays stale, and is never scanned.
+"""
 _PLACES = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """`ratio` of the symbols that should have a bar have one; `stale` names listed symbols without it."""
+    """`ratio` of the symbols that should have a bar have one.
+
+    `stale` names listed symbols without it.
+    """
 
     ratio: Decimal
     stale: tuple[str, ...]
@@ -41,7 +47,10 @@ def missing_bars(panel: Panel, first: NDArray[np.int64]) -> int:
 def coverage(
     panel: Panel, first: NDArray[np.int64], session: dt.date, universe: Collection[str]
 ) -> Coverage:
-    """Of one session. `first` is of `first_bars`; a symbol not yet listed by then is not expected."""
+    """Of one session. `first` is of `first_bars`.
+
+    A symbol not yet listed by then is not expected.
+    """
     column = int(np.searchsorted(panel.sessions, np.datetime64(session)))
     if column == panel.sessions.size or panel.sessions[column] != np.datetime64(session):
         return Coverage(Decimal(0), tuple(sorted({*panel.symbols, *universe})))

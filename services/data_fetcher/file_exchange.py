@@ -1,7 +1,7 @@
 """Bars between files and the archive: files in, one CSV a symbol out, and a check of either.
 
-Called by `kobe data check`, `kobe data import` and `kobe data export`. Files are read by the reader, archives written by their writer;
-nothing here judges a bar.
+Called by `kobe data check`, `kobe data import` and `kobe data export`. Files are read by the
+reader, archives written by their writer; nothing here judges a bar.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ def is_archive(path: Path) -> bool:
 
 
 def check_path(path: Path, options: ReadOptions) -> tuple[BarsCheck, Panel]:
-    """The check of files or of an archive, and its bars. Raises UserError if there is nothing to read."""
+    """The check of files or of an archive, and its bars.
+
+    Raises UserError if there is nothing to read.
+    """
     if is_archive(path):
         return check_archive(path)
     read = read_files(path, _accepting(options))
@@ -136,8 +139,7 @@ def import_files(path: Path, folder: Path, options: ReadOptions) -> ImportResult
         if kept.basis is not read.basis:
             raise UserError(
                 f"The archive {folder} is {kept.basis} but {path.name} is {read.basis}; bars of "
-                f"two "
-                "bases are never mixed. Name another folder with --archive."
+                "two bases are never mixed. Name another folder with --archive."
             )
         archive = writer.backfill(folder, bars, source=source, refused=read.refusals)
     else:

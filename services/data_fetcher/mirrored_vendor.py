@@ -1,4 +1,6 @@
-"""A vendor of files whose bars never end: after the last session they run backwards, then forwards, and so on.
+"""A vendor of files whose bars never end.
+
+After the last session they run backwards, then forwards, and so on.
 
 For a demonstration stack that is left running (timetable.loop). Sessions go on by the exchange's
 calendar, so dates only grow and every id stays unique; a price never jumps where the direction
@@ -13,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.data_fetcher.bar_selection import selected
+from services.data_fetcher.bar_selection import select_bars
 from services.data_fetcher.vendor_registry import BarsVendor
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Bars
@@ -40,19 +42,25 @@ class Endless:
     def daily_bars(
         self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
     ) -> Bars:
-        """Without an end only what is real; up to an end later than that, the mirrored sessions too."""
+        """Without an end only what is real.
+
+        Up to an end later than that, the mirrored sessions too.
+        """
         real = self._vendor.daily_bars(symbols, None, None)
         if end is None or not real.row.size or end <= real.session.max():
-            return selected(real, symbols, start, end)
+            return select_bars(real, symbols, start, end)
         last: dt.date = real.session.max().item()
-        more = _mirrored(real, np.array(self._sessions(last, end), "datetime64[D]"))
-        return selected(
+        more = _mirror(real, np.array(self._sessions(last, end), "datetime64[D]"))
+        return select_bars(
             more if start and start > last else _joined(real, more), symbols, start, end
         )
 
 
-def _mirrored(real: Bars, sessions: Sessions) -> Bars:
-    """The first session is the last real one backwards; a bar backwards opens at its close and closes at its open."""
+def _mirror(real: Bars, sessions: Sessions) -> Bars:
+    """The first session is the last real one backwards.
+
+    A bar backwards opens at its close and closes at its open.
+    """
     days, column = np.unique(real.session, return_inverse=True)
     order = np.argsort(column, kind="stable")
     edges = np.searchsorted(column[order], np.arange(days.size + 1))

@@ -1,4 +1,7 @@
-"""`kobe data check`, `import` and `export`: what bars are worth, and their way between files and the archive."""
+"""`kobe data check`, `import` and `export`.
+
+What bars are worth, and their way between files and the archive.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,9 @@ def check(
     basis: BasisOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Check bars: reach, gaps against the exchange calendar, refused bars, jumps like splits, stale symbols.
+    """Check bars.
+
+    Reach, gaps against the exchange calendar, refused bars, jumps like splits, stale symbols.
 
     An archive is checked against its digests too. Exit code 0 only if nothing would stop a run.
     """
@@ -66,7 +71,10 @@ def import_(
     basis: BasisOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Bring bars from files into the archive; an archive that is there is added to, never overwritten."""
+    """Bring bars from files into the archive.
+
+    An archive that is there is added to, never overwritten.
+    """
     options = _options(accept_flawed, adjust, basis)
     result = exchange.import_files(path.expanduser(), _archive(archive), options)
     if as_json:

@@ -1,7 +1,7 @@
 """A user's own bars: a folder of files, or one file, named in kobe.toml (bars.folder).
 
-The files are read when asked, so a file that was replaced is seen. How they are read, and what stops
-it, is the reader's (shared/runtime/bar_files).
+The files are read when asked, so a file that was replaced is seen. How they are read, and what
+stops it, is the reader's (shared/runtime/bar_files).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.data_fetcher.bar_selection import selected
+from services.data_fetcher.bar_selection import select_bars
 from services.data_fetcher.vendor_registry import BarsVendor, VendorPlace
 from shared.domain.errors import UserError
 from shared.domain.market.adjustment import Basis
@@ -45,7 +45,7 @@ class Folder:
     def daily_bars(
         self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
     ) -> Bars:
-        return selected(bars_of(self._files().panel), symbols, start, end)
+        return select_bars(bars_of(self._files().panel), symbols, start, end)
 
     def refusals(self) -> Sequence[RefusedBar]:
         return self._files().refusals

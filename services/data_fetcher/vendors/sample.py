@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from functools import cached_property
 
-from services.data_fetcher.bar_selection import selected
+from services.data_fetcher.bar_selection import select_bars
 from services.data_fetcher.vendor_registry import BarsVendor, VendorPlace
 from shared.domain.market.bars import Bars
 from shared.runtime.archive.sample import BASIS, SYMBOLS, digest_of, sample_bars
@@ -24,7 +24,7 @@ class Sample:
     def daily_bars(
         self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
     ) -> Bars:
-        return selected(self._bars, symbols, start, end)
+        return select_bars(self._bars, symbols, start, end)
 
     @cached_property
     def _bars(self) -> Bars:

@@ -1,4 +1,6 @@
-"""The bars a research run is made on: sample, archive, file or folder; the universe; the window of sessions.
+"""The bars a research run is made on: sample, archive, file or folder; the universe.
+
+The window of sessions.
 
 Called by every research command and by queue workers. It reads bars and refuses what cannot be run;
 it repairs none.
@@ -38,7 +40,7 @@ NO_JUMPS: Mapping[str, Sequence[str]] = {}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """`digest` is that of all the bars, `refused` counts by reason, `source` names them without folder.
+    """Bars to research on. `digest` is of all of them, `refused` counts by reason.
 
     `jumps` are split-like jumps that nothing explains, a sentence each by symbol.
     """
@@ -60,7 +62,10 @@ class Dataset:
 
 
 def open_dataset(inputs: Inputs, environ: Mapping[str, str]) -> Dataset:
-    """The panel of the run's universe, symbols in order. UserError says what is missing or unreadable."""
+    """The panel of the run's universe, symbols in order.
+
+    UserError says what is missing or unreadable.
+    """
     whole = _open(inputs, environ)
     if not inputs.symbols:
         return whole
@@ -69,7 +74,10 @@ def open_dataset(inputs: Inputs, environ: Mapping[str, str]) -> Dataset:
 
 
 def known(available: Sequence[str], wanted: Collection[str], where: str) -> list[str]:
-    """The wanted symbols in order; UserError names those that have no bars, and the nearest that do."""
+    """The wanted symbols in order.
+
+    UserError names those that have no bars, and the nearest that do.
+    """
     missing = sorted(set(wanted) - set(available))
     if not missing:
         return sorted(set(wanted))
@@ -80,7 +88,10 @@ def known(available: Sequence[str], wanted: Collection[str], where: str) -> list
 
 
 def columns(panel: Panel, start: dt.date | None, end: dt.date | None) -> tuple[int, int]:
-    """The first and last column of the sessions from `start` through `end`; UserError if there is none."""
+    """The first and last column of the sessions from `start` through `end`.
+
+    UserError if there is none.
+    """
     days = panel.sessions
     first = int(np.searchsorted(days, np.datetime64(start))) if start else 0
     last = (int(np.searchsorted(days, np.datetime64(end), side="right")) if end else days.size) - 1
@@ -112,7 +123,7 @@ def _sample() -> Dataset:
     bars = sample_bars.sample_bars()
     good, refusals = refuse_impossible(bars)
     digest = sample_bars.digest_of(bars)
-    return _dataset(align(good), digest, _counted(refusals), "the sample", sample_bars.BASIS)
+    return _dataset(align(good), digest, _count_reasons(refusals), "the sample", sample_bars.BASIS)
 
 
 def _archive(folder: Path) -> Dataset:
@@ -182,5 +193,5 @@ def _dataset(
     return Dataset(panel, digest, dict(refused), source, index, basis, dict(jumps))
 
 
-def _counted(refusals: Sequence[RefusedBar]) -> dict[str, int]:
+def _count_reasons(refusals: Sequence[RefusedBar]) -> dict[str, int]:
     return dict(sorted(Counter(refusal.reason.value for refusal in refusals).items()))

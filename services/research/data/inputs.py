@@ -1,4 +1,6 @@
-"""What a research run is made of, as plain values: the same inputs have the same digest, hence the same run.
+"""What a research run is made of, as plain values.
+
+The same inputs have the same digest, hence the same run.
 
 Built by the command line, sent as JSON to queue workers, digested into the run's id. It reads no
 bars.

@@ -1,8 +1,8 @@
 """Bars that lie elsewhere, by fsspec URL: `file:///bars`, `s3://bucket/archive`, a file of bars.
 
-Called by dataset.py, on the machine of the command line and on every worker. What is on this machine
-is used where it lies; the rest is copied once per state and kept. It reads only; who may read is
-the URL's own business.
+Called by dataset.py, on the machine of the command line and on every worker. What is on this
+machine is used where it lies; the rest is copied once per state and kept. It reads only; who may
+read is the URL's own business.
 """
 
 from __future__ import annotations

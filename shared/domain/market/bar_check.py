@@ -1,4 +1,6 @@
-"""What daily bars are worth, symbol by symbol: reach, gaps against the exchange calendar, jumps, staleness.
+"""What daily bars are worth, symbol by symbol.
+
+Reach, gaps against the exchange calendar, jumps, staleness.
 
 Called by `kobe data check`, by research for the head of its reports and by the data-fetcher for its
 metrics. It judges no single bar and reads no files.
@@ -39,7 +41,10 @@ class SymbolCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BarsCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """All of them. `refused` counts by reason; `faults` are damages of an archive, a sentence each."""
+    """All of them. `refused` counts by reason.
+
+    `faults` are damages of an archive, a sentence each.
+    """
 
     source: str
     basis: Basis
@@ -140,7 +145,10 @@ def _check_symbol(
 
 
 def compare_bars(one: Panel, other: Panel, most: int = 20) -> Comparison:
-    """The bars of both that are of one symbol and session; the first `most` differences are named."""
+    """The bars of both that are of one symbol and session.
+
+    The first `most` differences are named.
+    """
     symbols = [symbol for symbol in one.symbols if symbol in other.symbols]
     sessions, mine_at, theirs_at = np.intersect1d(
         one.sessions, other.sessions, assume_unique=True, return_indices=True

@@ -98,13 +98,16 @@ def find_jumps(panel: Panel) -> list[Jump]:
 
 
 def guess_basis(panel: Panel, jumps: Sequence[Jump]) -> Basis:
-    """RAW if clear jumps are about as many as there were splits, else SPLIT: adjusted, or none due."""
+    """RAW if clear jumps are about as many as there were splits, else SPLIT.
+
+    Adjusted, or none due.
+    """
     clear = sum(jump.is_clear for jump in jumps)
-    is_raw = clear and clear >= RAW_SHARE * expected_splits(panel)
+    is_raw = clear and clear >= RAW_SHARE * split_expectation(panel)
     return Basis.RAW if is_raw else Basis.SPLIT
 
 
-def expected_splits(panel: Panel) -> float:
+def split_expectation(panel: Panel) -> float:
     """How many splits so many bars of large companies have had."""
     bars = sum(int(np.isfinite(closes).sum()) for closes in panel.close)
     return bars / SESSIONS_A_YEAR * SPLITS_A_SYMBOL_YEAR

@@ -19,7 +19,10 @@ from shared.domain.market.sessions import Sessions, is_session
 
 UNITS_PER_DOLLAR = 10_000
 OUTSIDE_RANGE = 10_000
-"""A price may lie outside [low, high] by one part in this many: vendors round each price by itself."""
+"""A price may lie outside [low, high] by one part in this many.
+
+Vendors round each price by itself.
+"""
 
 
 class BarDefect(StrEnum):
@@ -45,7 +48,10 @@ NUMBER = {defect: number for number, defect in enumerate(DEFECTS, start=1)}
 
 @dataclass(frozen=True, slots=True)
 class RefusedBar:
-    """One bar that was not let in. `detail` shows its values, `origin` the file and row, if known."""
+    """One bar that was not let in.
+
+    `detail` shows its values, `origin` the file and row, if known.
+    """
 
     symbol: str
     session: np.datetime64
@@ -87,7 +93,10 @@ def find_defects(bars: Bars, known: NDArray[np.int8] | None = None) -> NDArray[n
 
 
 def _is_ascending(bars: Bars) -> bool:
-    """Whether bars stand by symbol, then session, each once: most files do, and that costs nothing."""
+    """Whether bars stand by symbol, then session, each once.
+
+    Most files do, and that costs nothing.
+    """
     row, session = bars.row, bars.session
     later = session[1:] > session[:-1]
     later &= row[1:] == row[:-1]
@@ -111,15 +120,15 @@ def describe(bars: Bars, defects: NDArray[np.int8], entries: Sequence[int]) -> l
 
 def describe_values(bars: Bars, entry: int) -> str:
     """Such as `open 10 high 9 low 10 close 9.5 volume 100`."""
-    return " ".join(f"{name} {_number(_rounded(bars, name, entry))}" for name in FIELDS)
+    return " ".join(f"{name} {_number(_round(bars, name, entry))}" for name in FIELDS)
 
 
-def _rounded(bars: Bars, name: str, entry: int) -> float:
+def _round(bars: Bars, name: str, entry: int) -> float:
     return float(np.round(np.float64(getattr(bars, name)[entry]), 4))
 
 
 def _conflicts(bars: Bars, defects: NDArray[np.int8], entries: Sequence[int]) -> dict[int, str]:
-    """Such as `close 9.5 and 9.6` for each bar that another of its symbol and session contradicts."""
+    """Such as `close 9.5 and 9.6` for each bar that another one contradicts."""
     groups = defaultdict(list)
     for entry in entries:
         if defects[entry] == NUMBER[BarDefect.CONFLICTING_DUPLICATE]:
@@ -129,7 +138,7 @@ def _conflicts(bars: Bars, defects: NDArray[np.int8], entries: Sequence[int]) ->
 
 def _differences(bars: Bars, group: list[int]) -> str:
     values = {
-        name: dict.fromkeys(_number(_rounded(bars, name, entry)) for entry in group)
+        name: dict.fromkeys(_number(_round(bars, name, entry)) for entry in group)
         for name in FIELDS
     }
     return ", ".join(
@@ -183,7 +192,7 @@ def _keys(row: NDArray[np.int32], session: Sessions) -> NDArray[np.int64]:
 
 
 def _judge_repeats(bars: Bars, entries: list[int]) -> dict[int, int]:
-    values = {tuple(_rounded(bars, name, entry) for name in FIELDS) for entry in entries}
+    values = {tuple(_round(bars, name, entry) for name in FIELDS) for entry in entries}
     if len(values) > 1:
         return dict.fromkeys(entries, NUMBER[BarDefect.CONFLICTING_DUPLICATE])
     return dict.fromkeys(entries[1:], NUMBER[BarDefect.DUPLICATE])

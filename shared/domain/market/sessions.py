@@ -72,24 +72,24 @@ def _holidays(year: int) -> Iterator[dt.date]:
     """The weekdays of a year that the rules of that year keep shut."""
     new_year = dt.date(year, 1, 1)
     if new_year.weekday() != SATURDAY:  # it would fall into the last day of the year's books
-        yield _observed(new_year)
+        yield _observance(new_year)
     if year >= 1998:
         yield _nth(year, 1, MONDAY, 3)
-    yield _nth(year, 2, MONDAY, 3) if year >= 1971 else _observed(dt.date(year, 2, 22))
+    yield _nth(year, 2, MONDAY, 3) if year >= 1971 else _observance(dt.date(year, 2, 22))
     yield _easter(year) - dt.timedelta(days=2)
     if year != 1970:  # May 30 was a Saturday, and that Friday was traded
-        yield _last_monday_of_may(year) if year >= 1971 else _observed(dt.date(year, 5, 30))
+        yield _last_monday_of_may(year) if year >= 1971 else _observance(dt.date(year, 5, 30))
     if year >= 2022:
-        yield _observed(dt.date(year, 6, 19))
-    yield _observed(dt.date(year, 7, 4))
+        yield _observance(dt.date(year, 6, 19))
+    yield _observance(dt.date(year, 7, 4))
     yield _nth(year, 9, MONDAY, 1)
     if year <= 1968 or year in (1972, 1976, 1980):
         yield _nth(year, 11, MONDAY, 1) + dt.timedelta(days=1)
     yield _nth(year, 11, THURSDAY, 4)
-    yield _observed(dt.date(year, 12, 25))
+    yield _observance(dt.date(year, 12, 25))
 
 
-def _observed(day: dt.date) -> dt.date:
+def _observance(day: dt.date) -> dt.date:
     """The day itself, the Friday before a Saturday, the Monday after a Sunday."""
     shift = {SATURDAY: -1, SUNDAY: 1}.get(day.weekday(), 0)
     return day + dt.timedelta(days=shift)

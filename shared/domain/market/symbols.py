@@ -1,4 +1,6 @@
-"""Symbols of US shares: one grammar, and one spelling for each share class however a vendor writes it.
+"""Symbols of US shares.
+
+One grammar, and one spelling for each share class however a vendor writes it.
 
 Called where names come in from outside: files, vendors, universes. The one spelling is Alpaca's and
 Polygon's: `BRK.B`, `BAC.PRL` (a preferred), `XYZ.WS` (a warrant), `^VIX` (an index).

@@ -1,7 +1,9 @@
-"""The bar archive: Parquet is the truth; memory-mapped (symbols, bars) arrays and a chain of digests derive from it.
+"""The bar archive: Parquet is the truth.
 
-One writer (the data-fetcher), many readers; a value of this class is one consistent view. The manifest
-is replaced last, so a crash leaves the former view. It never repairs or takes back a bar.
+Memory-mapped (symbols, bars) arrays and a chain of digests derive from it.
+
+One writer (the data-fetcher), many readers; a value of this class is one consistent view. The
+manifest is replaced last, so a crash leaves the former view. It never repairs or takes back a bar.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ from shared.runtime.archive.manifest import (
 from shared.schemas.corporate_actions import CorporateActions, Split
 
 MOST_OVERTAKEN = 5
-"""A reader opens again when the writer has replaced what it was about to map; more often is a fault."""
+"""A reader opens again when the writer has replaced what it was about to map.
+
+More often is a fault.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,10 @@ class BarArchive:
         return self._fields() is not None
 
     def digest(self, through: dt.date | None = None) -> str:
-        """The chained digest of the sessions through one of them (None: all); "" if there are none."""
+        """The chained digest of the sessions through one of them (None: all).
+
+        "" if there are none.
+        """
         count = self.bars_through(through)
         return self.manifest.digests[count - 1] if count else ""
 
@@ -113,7 +121,8 @@ class BarArchive:
                 return panel.first(view.bars_through(through or self.sessions[-1]))
             view = BarArchive.open(self.folder)  # later bars are cut off above
         raise UserError(
-            f"The arrays of the bar archive {self.folder} are missing or damaged; fetch the bars again."
+            f"The arrays of the bar archive {self.folder} are missing or damaged; "
+            "fetch the bars again."
         )
 
     def tail(self) -> arrays.Tail | None:
@@ -134,8 +143,11 @@ class BarArchive:
         ]
         return join_bars(found)
 
-    def verified_raw_panel(self) -> Panel:
-        """The bars as archived. Raises UserError if they are not those that the digests speak of."""
+    def verify_raw_panel(self) -> Panel:
+        """The bars as archived.
+
+        Raises UserError if they are not those that the digests speak of.
+        """
         raw = self.raw_panel()
         links = chain.extend_chain(chain.first_link(self.basis), raw, self.effective_splits)
         if tuple(links) != self.manifest.digests:
@@ -145,7 +157,10 @@ class BarArchive:
         return raw
 
     def faults(self) -> list[str]:
-        """What is damaged, a sentence each: every file against its digest, every bar against the chain."""
+        """What is damaged, a sentence each.
+
+        Every file against its digest, every bar against the chain.
+        """
         found = []
         for part in self.manifest.parts:
             path = self.folder / PARTS / part.name
@@ -160,7 +175,7 @@ class BarArchive:
             found.append("The arrays are not what was written; they can be derived again.")
         try:
             if not found:
-                self.verified_raw_panel()
+                self.verify_raw_panel()
         except UserError as error:
             found.append(str(error))
         return found

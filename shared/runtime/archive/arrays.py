@@ -1,7 +1,9 @@
-"""The derived arrays of an archive: one mapped file a field for the base, one small file for the last sessions.
+"""The derived arrays of an archive.
 
-Called by the archive and its writer. They can always be made again from the Parquet parts. No file is
-ever changed in place: a view that is open goes on reading what it has.
+One mapped file a field for the base, one small file for the last sessions.
+
+Called by the archive and its writer. They can always be made again from the Parquet parts. No file
+is ever changed in place: a view that is open goes on reading what it has.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What comes to the archive's writer: judged, told apart from what is known, merged. Writes nothing."""
+"""What comes to the archive's writer: judged, told apart from what is known, merged.
+
+Writes nothing.
+"""
 
 from __future__ import annotations
 

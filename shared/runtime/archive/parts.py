@@ -1,7 +1,9 @@
-"""The truth of the archive as Parquet: raw bars, corporate actions, refusals. Numbers stand as they are.
+"""The truth of the archive as Parquet: raw bars, corporate actions, refusals.
 
-Called by the archive's writer. Bars are `symbol, session, open, high, low, close, volume`, by symbol,
-then session; any Parquet reader can open them. It judges nothing.
+Numbers stand as they are.
+
+Called by the archive's writer. Bars are `symbol, session, open, high, low, close, volume`, by
+symbol, then session; any Parquet reader can open them. It judges nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The files of a new view of the archive: parts, arrays, factors, refusals, and the manifest that names them.
+"""The files of a new view of the archive.
 
-Called by the writer, which decides what the view holds. Nothing that an older manifest names is changed;
-what none names any more is removed last.
+Parts, arrays, factors, refusals, and the manifest that names them.
+
+Called by the writer, which decides what the view holds. Nothing that an older manifest names is
+changed; what none names any more is removed last.
 """
 
 from __future__ import annotations
@@ -44,7 +46,10 @@ from shared.schemas.corporate_actions import CorporateActions
 LONGEST_TAIL = 21
 """Sessions appended before the arrays are written anew: once a month, not every day."""
 PARTS_MERGED = 8
-"""Parts of about one size that become one: few files, and each bar is rewritten a few times only."""
+"""Parts of about one size that become one.
+
+Few files, and each bar is rewritten a few times only.
+"""
 LOCK = ".writer"
 
 
@@ -64,7 +69,10 @@ def write_whole(
     kept: Sequence[Part] = (),
     fresh: Bars | None = None,
 ) -> BarArchive:
-    """A view of the whole panel, whose arrays are used up. Of the parts `kept` only `fresh` is missing."""
+    """A view of the whole panel, whose arrays are used up.
+
+    Of the parts `kept` only `fresh` is missing.
+    """
     splits = due_splits(basis, actions, raw.symbols, raw.sessions[-1].item())
     links = chain.extend_chain(chain.first_link(basis), raw, splits)
     new = (_write_part(folder, raw),) if fresh is None else _write_fresh(folder, fresh)
@@ -94,7 +102,10 @@ def write_whole(
 def extend(
     archive: BarArchive, fresh: Bars, actions: CorporateActions, refusals: Sequence[RefusedBar]
 ) -> BarArchive:
-    """A view with fresh bars of known symbols at its end; what is older is neither read nor rewritten."""
+    """A view with fresh bars of known symbols at its end.
+
+    What is older is neither read nor rewritten.
+    """
     folder, manifest = archive.folder, archive.manifest
     if refusals or actions != archive.actions:
         manifest = _with_files(folder, manifest, actions, [*archive.refusals, *refusals])
@@ -118,7 +129,10 @@ def extend(
 
 
 def _block(archive: BarArchive, fresh: Bars) -> Panel:
-    """The raw bars of the sessions that change: all symbols, from the first fresh bar's session on."""
+    """The raw bars of the sessions that change.
+
+    All symbols, from the first fresh bar's session on.
+    """
     last = archive.sessions[-1]
     is_late = fresh.session.min() == np.datetime64(last)
     first = np.datetime64(last) if is_late else next_session(last)
@@ -129,7 +143,10 @@ def _block(archive: BarArchive, fresh: Bars) -> Panel:
 
 
 def _with_tail(archive: BarArchive, manifest: Manifest, kept: int, block: Panel) -> Manifest:
-    """The arrays: the base and a tail of what came since, or a new base when that has grown long."""
+    """The arrays.
+
+    The base and a tail of what came since, or a new base when that has grown long.
+    """
     tail = archive.tail()
     base_sessions = min(manifest.base_sessions, kept)
     added = np.stack([getattr(block, name) for name in FIELDS])
@@ -179,7 +196,7 @@ def _write_fresh(folder: Path, fresh: Bars) -> tuple[Part, ...]:
 
 
 def _write_part(folder: Path, bars: Bars | Panel) -> Part:
-    name, content = _write_named(folder / PARTS, "bars", lambda path: parts.write(path, bars))
+    name, content = _write_by_content(folder / PARTS, "bars", lambda path: parts.write(path, bars))
     days = bars.session if isinstance(bars, Bars) else bars.sessions
     rows = bars.row.size if isinstance(bars, Bars) else int(np.isfinite(bars.close).sum())
     return Part(
@@ -211,12 +228,12 @@ def _with_files(
     return msgspec.structs.replace(
         manifest,
         refused=dict(sorted(counts.items())),
-        refusals=_write_named(folder, "refusals", partial(parts.write_refusals, refusals))[0],
-        factors=_write_named(folder, "factors", partial(parts.write_actions, actions))[0],
+        refusals=_write_by_content(folder, "refusals", partial(parts.write_refusals, refusals))[0],
+        factors=_write_by_content(folder, "factors", partial(parts.write_actions, actions))[0],
     )
 
 
-def _write_named(folder: Path, kind: str, write: Callable[[Path], None]) -> tuple[str, str]:
+def _write_by_content(folder: Path, kind: str, write: Callable[[Path], None]) -> tuple[str, str]:
     """A file named by its content; its name and its sha256."""
     draft = folder / f".{kind}{DRAFT}"
     folder.mkdir(parents=True, exist_ok=True)

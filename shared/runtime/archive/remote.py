@@ -1,8 +1,10 @@
-"""The archive's truth behind an fsspec URL: pushed by its one writer, pulled and derived where it is read.
+"""The archive's truth behind an fsspec URL.
 
-Only Parquet, factors, refusals and the manifest travel; arrays are made anew on each machine. Every file
-but the manifest is named by its content, and the manifest goes last, so a reader sees the former view
-or the new one. Who may read and write is the URL's own business.
+Pushed by its one writer, pulled and derived where it is read.
+
+Only Parquet, factors, refusals and the manifest travel; arrays are made anew on each machine. Every
+file but the manifest is named by its content, and the manifest goes last, so a reader sees the
+former view or the new one. Who may read and write is the URL's own business.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def pull(url: str, folder: Path) -> BarArchive:
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             files.get_file(f"{root}/{name}", str(draft / name))
         archive = BarArchive(draft, manifest)
-        raw = archive.verified_raw_panel()
+        raw = archive.verify_raw_panel()
         apply_splits(raw, archive.effective_splits)
         publish(draft, with_base(draft, manifest, raw))
         if not folder.exists():

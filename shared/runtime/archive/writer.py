@@ -1,7 +1,9 @@
-"""How the archive is written: bars kept or refused, Parquet parts, digests, arrays, at last the manifest.
+"""How the archive is written.
 
-Called by the data-fetcher, by `kobe data` and by tests; one writer at a time. The manifest's rename is
-the moment of change.
+Bars kept or refused, Parquet parts, digests, arrays, at last the manifest.
+
+Called by the data-fetcher, by `kobe data` and by tests; one writer at a time. The manifest's rename
+is the moment of change.
 """
 
 from __future__ import annotations
@@ -71,8 +73,8 @@ def append(
 ) -> BarArchive:
     """Add later sessions, and late bars of the last one; the new view. Older bars are left out.
 
-    What it costs depends on the symbols, not on their history. `actions` may repeat what is known; a
-    new split renews the arrays by itself. A bar that jumps like a split that nobody announced is
+    What it costs depends on the symbols, not on their history. `actions` may repeat what is known;
+    a new split renews the arrays by itself. A bar that jumps like a split that nobody announced is
     refused. Bars on another basis than the archive's must not come here.
     """
     with sole_writer(folder):
@@ -154,6 +156,6 @@ def rederive(folder: Path) -> BarArchive:
     """
     with sole_writer(folder):
         archive = BarArchive.open(folder)
-        raw = archive.verified_raw_panel()
+        raw = archive.verify_raw_panel()
         apply_splits(raw, archive.effective_splits)
         return publish(folder, with_base(folder, archive.manifest, raw))

@@ -151,7 +151,10 @@ def _column(cells: Cells, names: Sequence[str], what: str) -> list[str]:
 
 
 def _lean_splits(path: Path, cells: Cells) -> tuple[Split, ...]:
-    """QuantConnect's factor files: a row holds through its date, the next one from the next session."""
+    """QuantConnect's factor files.
+
+    A row holds through its date, the next one from the next session.
+    """
     symbols = _symbols(path, cells)
     days = read_dates(pa.chunked_array([pa.array(cells["date"], pa.string())])).session
     rows = sorted(zip(symbols, days.tolist(), cells["splitfactor"], strict=True))

@@ -62,7 +62,7 @@ def _read_parquet(place: object, size: int) -> ArrowTable:
         names = file.schema_arrow.names
         header = parquet_header(file.schema_arrow)
         refuse_expansion(file.metadata, size)
-        needed = _needed(header, names)
+        needed = _places_to_read(header, names)
     texts = [names[at] for at in needed if pa.types.is_string(file.schema_arrow.field(at).type)]
     columns: list[pa.ChunkedArray | None] = [None] * len(names)
     with pq.ParquetFile(place, read_dictionary=texts) as file:
@@ -87,7 +87,7 @@ def parquet_header(schema: pa.Schema) -> Header:
     return header
 
 
-def _needed(header: Header, names: list[str]) -> list[int]:
+def _places_to_read(header: Header, names: list[str]) -> list[int]:
     """Places of the columns that bars are made of, and of those that may name symbols."""
     places = {*header.places.values(), *header.symbol_places, *header.date_places}
     places |= {place for each in header.symbols.values() for place in each.values()}

@@ -1,4 +1,6 @@
-"""Which basis files are on: what their layout or a person says, adjusted by splits that are known, then checked.
+"""Which basis files are on.
+
+What their layout or a person says, adjusted by splits that are known, then checked.
 
 Called by table_reader.py. What the prices themselves say is jump_check.py's.
 """
@@ -24,21 +26,24 @@ from shared.schemas.corporate_actions import Split
 
 
 def adjust_parts(parts: Sequence[TableBars], said: Basis | None, splits: Sequence[Split]) -> Basis:
-    """Bring the parts to one share basis in place, and say which. Raises UserError if they differ."""
+    """Bring the parts to one share basis in place, and say which.
+
+    Raises UserError if they differ.
+    """
     bases = {_adjust_by_columns(part, has_splits=bool(splits)): part for part in parts}
     known = {basis: part for basis, part in bases.items() if basis is not Basis.UNKNOWN}
     if len(known) > 1 and said is None:
         (one, first), (other, second) = list(known.items())[:2]
         raise UserError(
-            f"{first.source.label} is {one} but {second.source.label} is {other}; bars of two bases "
-            "are never mixed. Read them apart, or state what they are with --basis."
+            f"{first.source.label} is {one} but {second.source.label} is {other}; bars of two "
+            "bases are never mixed. Read them apart, or state what they are with --basis."
         )
     basis = said or next(iter(known), Basis.UNKNOWN)
     if not splits:
         return basis
     if basis in (Basis.SPLIT, Basis.TOTAL):
         raise UserError(
-            f"{parts[0].source.label} is {basis} already; splits are only given for unadjusted prices."
+            f"{parts[0].source.label} is {basis} already; splits are for unadjusted prices."
         )
     last = max(part.dates.session[~np.isnat(part.dates.session)].max() for part in parts)
     for part in parts:

@@ -1,4 +1,6 @@
-"""What a column of a file of bars may be called: one table of names for each thing a bar consists of.
+"""What a column of a file of bars may be called.
+
+One table of names for each thing a bar consists of.
 
 Read by layouts.py. Names are compared without case, spaces and punctuation: `Adj. Close`,
 `adj_close` and `adjClose` are one name.
@@ -35,7 +37,8 @@ NAMES: dict[Column, tuple[str, ...]] = {
         "name stock code instrument asset security contract",
     ),
     Column.DATE: (
-        "windowstart date dates datetime timestamp session tradedate tradingdate tradingday dtyyyymmdd",
+        "windowstart date dates datetime timestamp session tradedate tradingdate tradingday",
+        "dtyyyymmdd",
         "caldt dlycaldt datadate pricedate quotedate sessiondate marketdate asofdate t ts tsevent",
         "time localtime gmttime utctime opentime beginsat day datum fecha index indexlevel0 level0",
         "unnamed0 levell0 level1 indexlevel1",

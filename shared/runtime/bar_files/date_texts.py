@@ -64,7 +64,10 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`days` has one reading, or one for each Order that makes a date; `time` and `zone` if written."""
+    """`days` has one reading, or one for each Order that makes a date.
+
+    `time` and `zone` if written.
+    """
 
     days: dict[Order, dt.date]
     time: dt.time | None
@@ -98,7 +101,7 @@ def _year_last(match: re.Match[str]) -> Iterator[tuple[Order, dt.date]]:
         yield from _dates(Order.YEAR_FIRST, one, two, three)
 
 
-def _named(match: re.Match[str]) -> Iterator[tuple[Order, dt.date]]:
+def _month_name_dates(match: re.Match[str]) -> Iterator[tuple[Order, dt.date]]:
     name = match["name"].lower()[:3]
     if name in MONTHS:
         number = str(MONTHS.index(name) + 1)
@@ -118,8 +121,8 @@ def _dates(order: Order, year: str, month: str, day: str) -> Iterator[tuple[Orde
 _READERS = (
     (YEAR_FIRST, _year_first),
     (YEAR_LAST, _year_last),
-    (DAY_NAMED_MONTH, _named),
-    (NAMED_MONTH_DAY, _named),
+    (DAY_NAMED_MONTH, _month_name_dates),
+    (NAMED_MONTH_DAY, _month_name_dates),
 )
 
 

@@ -33,7 +33,9 @@ CHUNK_ROWS = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """`session` is NaT where a row has no date; `minute` is the time of day, 0 where none is written.
+    """`session` is NaT where a row has no date.
+
+    `minute` is the time of day, 0 where none is written.
 
     `is_instant` if the times are New York's by a zone, an offset or an epoch.
     """
@@ -148,8 +150,8 @@ def _read_day_numbers(numbers: NDArray[np.float64]) -> Dates:
     settled = _settle({name: days[np.isfinite(numbers)] for name, days in readings.items()})
     if settled is None:
         raise UserError(
-            f"its dates are numbers ({whole[0]}) that may be {' or '.join(readings)}; write them as "
-            "YYYY-MM-DD."
+            f"its dates are numbers ({whole[0]}) that may be {' or '.join(readings)}; write "
+            "them as YYYY-MM-DD."
         )
     session = np.where(np.isfinite(numbers), readings[settled], np.datetime64("NaT", "D"))
     return Dates(session, np.zeros(session.size, np.int16), is_instant=False)
@@ -191,7 +193,7 @@ def _is_plain_number(text: str) -> bool:
 def _order(
     texts: Sequence[str | None], moments: Sequence[Moment | None], month_first: bool | None
 ) -> Order:
-    """Which number is the day and which the month, by what the vendor writes or the whole file shows."""
+    """Which number is the month, by what the vendor writes or the whole file shows."""
     open_ones = [each for each in moments if each and Order.CERTAIN not in each.days]
     if not open_ones:
         return Order.CERTAIN
@@ -216,8 +218,8 @@ def _order(
             if each and len(set(each.days.values())) > 1
         )
         raise UserError(
-            f"its dates are ambiguous: {text} may be {' or '.join(orders)}, and all of them would be "
-            "sessions; write them as YYYY-MM-DD."
+            f"its dates are ambiguous: {text} may be {' or '.join(orders)}, and all of "
+            "them would be sessions; write them as YYYY-MM-DD."
         )
     return Order(settled)
 

@@ -29,9 +29,12 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileBars:
-    """What was read. `refused` counts by reason; `refusals` are the first of them, with file and row.
+    """What was read. `refused` counts by reason.
 
-    `offered` are all symbols there, read or not. `jumps` are split-like jumps that remain, `left_out` files that were not read.
+    `refusals` are the first of them, with file and row.
+
+    `offered` are all symbols there, read or not. `jumps` are split-like jumps that remain,
+    `left_out` files that were not read.
     """
 
     label: str
@@ -49,7 +52,10 @@ class FileBars:
 
     @property
     def summary(self) -> str:
-        """Such as `prices.csv: Polygon flat file, 2 symbols, 2016-03-14 to 2018-12-20, unadjusted`."""
+        """Such as `prices.csv.
+
+        Polygon flat file, 2 symbols, 2016-03-14 to 2018-12-20, unadjusted`.
+        """
         symbols = self.panel.symbols
         names = symbols[0] if len(symbols) == 1 else f"{len(symbols)} symbols"
         first, last = self.panel.sessions[0], self.panel.sessions[-1]

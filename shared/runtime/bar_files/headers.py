@@ -43,7 +43,7 @@ def read_header(rows: Sequence[Sequence[str]]) -> Header | None:
     """The header that begins with the first of the rows; None if they are none."""
     if not rows or len(rows[0]) < len(REQUIRED) - 1:
         return None
-    return _stacked_header(rows) or _long_header(rows[0]) or _flat_header(rows[0])
+    return _two_line_header(rows) or _long_header(rows[0]) or _flat_header(rows[0])
 
 
 def missing_columns(cells: Sequence[str]) -> list[str]:
@@ -91,7 +91,7 @@ def _refuse_twins(cells: Sequence[str], names: Sequence[str], place: int) -> Non
 # --- fields and symbols in the header -------------------------------------------------------------
 
 
-def _stacked_header(rows: Sequence[Sequence[str]]) -> Header | None:
+def _two_line_header(rows: Sequence[Sequence[str]]) -> Header | None:
     """yfinance and other pandas frames: a line of fields and a line of symbols, in either order."""
     if len(rows) < 2 or len(rows[1]) != len(rows[0]):
         return None

@@ -28,7 +28,7 @@ def find_intraday(
     if times.size == 1:
         return None
     usual = int(times[counts.argmax()])
-    shared = _shared_sessions(row, session, minute)
+    shared = _has_other_times(row, session, minute)
     if shared.mean() > MOSTLY:
         at = int(shared.argmax())
         same = (row == row[at]) & (session == session[at])
@@ -45,7 +45,7 @@ def find_intraday(
     return intraday if intraday.any() else None
 
 
-def _shared_sessions(
+def _has_other_times(
     row: NDArray[np.int32], session: Sessions, minute: Minutes
 ) -> NDArray[np.bool_]:
     """Rows whose symbol and session have other times of day too."""

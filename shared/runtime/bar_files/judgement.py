@@ -52,10 +52,13 @@ def list_refusals(entries: Entries, defects: NDArray[np.int8]) -> list[RefusedBa
 
 
 def objection_to(entries: Entries, defects: NDArray[np.int8]) -> str:
-    """The sentence about a contradiction, or too many refused bars of a symbol; "" if there is none."""
+    """The sentence about a contradiction, or too many refused bars of a symbol.
+
+    "" if there is none.
+    """
     for part in entries.parts:
         if part.malformed > MOST_REFUSED * (part.row.size + part.malformed):
-            return _malformed_sentence(part)
+            return _field_count_sentence(part)
     conflicts = np.flatnonzero(defects == NUMBER[BarDefect.CONFLICTING_DUPLICATE])
     if conflicts.size:
         return _conflict_sentence(entries, defects, int(conflicts[0]))
@@ -67,10 +70,10 @@ def objection_to(entries: Entries, defects: NDArray[np.int8]) -> str:
     given = np.bincount(entries.bars.row, minlength=symbols)
     flawed = refused > MOST_REFUSED * given
     which = counted & flawed[entries.bars.row]
-    return _flawed_sentence(entries, defects, which) if flawed.any() else ""
+    return _flaw_sentence(entries, defects, which) if flawed.any() else ""
 
 
-def _malformed_sentence(part: TableBars) -> str:
+def _field_count_sentence(part: TableBars) -> str:
     number, text = part.locate([part.row.size])[part.row.size]
     return (
         f"{part.source.label}: {part.malformed} lines do not have the fields of the header; the "
@@ -93,7 +96,7 @@ def _conflict_sentence(entries: Entries, defects: NDArray[np.int8], first: int) 
     )
 
 
-def _flawed_sentence(entries: Entries, defects: NDArray[np.int8], which: NDArray[np.bool_]) -> str:
+def _flaw_sentence(entries: Entries, defects: NDArray[np.int8], which: NDArray[np.bool_]) -> str:
     bars = entries.bars
     first = int(which.argmax())
     own = which & (bars.row == bars.row[first])

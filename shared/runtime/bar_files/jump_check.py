@@ -1,6 +1,7 @@
 """Whether prices bear out the basis they are said to be on: jumps like splits speak against it.
 
-Called by the reader. Raw prices with the jump of a split and without its factor never pass in silence.
+Called by the reader. Raw prices with the jump of a split and without its factor never pass in
+silence.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import Panel
-from shared.domain.market.jumps import Jump, expected_splits, find_jumps, guess_basis
+from shared.domain.market.jumps import Jump, find_jumps, guess_basis, split_expectation
 
 ENOUGH_EXPECTED = 3
 """Where three splits were due and none shows, prices are adjusted by their looks."""
@@ -27,7 +28,7 @@ class BasisCheck:
 
 
 def check_jumps(label: str, panel: Panel, basis: Basis) -> BasisCheck:
-    """The basis as far as the prices bear it out, and the objection if they jump like raw prices."""
+    """The basis as far as the prices bear it out, or the objection if they jump."""
     jumps = tuple(find_jumps(panel))
     looks = guess_basis(panel, jumps)
     telling = [each for each in jumps if each.is_clear or (basis is Basis.RAW and each.is_usual)]
@@ -35,7 +36,7 @@ def check_jumps(label: str, panel: Panel, basis: Basis) -> BasisCheck:
     objection = _jump_sentence(label, telling, basis) if is_raw else ""
     if basis is not Basis.UNKNOWN:
         return BasisCheck(basis, jumps, objection=objection)
-    if looks is Basis.RAW or expected_splits(panel) >= ENOUGH_EXPECTED:
+    if looks is Basis.RAW or split_expectation(panel) >= ENOUGH_EXPECTED:
         return BasisCheck(looks, jumps, is_guessed=True, objection=objection)
     return BasisCheck(Basis.UNKNOWN, jumps, objection=objection)
 

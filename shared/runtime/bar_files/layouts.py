@@ -1,4 +1,6 @@
-"""The layouts of bars that vendors and exports write, as a table; a file is told by its columns alone.
+"""The layouts of bars that vendors and exports write, as a table.
+
+A file is told by its columns alone.
 
 Read by headers.py. A new layout is a line here; what a column may be called stands in columns.py.
 """
@@ -12,7 +14,8 @@ from shared.domain.market.adjustment import Basis
 class Layout:
     """`columns` are the names that tell it apart (columns.normal), `absent` those it never has.
 
-    `basis` is what its prices are, `month_first` how it writes 03/04/2020, where the vendor says so.
+    `basis` is what its prices are, `month_first` how it writes 03/04/2020, where the vendor says
+    so.
     """
 
     name: str
@@ -61,7 +64,10 @@ LAYOUTS = (
     _layout("plain columns", "", Basis.UNKNOWN),
 )
 WIDE = Layout("yfinance", frozenset(), Basis.TOTAL)
-"""Fields and symbols in the header; without an adjusted close the prices are adjusted themselves."""
+"""Fields and symbols in the header.
+
+Without an adjusted close the prices are adjusted themselves.
+"""
 WIDE_SPLIT = Layout("yfinance", frozenset(), Basis.SPLIT)
 LEAN = Layout("LEAN", frozenset(), Basis.RAW)
 

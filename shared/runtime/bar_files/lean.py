@@ -1,4 +1,6 @@
-"""QuantConnect's daily bars: no header, `20200102 00:00,3000000,…`, prices in ten-thousandths of a dollar.
+"""QuantConnect's daily bars.
+
+No header, `20200102 00:00,3000000,…`, prices in ten-thousandths of a dollar.
 
 Called by tables.py. The form is told by its dates and whole numbers; the symbol is the file's name.
 """

@@ -108,7 +108,7 @@ def read_name(name: str) -> FileName:
     """What the name of a file says, without its folder."""
     stem = COPY.sub("", SUFFIXES.sub("", name)).strip()
     if match := RANGE.fullmatch(stem):
-        return _ranged(match)
+        return _span_name(match)
     for pattern in (CHART_EXPORT, DATABASE, STOOQ):
         if match := pattern.fullmatch(stem):
             symbol = canonical_symbol(match["symbol"])
@@ -118,7 +118,7 @@ def read_name(name: str) -> FileName:
     return _plain(stem)
 
 
-def _ranged(match: re.Match[str]) -> FileName:
+def _span_name(match: re.Match[str]) -> FileName:
     symbol = _plain(match["symbol"]).symbol
     try:
         start, end = (dt.date.fromisoformat(match[which]) for which in ("start", "end"))

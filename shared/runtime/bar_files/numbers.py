@@ -1,7 +1,7 @@
 """Columns of prices and volumes to floats: `$`, thousands, decimal commas, `1.2M`.
 
-Called by tables.py. What is no number becomes NaN, which is refused as a bar later; a comma that may
-be either a decimal mark or a thousands separator in the whole file is refused at once.
+Called by tables.py. What is no number becomes NaN, which is refused as a bar later; a comma that
+may be either a decimal mark or a thousands separator in the whole file is refused at once.
 """
 
 import re
@@ -56,7 +56,7 @@ def read_number_texts(prices: Sequence[pa.ChunkedArray], volume: pa.ChunkedArray
         return [each for each in plain if each is not None]
     mark = decimal_mark([_distinct(column) for column in prices], _distinct(volume))
     return [
-        _mapped(column, mark, is_volume=place == len(prices))
+        _map_texts(column, mark, is_volume=place == len(prices))
         for place, column in enumerate(columns)
     ]
 
@@ -73,7 +73,7 @@ def _distinct(column: pa.ChunkedArray) -> list[str]:
     return [NOISE.sub("", text) for text in pc.unique(column).to_pylist() if text]
 
 
-def _mapped(column: pa.ChunkedArray, mark: str, *, is_volume: bool) -> Numbers:
+def _map_texts(column: pa.ChunkedArray, mark: str, *, is_volume: bool) -> Numbers:
     encoded = column.combine_chunks().dictionary_encode()
     texts = encoded.dictionary.to_pylist()
     values = np.array([read_number(text, mark, is_volume=is_volume) for text in texts] + [np.nan])
@@ -82,7 +82,7 @@ def _mapped(column: pa.ChunkedArray, mark: str, *, is_volume: bool) -> Numbers:
 
 def decimal_mark(prices: Sequence[Sequence[str]], volumes: Sequence[str]) -> str:
     """`.` or `,`: what stands last where both do, or before other than three digits."""
-    marks = {mark for texts in prices for text in texts if (mark := _shown_mark(text))}
+    marks = {mark for texts in prices for text in texts if (mark := _mark_of(text))}
     if len(marks) > 1:
         raise UserError("its prices have decimal points and decimal commas; write them in one way.")
     if marks:
@@ -100,7 +100,7 @@ def decimal_mark(prices: Sequence[Sequence[str]], volumes: Sequence[str]) -> str
     )
 
 
-def _shown_mark(text: str) -> str | None:
+def _mark_of(text: str) -> str | None:
     """The decimal mark that one price shows; None if it may be either, or has none."""
     bare = text.strip("-%")
     if "." in bare and "," in bare:

@@ -52,7 +52,7 @@ def join_parts(parts: Sequence[TableBars]) -> Entries:
     """One list of entries. Raises UserError if most rows of a part are intraday."""
     symbols = tuple(sorted({symbol for part in parts for symbol in part.symbols}))
     place = {symbol: number for number, symbol in enumerate(symbols)}
-    known = [_known_defects(part) for part in parts]
+    known = [_table_defects(part) for part in parts]
     rows = [_renumber(part, place, symbols) for part in parts]
     sizes = [part.row.size for part in parts]
     fields = {name: _join([part.fields.pop(name) for part in parts]) for name in FIELDS}
@@ -68,7 +68,10 @@ def join_parts(parts: Sequence[TableBars]) -> Entries:
 
 
 def align_entries(entries: Entries, kept: NDArray[np.bool_]) -> Panel:
-    """The panel of the entries kept, without symbols that have none. Raises UserError if too large."""
+    """The panel of the entries kept, without symbols that have none.
+
+    Raises UserError if too large.
+    """
     days = entries.session if kept.all() else entries.session[kept]
     if days.size:
         years = int((days.max() - days.min()).astype(np.int64)) / 365
@@ -105,7 +108,7 @@ def _join(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _known_defects(part: TableBars) -> NDArray[np.int8]:
+def _table_defects(part: TableBars) -> NDArray[np.int8]:
     """What a table shows without its prices: no date, no symbol, no daily bar."""
     defects = np.zeros(part.row.size, np.int8)
     try:

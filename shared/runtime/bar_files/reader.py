@@ -1,7 +1,7 @@
 """The one reader of bars in files: recognises their layout, sorts, judges, and says what it took.
 
-Called by research, by the folder vendor and by `kobe data`. It never guesses and never repairs: what
-is ambiguous, contradicts itself or is too flawed stops with the first offending row.
+Called by research, by the folder vendor and by `kobe data`. It never guesses and never repairs:
+what is ambiguous, contradicts itself or is too flawed stops with the first offending row.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def read_files(path: Path, options: ReadOptions = NO_OPTIONS) -> FileBars:
     if len(sources.tables) == 1 and not options.symbols and not options.splits:
         streamed = stream_panel(sources.tables[0])
         if streamed:
-            return _streamed(path.name, streamed, options)
+            return _stream_answer(path.name, streamed, options)
     # Imported when needed: Arrow's compute functions take memory and time of their own.
     from shared.runtime.bar_files.table_reader import read_tables
 
     return read_tables(path.name, sources, options)
 
 
-def _streamed(label: str, bars: StreamedBars, options: ReadOptions) -> FileBars:
+def _stream_answer(label: str, bars: StreamedBars, options: ReadOptions) -> FileBars:
     checked = check_jumps(label, bars.panel, options.basis or bars.layout.basis)
     objections = accept_or_raise(checked.objection, options)
     return FileBars(

@@ -1,4 +1,6 @@
-"""The files behind a path: one file, a folder with all below it, the members of a zip; bytes unpacked with a ceiling.
+"""The files behind a path: one file, a folder with all below it, the members of a zip.
+
+Bytes unpacked with a ceiling.
 
 Called by reader.py. It opens and unpacks; what the bytes mean is not its business.
 """
@@ -25,7 +27,10 @@ from shared.runtime.bar_files.names import read_name
 MOST_BYTES = 4 << 30
 """Unpacked: ten times the daily bars of every listed stock of twenty years as text."""
 MOST_EXPANSION, SMALL = 200, 64 << 20
-"""Market data shrinks to a third or a tenth; what unpacks to more than 200 times its size is a bomb."""
+"""Market data shrinks to a third or a tenth.
+
+What unpacks to more than 200 times its size is a bomb.
+"""
 CHUNK = 1 << 20
 READABLE = re.compile(
     r"\.(csv|txt|tsv|tab|dat|asc|prn|parquet|pq|parq|feather|arrow|ipc|zip)"
@@ -156,7 +161,7 @@ def read_bytes(source: Source) -> bytes:
             _member(file, source) as packed,
             _unpack(packed, source.name) as stream,
         ):
-            return _read_limited(stream, source)
+            return _read_up_to_limit(stream, source)
     except NotImplementedError as error:
         raise UserError(f"it is packed in a way that is not read ({error}).") from error
     except RuntimeError as error:  # zipfile's word for a password
@@ -193,7 +198,7 @@ def _unpack(stream: IO[bytes], name: str) -> Stream:
     return stream
 
 
-def _read_limited(stream: Stream, source: Source) -> bytes:
+def _read_up_to_limit(stream: Stream, source: Source) -> bytes:
     packed = source.path.stat().st_size
     limit = min(MOST_BYTES, max(SMALL, packed * MOST_EXPANSION))
     parts: list[bytes] = []
@@ -202,8 +207,8 @@ def _read_limited(stream: Stream, source: Source) -> bytes:
         size += len(chunk)
         if size > limit:
             raise UserError(
-                f"it unpacks to more than {limit >> 20} MiB from {packed >> 10} KiB; no market data "
-                "shrinks like that, so it is not read."
+                f"it unpacks to more than {limit >> 20} MiB from {packed >> 10} KiB; no market "
+                "data shrinks like that, so it is not read."
             )
         parts.append(chunk)
     return b"".join(parts)

@@ -1,7 +1,7 @@
-"""A large Parquet file in good order straight to a panel, batch by batch, in hardly more memory than the panel.
+"""A large Parquet file in good order straight to a panel, batch by batch, in little memory.
 
-Called by reader.py before anything else. Whatever is unusual (texts, times of day, another order, many
-refused bars) is left to the general way: then there is no answer here.
+Called by reader.py before anything else. Whatever is unusual (texts, times of day, another order,
+many refused bars) is left to the general way: then there is no answer here.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _is_parquet(source: Source) -> bool:
 
 
 def _is_usual(header: Header, schema: pa.Schema) -> bool:
-    """One column of symbols, one of dates without times or zones, numbers as numbers, nothing else."""
+    """A column of symbols, one of dates without zones, numbers as numbers, nothing else."""
     places, names = header.places, schema.names
     if header.symbols or set(places) != {Column.SYMBOL, Column.DATE, *FIELD_COLUMNS}:
         return False
@@ -186,7 +186,7 @@ def _fill(
             fields[name][bars.row[kept], at] = values if name == "volume" else round_prices(values)
     panel = Panel(entries.symbols, span[traded], **fields)
     pa.default_memory_pool().release_unused()
-    if _is_flawed(panel, entries, refusals):
+    if _has_too_many_refusals(panel, entries, refusals):
         return None
     counts = {each.value: sum(bar.reason is each for bar in refusals) for each in DEFECTS}
     refused = {reason: count for reason, count in sorted(counts.items()) if count}
@@ -227,7 +227,7 @@ def _refusals(bars: Bars, defects: NDArray[np.int8], start: int, label: str) -> 
     ]
 
 
-def _is_flawed(panel: Panel, entries: _Entries, refusals: list[RefusedBar]) -> bool:
+def _has_too_many_refusals(panel: Panel, entries: _Entries, refusals: list[RefusedBar]) -> bool:
     """Whether a symbol has too many refused bars, or none left."""
     if not refusals:
         return False

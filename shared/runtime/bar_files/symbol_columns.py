@@ -1,7 +1,7 @@
 """Which symbol each row of a table is of: by its column, or by the file's name where it has none.
 
-Called by tables.py. A column that could name symbols decides, or the file is refused: a file of many
-companies is never read as one.
+Called by tables.py. A column that could name symbols decides, or the file is refused: a file of
+many companies is never read as one.
 """
 
 from collections.abc import Sequence
@@ -43,19 +43,19 @@ def read_symbols(
     """The symbols of a long table. Raises UserError if it does not say them without doubt."""
     strong = [place for place in header.symbol_places if is_symbol_name(names[place])]
     if strong:
-        first = _read(_given(columns, strong[0]))
+        first = _read(_column_at(columns, strong[0]))
         for place in strong[1:]:
-            _refuse_difference(names, strong[0], place, first, _read(_given(columns, place)))
+            _refuse_difference(names, strong[0], place, first, _read(_column_at(columns, place)))
         return first
     for place in header.symbol_places:
-        weak = _read(_given(columns, place))
+        weak = _read(_column_at(columns, place))
         if not weak.no_symbols:
             return weak
         if len(weak.symbols) > 1:
             wrong = weak.symbols[min(weak.no_symbols)]
             raise UserError(
-                f"its column {names[place]} holds {wrong!r}, which is no symbol; call the column of "
-                "symbols `symbol`."
+                f"its column {names[place]} holds {wrong!r}, which is no symbol; call the column "
+                "of symbols `symbol`."
             )
     _refuse_possible_symbols(names, columns, header)
     if file.symbol is None:
@@ -66,7 +66,7 @@ def read_symbols(
     return SymbolColumn((file.symbol,), None)
 
 
-def _given(columns: Sequence[pa.ChunkedArray | None], place: int) -> pa.ChunkedArray:
+def _column_at(columns: Sequence[pa.ChunkedArray | None], place: int) -> pa.ChunkedArray:
     column = columns[place]
     assert column is not None
     return column
@@ -112,7 +112,10 @@ def _refuse_difference(
 def _refuse_possible_symbols(
     names: Sequence[str], columns: Sequence[pa.ChunkedArray | None], header: Header
 ) -> None:
-    """A column that nobody knows may be the one of symbols; securities may be told apart by a number."""
+    """A column that nobody knows may be the one of symbols.
+
+    Securities may be told apart by a number.
+    """
     known = {*header.places.values(), *header.date_places, *header.symbol_places}
     for place, (name, column) in enumerate(zip(names, columns, strict=True)):
         if column is None or place in known or normal(name) in WORDS:
@@ -123,11 +126,11 @@ def _refuse_possible_symbols(
             continue
         if normal(name) in IDENTIFIERS:
             raise UserError(
-                f"its column {name} tells {len(texts)} securities apart, but none has a symbol; add "
-                "a column `symbol`."
+                f"its column {name} tells {len(texts)} securities apart, but none has a symbol; "
+                "add a column `symbol`."
             )
         if all(canonical_symbol(text) for text in texts):
             raise UserError(
-                f"its column {name or place + 1} may name symbols ({', '.join(texts[:2])}); call it "
-                "`symbol`, or remove it."
+                f"its column {name or place + 1} may name symbols ({', '.join(texts[:2])}); call "
+                "it `symbol`, or remove it."
             )

@@ -31,7 +31,10 @@ FIELD_COLUMNS = (*PRICE_COLUMNS, Column.VOLUME)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Columns of a file by row, each text read. `columns` are all of them, None where not needed."""
+    """Columns of a file by row, each text read.
+
+    `columns` are all of them, None where not needed.
+    """
 
     header: Header
     names: tuple[str, ...]

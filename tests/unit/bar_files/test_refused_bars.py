@@ -56,8 +56,8 @@ def test_more_than_one_in_a_hundred_stops_with_the_first_unless_accepted(tmp_pat
     bad = {at: f"{day[at]},AAPL,10,9,11,10,100" for at in (7, 50, 90, 91)}
     file = write(tmp_path, long(bad))
     assert sentence(file) == (
-        "4 of 300 bars of AAPL are refused (4 high below low); the first is prices.csv line 9: high "
-        f"below low: {bad[7]}. Mend the file, or add --accept-flawed to leave such bars out."
+        "4 of 300 bars of AAPL are refused (4 high below low); the first is prices.csv line 9: "
+        f"high below low: {bad[7]}. Mend the file, or add --accept-flawed to leave such bars out."
     )
     read = read_files(file, ACCEPT)
     assert read.refused == {"high_below_low": 4}
@@ -85,8 +85,8 @@ def test_equal_duplicates_are_dropped_and_counted(tmp_path: Path) -> None:
 def test_a_conflicting_duplicate_stops_and_names_both_values(tmp_path: Path) -> None:
     file = write(tmp_path, long({}) + f"{days(6)[5]},AAPL,10,11,9,10.5,100\n")
     assert sentence(file) == (
-        f"prices.csv line 7 and prices.csv line 302 contradict each other: AAPL on {days(6)[5]} has "
-        "close 10 and 10.5. Mend the file, or add --accept-flawed to leave such bars out."
+        f"prices.csv line 7 and prices.csv line 302 contradict each other: AAPL on {days(6)[5]} "
+        "has close 10 and 10.5. Mend the file, or add --accept-flawed to leave such bars out."
     )
     read = read_files(file, ACCEPT)
     assert read.refused == {"conflicting_duplicate": 2}
@@ -122,10 +122,11 @@ def test_intraday_files_are_refused_as_such(tmp_path: Path, form: str) -> None:
     ]
     lines = []
     for stamp in stamps:
+        midnight = epoch(pd.Timestamp(stamp.date()), "s")
         when = {
             "text": f"{stamp},",
             "zoned": f"{stamp}-05:00,",
-            "epoch": f"{epoch(pd.Timestamp(stamp.date()), 's', 0) + stamp.hour * 3600 + stamp.minute * 60},",
+            "epoch": f"{midnight + stamp.hour * 3600 + stamp.minute * 60},",
             "time column": f"{stamp:%Y-%m-%d},{stamp:%H:%M},",
             "period": f"{stamp:%Y%m%d},5,",
         }[form]

@@ -1,4 +1,4 @@
-"""What is ambiguous, contradictory or no bars at all is refused with a sentence that says what to do."""
+"""What is ambiguous, contradictory or no bars is refused with a sentence that helps."""
 
 import datetime as dt
 import gzip
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from shared.domain.market.bars import FIELDS
 from shared.runtime.bar_files.reader import read_files
 from tests.unit.bar_files.files import ACCEPT, HEAD, ROW, sentence, write
 from tests.unit.bar_files.written import frame, walk
@@ -228,8 +229,8 @@ def test_a_small_parquet_of_endless_rows_is_not_unpacked(tmp_path: Path) -> None
     rows = 8_000_000
     one = pa.array(np.zeros(rows, np.int8))
     day = pa.DictionaryArray.from_arrays(one, pa.array([dt.date(2024, 1, 3)]))
-    table = pa.table({"date": day, **{name: pa.DictionaryArray.from_arrays(one, pa.array([1.0]))
-                                      for name in ("open", "high", "low", "close", "volume")}})  # fmt: skip
+    prices = pa.DictionaryArray.from_arrays(one, pa.array([1.0]))
+    table = pa.table({"date": day, **dict.fromkeys(FIELDS, prices)})
     pq.write_table(table, tmp_path / "AAPL.parquet", compression="zstd")
     assert (tmp_path / "AAPL.parquet").stat().st_size < 600_000
     assert "no market data shrinks like that" in sentence(tmp_path / "AAPL.parquet")

@@ -40,7 +40,7 @@ def polygon_client_frame(path: Path, data: pd.DataFrame) -> Path:
         own.assign(
             vwap=own["close"], timestamp=[epoch(day, "ms") for day in own["date"]], transactions=3,
             otc="",
-        )[["open", "high", "low", "close", "volume", "vwap", "timestamp", "transactions", "otc"]].to_csv(
+        )[[*FIELDS, "vwap", "timestamp", "transactions", "otc"]].to_csv(
             folder(path / "agg") / f"{symbol}.csv", index=False
         )  # fmt: skip
     return path / "agg"
@@ -258,7 +258,9 @@ def tiingo(path: Path, data: pd.DataFrame) -> Path:
         own.assign(
             date=own["date"].dt.strftime("%Y-%m-%dT00:00:00.000Z"), **adjusted, divCash=0.0,
             splitFactor=1.0,
-        ).drop(columns="symbol").to_csv(folder(path / "tiingo") / f"{symbol}.csv", index=False)  # fmt: skip
+        ).drop(columns="symbol").to_csv(
+            folder(path / "tiingo") / f"{symbol}.csv", index=False
+        )  # fmt: skip
     return path / "tiingo"
 
 
@@ -342,8 +344,8 @@ def trading_view(path: Path, data: pd.DataFrame) -> Path:
 def lean(path: Path, data: pd.DataFrame) -> Path:
     for symbol, own in each(data):
         lines = [
-            f"{row.date:%Y%m%d} 00:00,{row.open * 1e4:.0f},{row.high * 1e4:.0f},{row.low * 1e4:.0f},"
-            f"{row.close * 1e4:.0f},{row.volume}"
+            f"{row.date:%Y%m%d} 00:00,{row.open * 1e4:.0f},{row.high * 1e4:.0f},"
+            f"{row.low * 1e4:.0f},{row.close * 1e4:.0f},{row.volume}"
             for row in rows(own)
         ]
         with zipfile.ZipFile(folder(path / "lean") / f"{symbol.lower()}.zip", "w") as archive:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from services.data_fetcher.archive_updater import ArchiveUpdater, Universe
-from services.data_fetcher.bar_selection import selected
+from services.data_fetcher.bar_selection import select_bars
 from services.data_fetcher.vendor_registry import NameChanges
 from shared.domain.market.adjustment import Basis
 from shared.domain.market.bars import PRICES, Bars
@@ -48,7 +48,7 @@ class NetworkVendor:
         self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
     ) -> Bars:
         self.asked += 1
-        return selected(self._bars, symbols, start, end)
+        return select_bars(self._bars, symbols, start, end)
 
     def corporate_actions(
         self, symbols: Sequence[str], start: dt.date, end: dt.date

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.data_fetcher.archive_updater import ArchiveUpdater, Universe
-from services.data_fetcher.bar_selection import selected
+from services.data_fetcher.bar_selection import select_bars
 from services.data_fetcher.handlers import HANDLERS, State, gauges
 from services.data_fetcher.work import DataFetcherWork
 from shared.domain.errors import TransientError, UserError
@@ -45,7 +45,7 @@ class FakeVendor:
         if self.away:
             raise TransientError("the vendor does not answer")
         self.asked.append((start, end))
-        return selected(self.bars, symbols, start, end)
+        return select_bars(self.bars, symbols, start, end)
 
 
 class NoQuotes:
@@ -54,7 +54,7 @@ class NoQuotes:
 
 
 def through(bars: Bars, last: dt.date) -> Bars:
-    return selected(bars, bars.symbols, None, last)
+    return select_bars(bars, bars.symbols, None, last)
 
 
 def without(bars: Bars, symbol: str, *days: dt.date) -> Bars:
