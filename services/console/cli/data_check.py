@@ -18,7 +18,7 @@ from services.console.stack.vendor_settings import ask_settings, command_environ
 from services.data_fetcher import file_exchange as exchange
 from services.data_fetcher.vendor_registry import actions_vendor, bars_vendor, offering
 from shared.domain.errors import UserError
-from shared.domain.market.bar_check import BarsCheck, Comparison, SymbolCheck, compare_bars
+from shared.domain.market.bar_check import BarsCheck, BarsComparison, SymbolCheck, compare_bars
 from shared.domain.market.bars import Panel
 from shared.runtime.bar_files.actions import read_splits
 from shared.runtime.bar_files.file_bars import ReadOptions
@@ -131,7 +131,7 @@ def _path(text: str) -> Path:
     return path
 
 
-def _print_check(found: BarsCheck, comparison: Comparison | None) -> None:
+def _print_check(found: BarsCheck, comparison: BarsComparison | None) -> None:
     terminal.print(found.source)
     print_facts("Bars", _facts(found))
     odd = [each for each in found.symbols if not each.is_clean]
@@ -175,7 +175,7 @@ def _row(each: SymbolCheck) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _print_comparison(comparison: Comparison) -> None:
+def _print_comparison(comparison: BarsComparison) -> None:
     terminal.print(
         f"{comparison.compared:,} bars of {comparison.symbols} symbols compared, "
         f"{comparison.differing:,} differ."

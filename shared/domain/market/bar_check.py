@@ -71,7 +71,7 @@ class BarsCheck(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(each.symbol for each in self.symbols if each.sessions_behind)
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class PriceDifference(msgspec.Struct, frozen=True, kw_only=True):
     """A price of one bar that two sources do not agree on."""
 
     symbol: str
@@ -81,13 +81,13 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     theirs: float
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+class BarsComparison(msgspec.Struct, frozen=True, kw_only=True):
     """Bars that two sources both have, and where they differ."""
 
     compared: int
     differing: int
     symbols: int
-    differences: tuple[Difference, ...]
+    differences: tuple[PriceDifference, ...]
 
 
 def check_bars(
@@ -144,7 +144,7 @@ def _check_symbol(
     )
 
 
-def compare_bars(one: Panel, other: Panel, most: int = 20) -> Comparison:
+def compare_bars(one: Panel, other: Panel, most: int = 20) -> BarsComparison:
     """The bars of both that are of one symbol and session.
 
     The first `most` differences are named.
@@ -155,7 +155,7 @@ def compare_bars(one: Panel, other: Panel, most: int = 20) -> Comparison:
     )
     days: list[dt.date] = sessions.tolist()
     compared = differing = 0
-    found: list[Difference] = []
+    found: list[PriceDifference] = []
     for symbol in symbols:
         mine, theirs = one.row(symbol), other.row(symbol)
         both = np.isfinite(one.close[mine, mine_at]) & np.isfinite(other.close[theirs, theirs_at])
@@ -166,7 +166,7 @@ def compare_bars(one: Panel, other: Panel, most: int = 20) -> Comparison:
             right = getattr(other, name)[theirs, theirs_at]
             off = both & (np.abs(left - right) > LARGEST_DIFFERENCE * np.abs(left))
             found += [
-                Difference(
+                PriceDifference(
                     symbol=symbol, session=days[at], field=name,
                     mine=float(left[at]), theirs=float(right[at]),
                 )
@@ -174,6 +174,6 @@ def compare_bars(one: Panel, other: Panel, most: int = 20) -> Comparison:
             ]  # fmt: skip
             odd |= off
         differing += int(odd.sum())
-    return Comparison(
+    return BarsComparison(
         compared=compared, differing=differing, symbols=len(symbols), differences=tuple(found)
     )

@@ -24,7 +24,7 @@ from shared.runtime.bar_files import arrow_tables, text_tables
 from shared.runtime.bar_files.columns import Column, column_names, normal
 from shared.runtime.bar_files.dates import read_dates
 from shared.runtime.bar_files.names import read_name
-from shared.runtime.bar_files.sources import Source, read_bytes
+from shared.runtime.bar_files.sources import TableSource, read_bytes
 from shared.schemas.corporate_actions import Split
 
 DATE = ("exdate", "executiondate", "date", "effectivedate", "processdate", "splitdate", "day")
@@ -58,7 +58,7 @@ def _cells(path: Path) -> Cells:
     """Columns of texts by their normal name."""
     if not path.is_file():
         raise UserError("there is no such file.")
-    source = Source(path, path.name)
+    source = TableSource(path, path.name)
     content = read_bytes(source)
     if content.startswith(arrow_tables.PARQUET):
         return _parquet_cells(content)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from shared.domain.errors import UserError
 from shared.runtime.bar_files.columns import IDENTIFIERS, WORDS, normal
 from shared.runtime.bar_files.headers import Header, missing_columns, read_header
-from shared.runtime.bar_files.sources import Source
+from shared.runtime.bar_files.sources import TableSource
 
 PARQUET, ARROW, FEATHER = b"PAR1", b"ARROW1", b"FEA1"
 MOST_ROWS = 60_000_000
@@ -34,7 +34,7 @@ def is_arrow(start: bytes) -> bool:
     return start.startswith((PARQUET, ARROW, FEATHER))
 
 
-def read_arrow(source: Source, start: bytes, content: bytes | None = None) -> ArrowTable:
+def read_arrow(source: TableSource, start: bytes, content: bytes | None = None) -> ArrowTable:
     """The table of a Parquet, Arrow or Feather file, or of its unpacked content.
 
     Raises UserError if there is none.

@@ -53,7 +53,7 @@ CENTURY_TURNS = 50
 """A year of two digits below this is of the 2000s: no daily history begins before 1950."""
 
 
-class Order(StrEnum):
+class DateOrder(StrEnum):
     """How three numbers are a date; CERTAIN where it can be read in one way alone."""
 
     CERTAIN = "certain"
@@ -64,12 +64,12 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`days` has one reading, or one for each Order that makes a date.
+    """`days` has one reading, or one for each DateOrder that makes a date.
 
     `time` and `zone` if written.
     """
 
-    days: dict[Order, dt.date]
+    days: dict[DateOrder, dt.date]
     time: dt.time | None
     zone: dt.tzinfo | None
 
@@ -87,28 +87,30 @@ def read_moment(text: str) -> Moment | None:
     return None
 
 
-def _year_first(match: re.Match[str]) -> Iterator[tuple[Order, dt.date]]:
+def _year_first(match: re.Match[str]) -> Iterator[tuple[DateOrder, dt.date]]:
     if not match["mark"] and len(match["month"] + match["day"]) < 4:
         return
-    yield from _dates(Order.CERTAIN, match["year"], match["month"], match["day"])
+    yield from _dates(DateOrder.CERTAIN, match["year"], match["month"], match["day"])
 
 
-def _year_last(match: re.Match[str]) -> Iterator[tuple[Order, dt.date]]:
+def _year_last(match: re.Match[str]) -> Iterator[tuple[DateOrder, dt.date]]:
     one, two, three = match["one"], match["two"], match["three"]
-    yield from _dates(Order.MONTH_FIRST, three, one, two)
-    yield from _dates(Order.DAY_FIRST, three, two, one)
+    yield from _dates(DateOrder.MONTH_FIRST, three, one, two)
+    yield from _dates(DateOrder.DAY_FIRST, three, two, one)
     if len(three) == 2 and len(one) == 2:
-        yield from _dates(Order.YEAR_FIRST, one, two, three)
+        yield from _dates(DateOrder.YEAR_FIRST, one, two, three)
 
 
-def _month_name_dates(match: re.Match[str]) -> Iterator[tuple[Order, dt.date]]:
+def _month_name_dates(match: re.Match[str]) -> Iterator[tuple[DateOrder, dt.date]]:
     name = match["name"].lower()[:3]
     if name in MONTHS:
         number = str(MONTHS.index(name) + 1)
-        yield from _dates(Order.CERTAIN, match["year"], number, match["day"])
+        yield from _dates(DateOrder.CERTAIN, match["year"], number, match["day"])
 
 
-def _dates(order: Order, year: str, month: str, day: str) -> Iterator[tuple[Order, dt.date]]:
+def _dates(
+    order: DateOrder, year: str, month: str, day: str
+) -> Iterator[tuple[DateOrder, dt.date]]:
     number = int(year)
     if len(year) == 2:
         number += 2000 if number < CENTURY_TURNS else 1900

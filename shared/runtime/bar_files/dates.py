@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from shared.domain.errors import UserError
 from shared.domain.market.sessions import Sessions, is_session
-from shared.runtime.bar_files.date_texts import NEW_YORK, Moment, Order, read_moment
+from shared.runtime.bar_files.date_texts import NEW_YORK, DateOrder, Moment, read_moment
 
 Minutes = NDArray[np.int16]
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
@@ -177,7 +177,8 @@ def _read_texts(texts: Sequence[str | None], month_first: bool | None) -> Dates:
     moments = [read_moment(text) if text else None for text in texts]
     order = _order(texts, moments, month_first)
     days = [
-        each.days.get(Order.CERTAIN) or each.days.get(order) if each else None for each in moments
+        each.days.get(DateOrder.CERTAIN) or each.days.get(order) if each else None
+        for each in moments
     ]
     return _in_new_york(moments, days)
 
@@ -192,15 +193,15 @@ def _is_plain_number(text: str) -> bool:
 
 def _order(
     texts: Sequence[str | None], moments: Sequence[Moment | None], month_first: bool | None
-) -> Order:
+) -> DateOrder:
     """Which number is the month, by what the vendor writes or the whole file shows."""
-    open_ones = [each for each in moments if each and Order.CERTAIN not in each.days]
+    open_ones = [each for each in moments if each and DateOrder.CERTAIN not in each.days]
     if not open_ones:
-        return Order.CERTAIN
-    counts = {order: sum(order in each.days for each in open_ones) for order in Order}
-    orders = [order for order in Order if counts[order] >= SETTLED * len(open_ones)]
-    if month_first and Order.MONTH_FIRST in orders:
-        return Order.MONTH_FIRST
+        return DateOrder.CERTAIN
+    counts = {order: sum(order in each.days for each in open_ones) for order in DateOrder}
+    orders = [order for order in DateOrder if counts[order] >= SETTLED * len(open_ones)]
+    if month_first and DateOrder.MONTH_FIRST in orders:
+        return DateOrder.MONTH_FIRST
     if not orders:
         raise UserError("its dates are in no one order of day and month; write them as YYYY-MM-DD.")
     if len(orders) == 1:
@@ -221,7 +222,7 @@ def _order(
             f"its dates are ambiguous: {text} may be {' or '.join(orders)}, and all of "
             "them would be sessions; write them as YYYY-MM-DD."
         )
-    return Order(settled)
+    return DateOrder(settled)
 
 
 def _in_new_york(moments: Sequence[Moment | None], days: Sequence[dt.date | None]) -> Dates:

@@ -44,7 +44,7 @@ WORKBOOKS = frozenset((".xlsx", ".xls", ".ods", ".numbers"))
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TableSource:
     """One table of bars: a file, or a member of a zip. `label` names it in sentences."""
 
     path: Path
@@ -65,7 +65,7 @@ class Source:
 class Sources:
     """All that is read, and the names of files that were left aside."""
 
-    tables: tuple[Source, ...]
+    tables: tuple[TableSource, ...]
     ignored: tuple[str, ...] = ()
 
 
@@ -120,9 +120,9 @@ def without_subsets(sources: Sources) -> Sources:
     return Sources(kept, (*sources.ignored, *left_out))
 
 
-def _file_sources(file: Path, label: str) -> Iterator[Source]:
+def _file_sources(file: Path, label: str) -> Iterator[TableSource]:
     if not zipfile.is_zipfile(file) or file.suffix.lower() in WORKBOOKS:
-        yield Source(file, label)
+        yield TableSource(file, label)
         return
     with zipfile.ZipFile(file) as archive:
         members = [each.filename for each in archive.infolist() if not each.is_dir()]
@@ -131,7 +131,7 @@ def _file_sources(file: Path, label: str) -> Iterator[Source]:
         raise UserError(f"{label} is a zip without any file of bars.")
     for member in tables:
         if READABLE.search(member) or len(tables) == 1:
-            yield Source(file, f"{label}: {member}", member)
+            yield TableSource(file, f"{label}: {member}", member)
 
 
 def is_system(path: Path) -> bool:
@@ -153,7 +153,7 @@ def digest_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def read_bytes(source: Source) -> bytes:
+def read_bytes(source: TableSource) -> bytes:
     """The unpacked bytes. Raises UserError where they cannot be had, or are too many."""
     try:
         with (
@@ -171,7 +171,7 @@ def read_bytes(source: Source) -> bytes:
 
 
 @contextmanager
-def _member(file: IO[bytes], source: Source) -> Iterator[IO[bytes]]:
+def _member(file: IO[bytes], source: TableSource) -> Iterator[IO[bytes]]:
     """The file itself, or the member of the zip that it is."""
     if not source.member:
         yield file
@@ -198,7 +198,7 @@ def _unpack(stream: IO[bytes], name: str) -> Stream:
     return stream
 
 
-def _read_up_to_limit(stream: Stream, source: Source) -> bytes:
+def _read_up_to_limit(stream: Stream, source: TableSource) -> bytes:
     packed = source.path.stat().st_size
     limit = min(MOST_BYTES, max(SMALL, packed * MOST_EXPANSION))
     parts: list[bytes] = []

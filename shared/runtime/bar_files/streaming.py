@@ -31,7 +31,7 @@ from shared.runtime.bar_files.columns import PRICE_COLUMNS, Column, is_symbol_na
 from shared.runtime.bar_files.headers import Header
 from shared.runtime.bar_files.layouts import Layout
 from shared.runtime.bar_files.limits import MOST_CELLS, MOST_REFUSED
-from shared.runtime.bar_files.sources import Source
+from shared.runtime.bar_files.sources import TableSource
 
 BATCH = 1 << 12
 UNITS_A_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
@@ -59,7 +59,7 @@ class _Entries:
     day: NDArray[np.int32]
 
 
-def stream_panel(source: Source) -> StreamedBars | None:
+def stream_panel(source: TableSource) -> StreamedBars | None:
     """None where the file is better read the general way."""
     if source.member or not _is_parquet(source):
         return None
@@ -79,7 +79,7 @@ def stream_panel(source: Source) -> StreamedBars | None:
         return None  # the general way says what is wrong
 
 
-def _is_parquet(source: Source) -> bool:
+def _is_parquet(source: TableSource) -> bool:
     try:
         with source.path.open("rb") as file:
             return file.read(len(PARQUET)) == PARQUET

@@ -26,7 +26,7 @@ from shared.runtime.bar_files.judgement import (
 )
 from shared.runtime.bar_files.jump_check import check_jumps
 from shared.runtime.bar_files.parts import align_entries, join_parts
-from shared.runtime.bar_files.sources import Source, Sources
+from shared.runtime.bar_files.sources import Sources, TableSource
 from shared.runtime.bar_files.tables import TableBars, read_table
 
 
@@ -89,7 +89,7 @@ def _read_parts(sources: Sources, options: ReadOptions) -> tuple[list[TableBars]
     return parts, left_out
 
 
-def _unreadable(source: Source, error: UserError, files: int) -> str:
+def _unreadable(source: TableSource, error: UserError, files: int) -> str:
     choice = (
         f" It is one of {files}: mend it, take it away, or add --accept-flawed to leave it out."
     )

@@ -21,7 +21,7 @@ from shared.runtime.bar_files.headers import Header, Places
 from shared.runtime.bar_files.layouts import Layout
 from shared.runtime.bar_files.names import FileName, read_name
 from shared.runtime.bar_files.numbers import Numbers, is_text, read_number_texts, read_numbers
-from shared.runtime.bar_files.sources import Source, read_bytes
+from shared.runtime.bar_files.sources import TableSource, read_bytes
 from shared.runtime.bar_files.symbol_columns import SymbolColumn, read_symbols
 
 Rows = NDArray[np.int64]
@@ -30,7 +30,7 @@ FIELD_COLUMNS = (*PRICE_COLUMNS, Column.VOLUME)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Table:
+class FileTable:
     """Columns of a file by row, each text read.
 
     `columns` are all of them, None where not needed.
@@ -56,7 +56,7 @@ class TableBars:
     `rows` is the row of the table behind each entry, None where entry and row are the same.
     """
 
-    source: Source
+    source: TableSource
     layout: Layout
     symbols: tuple[str, ...]
     no_symbols: frozenset[int]
@@ -84,7 +84,7 @@ class TableBars:
         )
 
 
-def read_table(source: Source) -> TableBars:
+def read_table(source: TableSource) -> TableBars:
     """The bars of one file. Raises UserError if it is none, or can be read in more than one way."""
     table = _open(source)
     if isinstance(table, TableBars):
@@ -96,7 +96,7 @@ def read_table(source: Source) -> TableBars:
     return bars
 
 
-def file_name(source: Source) -> FileName:
+def file_name(source: TableSource) -> FileName:
     """What the file's name says, or the folder of a partition: `symbol=AAPL/part-0.parquet`."""
     for folder in reversed(source.folders):
         key, _, value = folder.partition("=")
@@ -105,7 +105,7 @@ def file_name(source: Source) -> FileName:
     return read_name(source.name)
 
 
-def _open(source: Source) -> Table | TableBars:
+def _open(source: TableSource) -> FileTable | TableBars:
     start = b"" if source.member else _first_bytes(source.path)
     if arrow_tables.is_arrow(start):
         return _arrow(source, start)
@@ -127,25 +127,25 @@ def _first_bytes(path: Path) -> bytes:
         raise UserError(f"it cannot be read: {error.strerror}.") from error
 
 
-def _text(source: Source, content: bytes) -> Table:
+def _text(source: TableSource, content: bytes) -> FileTable:
     read = text_tables.read_text(content)
 
     def locate(rows: Sequence[int]) -> dict[int, tuple[int, str]]:
         return text_tables.find_lines(read_bytes(source), read, rows)
 
-    return Table(read.header, read.names, read.columns, len(read.malformed), locate)
+    return FileTable(read.header, read.names, read.columns, len(read.malformed), locate)
 
 
-def _arrow(source: Source, start: bytes, content: bytes | None = None) -> Table:
+def _arrow(source: TableSource, start: bytes, content: bytes | None = None) -> FileTable:
     read = arrow_tables.read_arrow(source, start, content)
-    return Table(read.header, read.names, read.columns, 0, _row_numbers)
+    return FileTable(read.header, read.names, read.columns, 0, _row_numbers)
 
 
 def _row_numbers(rows: Sequence[int]) -> dict[int, tuple[int, str]]:
     return {row: (row + 1, "") for row in rows}
 
 
-def _lean(source: Source, content: bytes) -> TableBars:
+def _lean(source: TableSource, content: bytes) -> TableBars:
     """No header, no symbol, ten-thousandths of a dollar: only the name tells whose they are."""
     read = lean.read_lean(content)
     name = file_name(source)
@@ -161,7 +161,7 @@ def _lean(source: Source, content: bytes) -> TableBars:
 # --- long: a row is a bar -------------------------------------------------------------------------
 
 
-def _long(source: Source, table: Table, name: FileName) -> TableBars:
+def _long(source: TableSource, table: FileTable, name: FileName) -> TableBars:
     header = table.header
     symbols = read_symbols(table.names, table.columns, header, name)
     prices = [table.column(header.places[column]) for column in PRICE_COLUMNS]
@@ -200,7 +200,7 @@ def _numbers(prices: list[pa.ChunkedArray], volume: pa.ChunkedArray) -> list[Num
     return [read_numbers(column) for column in (*prices, volume)]
 
 
-def _dates(table: Table) -> Dates:
+def _dates(table: FileTable) -> Dates:
     """The dates, with the times of a column of their own; other dates must say the same."""
     header = table.header
     dates = read_dates(
@@ -229,7 +229,7 @@ def _minute(text: str) -> int:
     return int(digits[:2]) * 60 + int(digits[2:4]) if digits.isdigit() else 0
 
 
-def _refuse_other_dates(table: Table, place: int, dates: Dates) -> None:
+def _refuse_other_dates(table: FileTable, place: int, dates: Dates) -> None:
     try:
         others = read_dates(table.column(place))
     except UserError:  # numbers of rows, days of a month
@@ -245,7 +245,7 @@ def _refuse_other_dates(table: Table, place: int, dates: Dates) -> None:
         )
 
 
-def _other_periods(table: Table) -> NDArray[np.bool_] | None:
+def _other_periods(table: FileTable) -> NDArray[np.bool_] | None:
     """Rows that say that they are no daily bars."""
     place = table.header.places.get(Column.PERIOD)
     if place is None:
@@ -265,7 +265,7 @@ def _other_periods(table: Table) -> NDArray[np.bool_] | None:
 # --- wide: a row is a day -------------------------------------------------------------------------
 
 
-def _wide(source: Source, table: Table) -> TableBars:
+def _wide(source: TableSource, table: FileTable) -> TableBars:
     header = table.header
     dates = read_dates(
         table.column(header.places[Column.DATE]), month_first=header.layout.month_first
@@ -292,7 +292,7 @@ def _wide(source: Source, table: Table) -> TableBars:
     return bars.only(~np.isnan(np.stack([fields[name] for name in FIELDS])).all(axis=0))
 
 
-def _wide_numbers(table: Table, places: Places) -> list[Numbers]:
+def _wide_numbers(table: FileTable, places: Places) -> list[Numbers]:
     columns = [table.column(places[column]) for column in FIELD_COLUMNS]
     return [numbers.astype(np.float64) for numbers in _numbers(columns[:-1], columns[-1])]
 
