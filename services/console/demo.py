@@ -57,6 +57,8 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int | None = None
     start: dt.date | None = None
     bars: Path | None = None
+    accept_flawed: bool = False
+    splits: Path | None = None
     keep: Path | None = None
     pace: float = 0.0
     redis_port: int = 0
@@ -161,7 +163,12 @@ def settings_of(options: DemoOptions) -> dict[str, Any]:
             raise UserError(
                 f"There are no bars at {options.bars}; name an existing folder or Parquet file."
             )
-        changes |= {"sim.bars.vendor": "folder", "sim.bars.folder": str(options.bars.absolute())}
+        changes |= {
+            "sim.bars.vendor": "folder",
+            "sim.bars.folder": str(options.bars.absolute()),
+            "sim.bars.accept_flawed": options.accept_flawed,
+            "sim.bars.splits": str(options.splits.absolute()) if options.splits else "",
+        }
     return changes
 
 

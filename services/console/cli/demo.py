@@ -23,6 +23,7 @@ from services.console.cli.output import (
     print_lines,
     print_rows,
 )
+from services.console.cli.research_options import AcceptFlawed, Adjust
 from services.console.demo import DEFAULT_SESSIONS, DemoOptions, run_demo
 from services.console.stack.local_stack import EmbeddedStack
 from services.console.views.demo_result import DemoResult
@@ -44,6 +45,8 @@ def demo(
     bars: Annotated[
         Path | None, typer.Option(help="Your own bars: a folder of CSV files or one Parquet file.")
     ] = None,
+    accept_flawed: AcceptFlawed = False,
+    adjust: Adjust = "",
     out: Annotated[Path, typer.Option(help="Folder for report.html.")] = Path("runs/demo"),
     keep: Annotated[
         Path | None, typer.Option(help="Leave secrets, Redis data, audit chain and logs here.")
@@ -60,6 +63,8 @@ def demo(
         sessions=sessions,
         start=start.date() if start else None,
         bars=bars,
+        accept_flawed=accept_flawed,
+        splits=Path(adjust).expanduser() if adjust else None,
         keep=keep,
         pace=pace,
         redis_port=redis_port,
