@@ -50,9 +50,10 @@ def read_arrow(source: TableSource, start: bytes, content: bytes | None = None) 
         with pa.ipc.open_file(opened) as file:
             _refuse_many(sum(file.get_batch(i).num_rows for i in range(file.num_record_batches)))
             table = file.read_all()
+            table.validate(full=True)
             header = parquet_header(table.schema)
             return ArrowTable(header, tuple(table.columns), tuple(table.column_names))
-    except (OSError, pa.ArrowException, MemoryError) as error:
+    except (OSError, pa.ArrowException, MemoryError, UnicodeDecodeError) as error:
         raise UserError(f"it is damaged or cut short: {str(error).splitlines()[0]}.") from error
 
 

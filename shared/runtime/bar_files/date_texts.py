@@ -157,6 +157,8 @@ def _zone_of(text: str) -> dt.tzinfo:
         return dt.timezone(ABBREVIATIONS[text])
     if match := re.fullmatch(r"(?:UTC|GMT)?\s?([+-])(\d{1,2}):?(\d{2})?(?::\d{2})?", text):
         offset = dt.timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
+        if offset >= dt.timedelta(hours=24):
+            return UNKNOWN_ZONE
         return dt.timezone(-offset if match[1] == "-" else offset)
     try:
         return ZoneInfo(text)

@@ -25,7 +25,7 @@ def find_intraday(
     Raises UserError if most are.
     """
     times, counts = np.unique(minute, return_counts=True)
-    if times.size == 1:
+    if times.size <= 1:
         return None
     usual = int(times[counts.argmax()])
     shared = _has_other_times(row, session, minute)

@@ -57,7 +57,7 @@ def objection_to(entries: Entries, defects: NDArray[np.int8]) -> str:
     "" if there is none.
     """
     for part in entries.parts:
-        if part.malformed > MOST_REFUSED * (part.row.size + part.malformed):
+        if part.malformed > MOST_REFUSED * (part.table_rows + part.malformed):
             return _field_count_sentence(part)
     conflicts = np.flatnonzero(defects == NUMBER[BarDefect.CONFLICTING_DUPLICATE])
     if conflicts.size:
@@ -74,10 +74,12 @@ def objection_to(entries: Entries, defects: NDArray[np.int8]) -> str:
 
 
 def _field_count_sentence(part: TableBars) -> str:
-    number, text = part.locate([part.row.size])[part.row.size]
+    # A line with a stray carriage return is split otherwise here than by Arrow: then it has no number.
+    number, text = part.locate([part.table_rows]).get(part.table_rows, (0, ""))
+    first = f"; the first is line {number}: {_short(text)}" if number else ""
     return (
-        f"{part.source.label}: {part.malformed} lines do not have the fields of the header; the "
-        f"first is line {number}: {_short(text)}. {LEAVE_OUT}"
+        f"{part.source.label}: {part.malformed} lines do not have the fields of the "
+        f"header{first}. {LEAVE_OUT}"
     )
 
 

@@ -75,7 +75,7 @@ def stream_panel(source: TableSource) -> StreamedBars | None:
             if entries is None or not _is_ascending(entries):
                 return None
             return _fill(file, header, entries, source.label)
-    except (OSError, pa.ArrowException, UserError):
+    except (OSError, pa.ArrowException, UserError, UnicodeDecodeError):
         return None  # the general way says what is wrong
 
 

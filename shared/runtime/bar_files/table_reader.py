@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pyarrow as pa
 
 from shared.domain.errors import UserError
 from shared.domain.market.refusals import RefusedBar, find_defects
@@ -81,12 +82,20 @@ def _read_parts(sources: Sources, options: ReadOptions) -> tuple[list[TableBars]
     parts, left_out = [], []
     for source in sources.tables:
         try:
-            parts.append(read_table(source))
+            parts.append(_read_whole(source))
         except UserError as error:
             if not options.accept_flawed or len(sources.tables) == 1:
                 raise UserError(_unreadable(source, error, len(sources.tables))) from error
             left_out.append(f"{source.label}: {error}")
     return parts, left_out
+
+
+def _read_whole(source: TableSource) -> TableBars:
+    """Raises UserError for whatever is wrong with it; damaged bytes show only when they are used."""
+    try:
+        return read_table(source)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise UserError(f"it is damaged: {str(error).splitlines()[0]}.") from error
 
 
 def _unreadable(source: TableSource, error: UserError, files: int) -> str:

@@ -66,6 +66,8 @@ class TableBars:
     factors: dict[Column, Numbers]
     malformed: int
     locate: Callable[[Sequence[int]], dict[int, tuple[int, str]]]
+    table_rows: int
+    """Rows of the table; for `locate` the malformed lines come after them."""
     rows: Rows | None = None
     is_other_period: NDArray[np.bool_] | None = None
     has_symbols: bool = True
@@ -154,7 +156,7 @@ def _lean(source: TableSource, content: bytes) -> TableBars:
     zeros = np.zeros(read.dates.session.size, np.int32)
     return TableBars(
         source, lean.LAYOUT, (name.symbol,), frozenset(), zeros, read.dates, read.fields, {}, 0,
-        lambda rows: {row: (row + 1, "") for row in rows},
+        lambda rows: {row: (row + 1, "") for row in rows}, zeros.size,
     )  # fmt: skip
 
 
@@ -184,6 +186,7 @@ def _long(source: TableSource, table: FileTable, name: FileName) -> TableBars:
         factors,
         table.malformed,
         table.locate,
+        len(prices[0]),
         is_other_period=_other_periods(table),
         has_symbols=symbols.row is not None,
     )
@@ -287,6 +290,7 @@ def _wide(source: TableSource, table: FileTable) -> TableBars:
         {},
         table.malformed,
         table.locate,
+        days,
         rows,
     )
     return bars.only(~np.isnan(np.stack([fields[name] for name in FIELDS])).all(axis=0))

@@ -85,8 +85,10 @@ def utf8(content: bytes) -> bytes:
     """UTF-8 without a mark, with unix line ends where a file has none."""
     for mark, encoding in BOMS:
         if content.startswith(mark):
-            rest = content[len(mark) :]
-            return rest if encoding == "utf-8" else _recode(rest, encoding)
+            content = content[len(mark) :]
+            if encoding != "utf-8":
+                return _recode(content, encoding)
+            break
     sample = content[:4096]
     if b"\0" in sample:
         pairs = max(1, len(sample) // 2)

@@ -11,6 +11,7 @@ from tests.unit.bar_files import form_layouts, symbol_layouts, vendor_layouts, w
 
 MODULES = (form_layouts, symbol_layouts, vendor_layouts)
 """Imported, they have put their layouts into `written.LAYOUTS`."""
+LAYOUTS = written.LAYOUTS
 BARS = written.walk()
 DATA = written.frame(BARS)
 EXPECTED = align(BARS)

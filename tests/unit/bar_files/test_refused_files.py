@@ -2,7 +2,9 @@
 
 import datetime as dt
 import gzip
+import random
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from shared.domain.errors import UserError
 from shared.domain.market.bars import FIELDS
+from shared.runtime.bar_files.file_bars import ReadOptions
 from shared.runtime.bar_files.reader import read_files
 from tests.unit.bar_files.files import ACCEPT, HEAD, ROW, sentence, write
+from tests.unit.bar_files.test_layouts import LAYOUTS
 from tests.unit.bar_files.written import frame, walk
 
 
@@ -240,3 +245,37 @@ def test_symbols_over_too_many_years_to_fit_are_refused(tmp_path: Path) -> None:
     rows = [f"1970-01-05,A{at},1,2,1,2,10\n2024-01-03,A{at},1,2,1,2,10" for at in range(6000)]
     said = sentence(write(tmp_path, HEAD + "\n".join(rows) + "\n"))
     assert "6,000 symbols over 54 years are more than fits in memory" in said
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+DATA = frame(walk(first=dt.date(2018, 1, 2), last=dt.date(2018, 3, 29)))
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_whatever_is_damaged_is_read_or_refused_with_a_sentence(name: str, tmp_path: Path) -> None:
+    path = LAYOUTS[name](tmp_path, DATA)
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    draw = random.Random(name)
+    for _ in range(6):
+        file = draw.choice(files)
+        whole = file.read_bytes()
+        if not whole:
+            continue
+        content = bytearray(whole)
+        if draw.random() < 0.5:
+            del content[draw.randrange(len(content)) :]
+        else:
+            content[draw.randrange(len(content))] = draw.randrange(256)
+        file.write_bytes(content)
+        for options in (ReadOptions(), ACCEPT):
+            with suppress(UserError):
+                read_files(path, options)
+        file.write_bytes(whole)
+
+
+def test_a_cut_wide_file_names_the_line_that_was_cut(tmp_path: Path) -> None:
+    path = LAYOUTS["yfinance_of_old"](tmp_path, DATA)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:20], lines[20][:30]]))
+    assert "1 lines do not have the fields of the header; the first is line 21" in sentence(path)
