@@ -78,11 +78,15 @@ bench: setup-dev .bench-venv/.ready ## speed and memory, vectorbt and backtestin
 secrets: setup   ## passwords, signing keys and the Redis ACL into state/secrets
 	@$(RUN)/python -m shared.runtime.provisioning secrets state/secrets
 
-paper:           ## the paper stack; needs keys in .env
-	docker compose -p kobe-paper -f docker-compose.yml -f compose/paper.yml up --build --detach
+PAPER = docker compose -f docker-compose.yml -f compose/paper.yml
+paper:           ## the paper stack; needs keys in .env. Fetches the universe's bars first, and shows how far it is
+	$(PAPER) build --quiet init-secrets
+	$(PAPER) run --rm data-fetcher kobe data fetch
+	$(PAPER) up --detach
+	$(PAPER) run --rm kobe status
 
 live:            ## the live stack; needs keys in .env and an arming file
-	docker compose -p kobe-live -f docker-compose.yml -f compose/live.yml up --build --detach
+	docker compose -f docker-compose.yml -f compose/live.yml up --build --detach
 
 LOCK = $(RUN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(LOCK_ARGS)
 lock: | $(VENV)/bin/uv ## resolve the dependencies anew; LOCK_ARGS=--upgrade takes the newest

@@ -69,10 +69,12 @@ def test_orders_flow_from_bars_to_fills(stack: Stack) -> None:
 def test_prometheus_scrapes_every_service_and_knows_the_rules(stack: Stack) -> None:
     def all_up() -> bool:
         targets = [
-            t for t in prometheus("targets")["activeTargets"] if t["labels"]["job"] == "kobe"
+            t
+            for t in prometheus("targets")["activeTargets"]
+            if t["labels"]["job"].startswith("kobe")
         ]
         up = {t["labels"]["kobe_service"] for t in targets if t["health"] == "up"}
-        return up == set(SERVICES)
+        return up == {*SERVICES, "witness"}
 
     wait_until(all_up, "every service scraped")
     names = {rule["name"] for group in prometheus("rules")["groups"] for rule in group["rules"]}

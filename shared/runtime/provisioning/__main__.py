@@ -30,7 +30,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         options = _parser().parse_args(arguments)
         if options.job == "secrets":
-            init_secrets(options.folder, read_keys(options.keys) if options.keys else None)
+            keys = read_keys(options.keys) if options.keys else None
+            become_owner(options.folder / "redis")
+            init_secrets(options.folder, keys)
         else:
             print(_streams(environ))
     except UserError as error:
@@ -42,6 +44,18 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except SystemExit as error:
         return USAGE if error.code else 0
     return 0
+
+
+def become_owner(folder: Path) -> None:
+    """Give up root for the owner of a folder that is there.
+
+    A user's `.env` is read by him alone, so the container reads it as root; what it then makes
+    belongs to the services, and nothing else is done with root's rights.
+    """
+    if os.geteuid() == 0 and folder.is_dir() and (owner := folder.stat()).st_uid != 0:
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
 
 
 def _parser() -> argparse.ArgumentParser:
