@@ -1,4 +1,6 @@
-"""What must hold in every run, whatever went wrong: I1 to I10, shared by all suites that break things.
+"""What must hold in every run, whatever went wrong.
+
+I1 to I10, shared by all suites that break things.
 
 Evidence is gathered from a broker, the streams and the services' states by each suite in its way;
 the judgement is here. An empty list of violations is a sound run.

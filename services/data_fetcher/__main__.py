@@ -1,4 +1,7 @@
-"""Starts the data-fetcher: chooses the vendors by name, opens the archive as its one writer, and runs."""
+"""Starts the data-fetcher.
+
+Chooses the vendors by name, opens the archive as its one writer, and runs.
+"""
 
 from __future__ import annotations
 

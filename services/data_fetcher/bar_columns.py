@@ -1,4 +1,6 @@
-"""Rows off the wire to `Bars`: one column each, symbols in the order asked, whatever a vendor calls its fields.
+"""Rows off the wire to `Bars`.
+
+One column each, symbols in the order asked, whatever a vendor calls its fields.
 
 Used by the vendors that live on a network. It judges nothing: a value that is no number becomes NaN,
 and the domain refuses that bar and counts it.
@@ -80,7 +82,10 @@ def join_bars(parts: Iterable[Bars]) -> Bars:
 def read_rows(
     raw: Sequence[msgspec.Raw], kind: type[RowT], salvage: Callable[[Any], RowT | None]
 ) -> list[RowT]:
-    """Each row by itself, so that a bad one costs only itself; `salvage` makes of it what can be made."""
+    """Each row by itself, so that a bad one costs only itself.
+
+    `salvage` makes of it what can be made.
+    """
     decoder = msgspec.json.Decoder(kind)
     found: list[RowT | None] = []
     for text in raw:

@@ -89,7 +89,10 @@ class ActionsChecked(Value, frozen=True, kw_only=True):
 
 
 def on_bars_due(state: State, message: m.BarsDue, context: Context[None]) -> Decided:
-    """With the bars go the splits and renames of what is held: before each open, after each close."""
+    """With the bars go the splits and renames of what is held.
+
+    Before each open, after each close.
+    """
     through = max(message.through, state.bars_due or message.through)
     return replace(state, bars_due=through, actions_due=through), ()
 
@@ -172,7 +175,10 @@ def on_quotes_fetched(state: State, outcome: QuotesFetched, context: Context[Non
 
 
 def _parts(wish: QuoteWish, outcome: QuotesFetched) -> Iterable[Outgoing]:
-    """Quotes in parts, then what is unquoted; at least one part, so that a scan of nothing goes on too."""
+    """Quotes in parts, then what is unquoted.
+
+    At least one part, so that a scan of nothing goes on too.
+    """
     symbols = [*outcome.quotes, *outcome.unquoted]
     chunks = [symbols[start : start + PART] for start in range(0, len(symbols), PART)] or [[]]
     for number, chunk in enumerate(chunks, start=1):

@@ -1,4 +1,7 @@
-"""Which session's bars must be complete by now. Called by commands; the service hears it from the scheduler."""
+"""Which session's bars must be complete by now. Called by commands.
+
+The service hears it from the scheduler.
+"""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Endless:
         last: dt.date = real.session.max().item()
         more = _mirror(real, np.array(self._sessions(last, end), "datetime64[D]"))
         return select_bars(
-            more if start and start > last else _joined(real, more), symbols, start, end
+            more if start and start > last else _append_bars(real, more), symbols, start, end
         )
 
 
@@ -86,7 +86,7 @@ def _mirror(real: Bars, sessions: Sessions) -> Bars:
     )
 
 
-def _joined(first: Bars, then: Bars) -> Bars:
+def _append_bars(first: Bars, then: Bars) -> Bars:
     names = ("row", "session", "open", "high", "low", "close", "volume")
     fields = {name: np.concatenate([getattr(first, name), getattr(then, name)]) for name in names}
     return Bars(first.symbols, **fields)

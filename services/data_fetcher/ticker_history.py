@@ -1,4 +1,6 @@
-"""Under which tickers a company has traded, and when: a ticker may have been another company's before.
+"""Under which tickers a company has traded, and when.
+
+A ticker may have been another company's before.
 
 Used by vendors whose bars belong to tickers. META was an exchange-traded fund until Meta took the
 ticker from it; GEN was a nursing-home chain's.

@@ -1,4 +1,6 @@
-"""From settings to what a vendor needs: keys, addresses, plan, and the request budget it shares with others.
+"""From settings to what a vendor needs.
+
+Keys, addresses, plan, and the request budget it shares with others.
 
 Called by the service's `__main__` and by the commands that ask vendors.
 """
@@ -21,7 +23,10 @@ from shared.schemas.values import Mode
 
 
 def redis_budget(address: Address) -> BudgetOf:
-    """Budgets in Redis, one for all processes with the same key; each has a connection of its own."""
+    """Budgets in Redis, one for all processes with the same key.
+
+    Each has a connection of its own.
+    """
 
     def budget(vendor: str, key: str, per_minute: int) -> RequestBudget:
         if not per_minute:

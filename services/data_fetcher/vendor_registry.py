@@ -1,4 +1,6 @@
-"""What a vendor may offer, and how it is found: one file a vendor in vendors/, by its name; no list to edit.
+"""What a vendor may offer, and how it is found.
+
+One file a vendor in vendors/, by its name; no list to edit.
 
 `vendors/<name>.py` has one or more of `bars(place)`, `quotes(place)`, `actions(place)` and
 `listings(place)`, each returning what its Protocol here asks for.
@@ -35,7 +37,10 @@ from shared.schemas.corporate_actions import CorporateActions, Removal, Rename
 from shared.schemas.values import Quote
 
 BudgetOf = Callable[[str, str, int], RequestBudget]
-"""The request budget of a vendor's name, a key, and the requests a minute its plan allows (0: no limit)."""
+"""The request budget of a vendor's name, a key, and the requests a minute its plan allows (0.
+
+No limit).
+"""
 
 
 def local_budget(clock: Clock) -> BudgetOf:
@@ -52,7 +57,10 @@ UNSET = Secret("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorPlace:
-    """Where a vendor finds its data and its keys, and what its plan allows; each takes what it needs."""
+    """Where a vendor finds its data and its keys, and what its plan allows.
+
+    Each takes what it needs.
+    """
 
     folder: Path | None = None
     accept_flawed: bool = False
@@ -67,7 +75,10 @@ class VendorPlace:
     urls: Mapping[str, str] = field(default_factory=dict)
     """Where other vendors than the broker answer, by their names, if not at their usual address."""
     basis: Basis = Basis.RAW
-    """On which basis bars are asked for, of vendors that have both; orders rest on raw ones alone."""
+    """On which basis bars are asked for, of vendors that have both.
+
+    Orders rest on raw ones alone.
+    """
     quotes_feed: str = ""
     order: tuple[str, ...] = ()
     """Which vendors `multi` tries, first to last."""
@@ -88,7 +99,10 @@ class BarsVendor(Protocol):
         ...
 
     def source(self) -> str:
-        """A digest of all it holds, where that is at hand (files); "" where bars are asked for over a network."""
+        """A digest of all it holds, where that is at hand (files).
+
+        "" where bars are asked for over a network.
+        """
         ...
 
     def symbols(self) -> tuple[str, ...]:
@@ -98,7 +112,9 @@ class BarsVendor(Protocol):
     def daily_bars(
         self, symbols: Sequence[str], start: dt.date | None, end: dt.date | None
     ) -> Bars:
-        """Bars with start <= session <= end (None: no bound), none refused yet; a symbol without any is left out.
+        """Bars with start <= session <= end (None.
+
+        No bound), none refused yet; a symbol without any is left out.
 
         A row that is no bar comes with NaN for what is wrong in it, and is refused by the domain.
         Raises TransientError if the vendor does not answer, UserError if it never will.
@@ -117,7 +133,10 @@ class RefusingVendor(Protocol):
 
 class QuotesVendor(Protocol):
     def latest_quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
-        """Two-sided quotes; a symbol without one is left out. Raises TransientError if it does not answer."""
+        """Two-sided quotes.
+
+        A symbol without one is left out. Raises TransientError if it does not answer.
+        """
         ...
 
 
@@ -133,7 +152,10 @@ class ActionsVendor(Protocol):
     def corporate_actions(
         self, symbols: Sequence[str], start: dt.date, end: dt.date
     ) -> CorporateActions:
-        """Splits and dividends with start <= ex date <= end, those already announced for the future too."""
+        """Splits and dividends with start <= ex date <= end.
+
+        Those already announced for the future too.
+        """
         ...
 
     def name_changes(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> NameChanges:
@@ -143,7 +165,10 @@ class ActionsVendor(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareListing:
-    """One share as the vendor's reference lists it; `identity` (FIGI, asset id) outlives a ticker."""
+    """One share as the vendor's reference lists it.
+
+    `identity` (FIGI, asset id) outlives a ticker.
+    """
 
     symbol: str
     name: str
@@ -177,7 +202,10 @@ def quotes_vendor(name: str, place: VendorPlace) -> QuotesVendor:
 
 
 def actions_vendor(name: str, place: VendorPlace) -> ActionsVendor | None:
-    """None where the vendor has bars and nothing else; raises UserError for a name that no vendor has."""
+    """None where the vendor has bars and nothing else.
+
+    Raises UserError for a name that no vendor has.
+    """
     if name in _names() and not hasattr(_module(name), "actions"):
         return None
     vendor: ActionsVendor = _offer("actions", name)(place)

@@ -1,4 +1,6 @@
-"""Fulfils what was asked for: quotes of a scan first, then a scan's check of the archive, then bars.
+"""Fulfils what was asked for.
+
+Quotes of a scan first, then a scan's check of the archive, then bars.
 
 A scan never waits long for a vendor: what cannot be had in time is said to be missing.
 """
@@ -28,7 +30,10 @@ from shared.schemas.values import ScanRef
 QUOTE_PATIENCE = dt.timedelta(seconds=60)
 IDLE_SECONDS = 60.0
 REFUSED_PAUSE = 60.0
-"""Seconds until a vendor that refused is asked again: someone has to mend a key or a plan meanwhile."""
+"""Seconds until a vendor that refused is asked again.
+
+Someone has to mend a key or a plan meanwhile.
+"""
 
 
 class DataFetcherWork:
@@ -49,7 +54,10 @@ class DataFetcherWork:
         self._updater.ensure()
 
     def act(self, state: State) -> Outcome | None:
-        """Raises TransientError for whatever a vendor refuses, so that a running service says why it waits."""
+        """Raises TransientError for whatever a vendor refuses.
+
+        So that a running service says why it waits.
+        """
         try:
             return self._act(state)
         except UserError as error:

@@ -1,4 +1,6 @@
-"""What the executor makes of each outcome of its work; their table is part of `handlers.py`'s. Pure.
+"""What the executor makes of each outcome of its work.
+
+Their table is part of `handlers.py`'s. Pure.
 
 An outcome that cannot be handled halts, and everything else goes on: dying would only meet the
 same outcome again.

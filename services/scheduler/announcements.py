@@ -11,7 +11,7 @@ from shared.schemas.messages import ScanDue, SessionOpened
 from shared.schemas.values import ScanRef, Slot
 
 
-def session_opened(times: SessionTimes) -> SessionOpened:
+def opening_message(times: SessionTimes) -> SessionOpened:
     return SessionOpened(
         session=times.session,
         previous=times.previous,

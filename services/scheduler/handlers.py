@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from services.scheduler import replay_steps
-from services.scheduler.announcements import scan_due, session_opened
+from services.scheduler.announcements import scan_due, opening_message
 from services.scheduler.state import (
     ArchiveExhausted,
     BrokerAdvanced,
@@ -94,7 +94,7 @@ def on_occasion_reached(state: State, outcome: OccasionReached, context: Context
             m.ReconcileDue(session=session, stage=Stage.START),
         ),
         Occasion.OPENED: (
-            session_opened(times),
+            opening_message(times),
             m.ReconcileDue(session=session, stage=Stage.OPEN),
         ),
         Occasion.CLOSED: (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from services.scheduler.announcements import scan_due, session_opened
+from services.scheduler.announcements import scan_due, opening_message
 from services.scheduler.state import (
     ArchiveExhausted,
     BrokerAdvanced,
@@ -62,7 +62,7 @@ def on_broker_advanced(
         return state, ()
     looks = m.ReconcileDue(session=times.session, stage=move.seen_as)
     before: dict[Stage, tuple[Message, ...]] = {
-        Stage.OPEN: (session_opened(times),),
+        Stage.OPEN: (opening_message(times),),
         Stage.MARK: (m.SessionClosed(session=times.session),),
     }
     if outcome.stage is Stage.OPEN:

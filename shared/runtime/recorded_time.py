@@ -1,4 +1,6 @@
-"""Business time for a stack that trades with a recorded broker: stretches of real pace, and jumps between them.
+"""Business time for a stack that trades with a recorded broker.
+
+Stretches of real pace, and jumps between them.
 
 Chosen by wiring.py, in tests alone: KOBE_TEST_CLOCK is honoured only with KOBE_TEST=1, in mode paper
 or sim, and with a broker on this machine or in this compose network. Durations never jump.
@@ -30,7 +32,9 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class StretchedClock:
-    """The stretches follow one another from the wall-clock instant `begun`; after the last, time goes on.
+    """The stretches follow one another from the wall-clock instant `begun`.
+
+    After the last, time goes on.
 
     Every process and the recorded broker compute the same time from the same text, without asking.
     """
@@ -79,7 +83,10 @@ def _stretch(part: str) -> Stretch:
 
 
 def is_recorded(url: str) -> bool:
-    """Whether a host can only be one of our own: this machine, or a bare name of a compose network."""
+    """Whether a host can only be one of our own.
+
+    This machine, or a bare name of a compose network.
+    """
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,4 +1,7 @@
-"""Our vendors read what the real ones once answered (../shared/fixtures); the flag that lied is refused."""
+"""Our vendors read what the real ones once answered (../shared/fixtures).
+
+The flag that lied is refused.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The recorded vendors against what is official: their OpenAPI files, where they are, and their own clients."""
+"""The recorded vendors against what is official.
+
+Their OpenAPI files, where they are, and their own clients.
+"""
 
 from __future__ import annotations
 

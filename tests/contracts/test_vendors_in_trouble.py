@@ -1,4 +1,7 @@
-"""What every vendor on a network must do when it is refused, throttled, cut off or told nonsense."""
+"""What every vendor on a network must do when it is refused, throttled.
+
+Cut off or told nonsense.
+"""
 
 from __future__ import annotations
 

@@ -65,7 +65,10 @@ class Stack:
         return done.stdout
 
     def kobe(self, *arguments: str) -> Any:
-        """A `kobe … --json` command inside the stack; its exit code may say that all is not well."""
+        """A `kobe … --json` command inside the stack.
+
+        Its exit code may say that all is not well.
+        """
         command = ("run", "--rm", "-T", "kobe", *arguments, "--json")
         return json.loads(self.compose(*command, check=False).strip().splitlines()[-1])
 

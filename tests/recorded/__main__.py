@@ -1,4 +1,6 @@
-"""A recorded vendor as a process: `python -m tests.recorded massive|alpaca --bars FILE [--now INSTANT] [--delay S]`.
+"""A recorded vendor as a process.
+
+`python -m tests.recorded massive|alpaca --bars FILE [--now INSTANT] [--delay S]`.
 
 Prints its URL once it answers, and serves until it is stopped. Benchmarks and tests that kill things
 use it; made bars where no file is named.

@@ -1,4 +1,7 @@
-"""Alpaca's data API, and of its trading API what needs no account, in its wire format: bars, actions, quotes, assets."""
+"""Alpaca's data API, and of its trading API what needs no account, in its wire format.
+
+Bars, actions, quotes, assets.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ class Row(msgspec.Struct):
 
 @dataclass
 class Alpaca:
-    """`sip_delay`: on the free plan SIP data must be this old; `now` is what the vendor takes for the present."""
+    """`sip_delay`: on the free plan SIP data must be this old.
+
+    `now` is what the vendor takes for the present.
+    """
 
     market: RecordedMarket
     now: Now
@@ -101,7 +107,10 @@ class Alpaca:
         limit: int,
         values: Json,
     ) -> tuple[dict[str, list[Row]], str]:
-        """Symbol by symbol, up to `limit` rows in all; where the next page begins, as SYMBOL:ROW."""
+        """Symbol by symbol, up to `limit` rows in all.
+
+        Where the next page begins, as SYMBOL:ROW.
+        """
         from_symbol, _, from_row = values.get("at", ":0").rpartition(":")
         shown: dict[str, list[Row]] = {}
         room = limit
@@ -134,7 +143,10 @@ class Alpaca:
         return rows
 
     def _names(self, symbol: str, asof: str) -> list[tuple[str, dt.date, dt.date]]:
-        """The tickers the company of `symbol` on `asof` has traded under, each with its dates, oldest first."""
+        """The tickers the company of `symbol` on `asof` has traded under, each with its dates.
+
+        Oldest first.
+        """
         spans, last = [], dt.date.max
         name = symbol
         while asof != "-" and (

@@ -1,4 +1,6 @@
-"""What a recorded vendor does wrong on order: statuses, trickles, cuts, missing keys, rows that are no bars.
+"""What a recorded vendor does wrong on order.
+
+Statuses, trickles, cuts, missing keys, rows that are no bars.
 
 An ASGI middleware around either vendor's routes; it also writes down what was asked.
 """
@@ -33,7 +35,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """Hits requests whose path begins with `path`: the first `skip` pass, the next `times` are hit."""
+    """Hits requests whose path begins with `path`.
+
+    The first `skip` pass, the next `times` are hit.
+    """
 
     kind: Kind
     path: str = "/"

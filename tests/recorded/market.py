@@ -1,4 +1,6 @@
-"""What the recorded vendors know: raw bars, corporate actions and listings, all made by us (or read from a file).
+"""What the recorded vendors know.
+
+Raw bars, corporate actions and listings, all made by us (or read from a file).
 
 Both wire formats are written from the same value, so that two vendors can be held to one archive.
 """
@@ -26,7 +28,10 @@ MINUTE_MS = 60_000
 
 @dataclass(frozen=True)
 class Listed:
-    """One share as a vendor's reference lists it; `figi` tells a company from another that used its ticker."""
+    """One share as a vendor's reference lists it.
+
+    `figi` tells a company from another that used its ticker.
+    """
 
     symbol: str
     name: str = ""
@@ -128,7 +133,10 @@ def walks(
 
 
 def weekdays(first: dt.date, count: int) -> list[dt.date]:
-    """So many days from `first` on, weekends left out: sessions enough where no calendar is asked."""
+    """So many days from `first` on, weekends left out.
+
+    Sessions enough where no calendar is asked.
+    """
     found: list[dt.date] = []
     day = first
     while len(found) < count:

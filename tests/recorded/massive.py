@@ -1,4 +1,7 @@
-"""Massive's REST API as far as the product asks it, in its wire format: aggregates, grouped daily, reference data."""
+"""Massive's REST API as far as the product asks it, in its wire format.
+
+Aggregates, grouped daily, reference data.
+"""
 
 from __future__ import annotations
 

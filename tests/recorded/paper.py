@@ -1,4 +1,6 @@
-"""A recorded Alpaca, whole: the simulated broker trades, a data API beside it serves bars, one clock for both.
+"""A recorded Alpaca, whole.
+
+The simulated broker trades, a data API beside it serves bars, one clock for both.
 
 `python -m tests.recorded.paper` serves it for containers. The broker's day follows the clock: before
 each request it is moved to the stage that the instant belongs to.

@@ -23,7 +23,10 @@ OCCASIONS = (
 
 
 def stretches(days: Sequence[dt.date], *, lead_seconds: float) -> StretchedClock:
-    """From the evening before, for as long as a stack takes to start; then occasion after occasion."""
+    """From the evening before, for as long as a stack takes to start.
+
+    Then occasion after occasion.
+    """
     evening = dt.datetime.combine(days[0] - dt.timedelta(days=1), dt.time(19), NEW_YORK)
     parts = [Stretch(evening, lead_seconds)]
     parts += [

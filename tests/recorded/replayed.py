@@ -1,4 +1,7 @@
-"""Serves the recorded replies of ../shared/fixtures, where they are, each at the path it was recorded at."""
+"""Serves the recorded replies of ../shared/fixtures, where they are.
+
+Each at the path it was recorded at.
+"""
 
 from __future__ import annotations
 

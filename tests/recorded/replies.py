@@ -1,4 +1,7 @@
-"""What the routes of both recorded vendors share: JSON answers, pages with cursors, dates out of a query."""
+"""What the routes of both recorded vendors share.
+
+JSON answers, pages with cursors, dates out of a query.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,10 @@ def page(items: Sequence[T], values: Mapping[str, str], limit: int) -> tuple[Seq
 
 
 def within(date: dt.date, values: Mapping[str, str], name: str) -> bool:
-    """Whether a date passes `name`, `name.gte`, `name.gt`, `name.lte` and `name.lt`, as far as they are given."""
+    """Whether a date passes `name`, `name.gte`, `name.gt`, `name.lte` and `name.lt`.
+
+    As far as they are given.
+    """
     bounds = {
         suffix: values.get(f"{name}{suffix}") for suffix in ("", ".gte", ".gt", ".lte", ".lt")
     }

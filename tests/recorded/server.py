@@ -1,4 +1,7 @@
-"""Serves an ASGI app on a free loopback port, in a thread of this process, for as long as a block lasts."""
+"""Serves an ASGI app on a free loopback port, in a thread of this process.
+
+For as long as a block lasts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How the contract suites find a recorded vendor: `tests/recorded/<name>.py` with a function `recorded`.
+"""How the contract suites find a recorded vendor.
+
+`tests/recorded/<name>.py` with a function `recorded`.
 
 A vendor without such a file has all it offers at hand and speaks for itself.
 """

@@ -1,4 +1,7 @@
-"""Yahoo's chart pages as far as the product asks them: columns with nulls, times of the open, 404 for the unknown."""
+"""Yahoo's chart pages as far as the product asks them.
+
+Columns with nulls, times of the open, 404 for the unknown.
+"""
 
 from __future__ import annotations
 

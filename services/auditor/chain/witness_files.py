@@ -47,7 +47,10 @@ def witness_folders(folders: Iterable[Path]) -> list[Path]:
 
 
 def latest_cosignatures(folders: Iterable[Path], keys: Iterable[NoteKey]) -> list[Cosignature]:
-    """The newest of each witness. Raises NoteFileError for a file that is no cosigned checkpoint."""
+    """The newest of each witness.
+
+    Raises NoteFileError for a file that is no cosigned checkpoint.
+    """
     known = tuple(keys)
     newest: dict[str, Cosignature] = {}
     for folder in witness_folders(folders):

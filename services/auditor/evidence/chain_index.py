@@ -61,7 +61,10 @@ def key_of(name: str) -> int:
 
 
 def fingerprint(file: Path) -> str:
-    """Changes with every write: the system keeps the time of the last change, and nobody sets it."""
+    """Changes with every write.
+
+    The system keeps the time of the last change, and nobody sets it.
+    """
     found = file.stat()
     return f"{found.st_ino}:{found.st_size}:{found.st_ctime_ns}"
 
@@ -84,7 +87,10 @@ def names_in(payload: Mapping[str, Any]) -> Iterator[str]:
 
 @dataclass
 class IndexWriter:
-    """Sees each record as it is verified, before the state counts it; `finish` keeps what it saw."""
+    """Sees each record as it is verified, before the state counts it.
+
+    `finish` keeps what it saw.
+    """
 
     store: sqlite3.Connection
     _state: ChainState = field(default_factory=ChainState)

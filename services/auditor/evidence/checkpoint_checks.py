@@ -47,7 +47,10 @@ _WITNESSES = (Source.WITNESS, Source.LATEST)
 
 @dataclass
 class CheckpointChecks:
-    """`begin` with the genesis, `name` what may name a checkpoint, `check` at `next_size` records."""
+    """`begin` with the genesis, `name` what may name a checkpoint.
+
+    `check` at `next_size` records.
+    """
 
     snapshot: Snapshot
     state: ChainState
@@ -88,7 +91,10 @@ class CheckpointChecks:
         self._advance()
 
     def _own(self) -> Iterator[Checkpoint]:
-        """A torn last note is a power loss's, not a forger's; what it would cover is missed anyway."""
+        """A torn last note is a power loss's, not a forger's.
+
+        What it would cover is missed anyway.
+        """
         try:
             yield from self.snapshot.own_notes()
         except TornNote:

@@ -30,7 +30,10 @@ _LOOKS = 50
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """A chain verified before, up to a position; of its checkpoints `notes_size` bytes were read."""
+    """A chain verified before, up to a position.
+
+    Of its checkpoints `notes_size` bytes were read.
+    """
 
     position: ChainPosition
     sealed: int

@@ -1,4 +1,7 @@
-"""`kobe data fetch`: bars and corporate actions of a universe from a vendor into the archive, with progress."""
+"""`kobe data fetch`.
+
+Bars and corporate actions of a universe from a vendor into the archive, with progress.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,7 @@ def fetch(
     folder = archive or settings.environment.archive_dir
     source = FetchSource(bars_vendor(request.vendor, place), actions_vendor(request.vendor, place))
     job = Fetch(request, source, folder)
-    with _shown(Console(stderr=True, highlight=False), request) as report:
+    with _show(Console(stderr=True, highlight=False), request) as report:
         result = _run(job, place, report, concurrency, environ if queue else None)
     _print(result, as_json=as_json)
 
@@ -151,7 +154,7 @@ def _request(
 
 
 @contextmanager
-def _shown(screen: Console, request: FetchRequest) -> Iterator[Report]:
+def _show(screen: Console, request: FetchRequest) -> Iterator[Report]:
     """A bar for people; lines for a log."""
     screen.print(
         f"Fetching {len(request.symbols)} symbols from {request.vendor}, {request.start} to "

@@ -12,7 +12,10 @@ from services.console.cli import commands
 from shared.domain.errors import InvariantBroken, TransientError, UserError
 
 USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
-"""Typer's own copy of click is private; the class of all wrong usage is found through a public one."""
+"""Typer's own copy of click is private.
+
+The class of all wrong usage is found through a public one.
+"""
 TRACEBACK = "KOBE_TRACEBACK"
 NO_ARGUMENTS = "NoArgsIsHelpError"
 """What typer raises for `kobe audit` alone; its class is in a private module."""

@@ -53,7 +53,7 @@ def parity(
 
     Exit code 1 if they differ; the first difference is shown.
     """
-    compared = _compared(sessions, start, bars)
+    compared = _compare_runs(sessions, start, bars)
     if as_json:
         print_json(
             {
@@ -67,7 +67,7 @@ def parity(
     return 0 if compared.place is None else DIFFERENT
 
 
-def _compared(sessions: int, start: dt.datetime | None, bars: Path | None) -> Comparison:
+def _compare_runs(sessions: int, start: dt.datetime | None, bars: Path | None) -> Comparison:
     from services.console import parity as engine
     from services.research.data.dataset import columns, open_dataset
     from services.research.data.inputs import Inputs

@@ -176,7 +176,10 @@ def parse_basis(text: str) -> Basis | None:
 
 
 def environ_of(mode: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment with another mode, if one was given. Raises UserError if there is none such."""
+    """The environment with another mode, if one was given.
+
+    Raises UserError if there is none such.
+    """
     from shared.schemas.values import Mode
 
     if mode and mode not in set(Mode):

@@ -1,4 +1,7 @@
-"""Writes docs/reference: `python -m services.console.reference FOLDER`; with --check it only compares."""
+"""Writes docs/reference.
+
+`python -m services.console.reference FOLDER`; with --check it only compares.
+"""
 
 import json
 import sys

@@ -23,7 +23,10 @@ def commands_page() -> str:
 
 
 def _pages(name: str, command: Any) -> Iterator[str]:
-    """Yield a section a command; typer brings its own click, so classes are told by what they hold."""
+    """Yield a section a command.
+
+    Typer brings its own click, so classes are told by what they hold.
+    """
     if hasattr(command, "commands"):
         for word, child in sorted(command.commands.items()):
             if not child.hidden:

@@ -1,4 +1,7 @@
-"""The configuration reference: every key of kobe.toml with its default, its range and its comment."""
+"""The configuration reference.
+
+Every key of kobe.toml with its default, its range and its comment.
+"""
 
 import re
 import tomllib
@@ -34,7 +37,7 @@ def configuration_page(file: Path = DEFAULT_FILE) -> str:
             f"\n## `[{table}]`\n\n| key | default | allowed | what it is |\n|---|---|---|---|\n"
         )
         parts += [
-            f"| `{key}` | `{default}` | {_allowed(schema, table, key)} | {comment} |\n"
+            f"| `{key}` | `{default}` | {_describe_range(schema, table, key)} | {comment} |\n"
             for key, default, comment in keys
         ]
     parts.append("\n## What differs by mode\n\n| table | key | value |\n|---|---|---|\n")
@@ -60,7 +63,7 @@ def _tables(text: str) -> dict[str, list[tuple[str, str, str]]]:
     return {table: keys for table, keys in tables.items() if keys}
 
 
-def _allowed(schema: dict[str, Any], table: str, key: str) -> str:
+def _describe_range(schema: dict[str, Any], table: str, key: str) -> str:
     """Return what a value may be, in words, from the JSON Schema of the settings."""
     definitions = schema["$defs"]
     node = definitions[Config.__name__]

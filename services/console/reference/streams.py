@@ -1,4 +1,7 @@
-"""The streams as an AsyncAPI document, and every message as a JSON Schema, made from the structs."""
+"""The streams as an AsyncAPI document, and every message as a JSON Schema.
+
+Made from the structs.
+"""
 
 from collections.abc import Iterable
 from typing import Any

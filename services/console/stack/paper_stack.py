@@ -1,4 +1,6 @@
-"""The paper stack as processes of this machine: a supervisor in the background that keeps its services running.
+"""The paper stack as processes of this machine.
+
+A supervisor in the background that keeps its services running.
 
 Started and stopped by `kobe paper`; `python -m services.console.stack.paper_stack FOLDER` is the
 supervisor. Docker runs the same services by compose/paper.yml.
@@ -40,7 +42,10 @@ PASSED_ON = ("KOBE_MASSIVE_URL", "KOBE_TEST", "KOBE_TEST_CLOCK", "KOBE_ACCOUNT")
 
 
 def paper_stack(folder: Path, environ: Mapping[str, str]) -> EmbeddedStack:
-    """The stack of mode paper in a folder of its own; keys go to the services that need them alone."""
+    """The stack of mode paper in a folder of its own.
+
+    Keys go to the services that need them alone.
+    """
     environment = read_environment({**environ, "KOBE_MODE": "paper"})
     shared_variables = {
         "KOBE_MODE": "paper",

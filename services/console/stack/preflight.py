@@ -28,7 +28,10 @@ PROBE_FAILED = 4
 PROBE_SECONDS = 10
 """A healthy broker answers within one; a person can wait ten."""
 CLOCK_SECONDS = 5.0
-"""Quotes older than stale_quote's five seconds are refused; a clock that far off refuses them all."""
+"""Quotes older than stale_quote's five seconds are refused.
+
+A clock that far off refuses them all.
+"""
 ENOUGH_DISK = 2 << 30
 """Bytes: a month of chain and logs with room for Redis to rewrite its file."""
 KNOWN_CODES = (MISSING_KEYS, CONFIG_PIN_ERROR, PROBE_FAILED)

@@ -1,4 +1,6 @@
-"""What a command that asks vendors needs: settings, keys from .env, and the request budget of the stack.
+"""What a command that asks vendors needs.
+
+Settings, keys from .env, and the request budget of the stack.
 
 Called by the commands that fetch data, build universes and probe vendors.
 """
@@ -25,14 +27,20 @@ PATIENCE = 0.5
 
 
 def command_environ(env_file: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """The shell's variables over those of the file, by default `.env`; the mode is paper by default."""
+    """The shell's variables over those of the file, by default `.env`.
+
+    The mode is paper by default.
+    """
     file = env_file or (ENV_FILE if ENV_FILE.is_file() else None)
     kept = {name: value for name, value in (read_env_file(file) if file else {}).items() if value}
     return {"KOBE_MODE": "paper", **kept, **environ}
 
 
 def ask_settings(environ: Mapping[str, str]) -> tuple[Settings, VendorPlace]:
-    """Settings, and where vendors find their keys; requests are counted with the running stack's."""
+    """Settings, and where vendors find their keys.
+
+    Requests are counted with the running stack's.
+    """
     settings = load_settings(environ)
     place = vendor_place(
         settings, clock=clock_of(settings.environment), budget=_stack_budget(settings, environ)

@@ -84,7 +84,10 @@ def fetch_units(
 
 
 class _Workers:
-    """Threads that take units in their order. They are daemons: an interrupted fetch ends at once."""
+    """Threads that take units in their order. They are daemons.
+
+    An interrupted fetch ends at once.
+    """
 
     def __init__(self, units: Sequence[Unit], work: Callable[[Unit], int], count: int) -> None:
         self._work, self._count, self._left = work, count, len(units)

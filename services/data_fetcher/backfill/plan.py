@@ -1,4 +1,6 @@
-"""What a fetch has to ask: the same request makes the same units, so that a killed one can go on where it was.
+"""What a fetch has to ask.
+
+The same request makes the same units, so that a killed one can go on where it was.
 
 Called by the fetch commands, its queue jobs among them. It asks nobody and knows no clock.
 """
@@ -20,7 +22,10 @@ SYMBOLS_TOGETHER = 20
 ACTIONS_TOGETHER = 100
 SESSIONS_TOGETHER = 5
 SHORT = 60
-"""Sessions up to which many symbols are asked for by session: a vendor may have all of one in a call."""
+"""Sessions up to which many symbols are asked for by session.
+
+A vendor may have all of one in a call.
+"""
 AHEAD = dt.timedelta(days=60)
 """Splits are announced weeks before: the archive knows them when they come."""
 
@@ -45,7 +50,10 @@ Unit: TypeAlias = BarsUnit | ActionsUnit
 
 
 class FetchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Which bars, of which vendor. Symbols in their order make another archive than in another order."""
+    """Which bars, of which vendor.
+
+    Symbols in their order make another archive than in another order.
+    """
 
     vendor: str
     symbols: tuple[str, ...]

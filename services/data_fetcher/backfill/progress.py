@@ -1,4 +1,7 @@
-"""How far a fetch is, how fast it goes, and when it will be done. Pure: whoever shows it brings the clock."""
+"""How far a fetch is, how fast it goes, and when it will be done. Pure.
+
+Whoever shows it brings the clock.
+"""
 
 from __future__ import annotations
 

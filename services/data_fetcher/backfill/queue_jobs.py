@@ -1,4 +1,6 @@
-"""A fetch's units as jobs: any worker that reaches the research Redis and the archive's disk may do them.
+"""A fetch's units as jobs.
+
+Any worker that reaches the research Redis and the archive's disk may do them.
 
 Called by `kobe data fetch --queue` and `kobe data worker`. A job's id is its unit's, so asking again
 finds what is done, doing or waiting. It carries no orders and nothing of the trading stack.
@@ -40,7 +42,10 @@ QUEUE = "data"
 DO = "services.data_fetcher.backfill.queue_jobs.do"
 SERIALIZER = "json"
 LONGEST = 1_800
-"""Seconds after which a job is given up: a unit has some hundred calls at most, minutes apart on free plans."""
+"""Seconds after which a job is given up.
+
+A unit has some hundred calls at most, minutes apart on free plans.
+"""
 KEPT = 3_600
 RETRIES = 2
 """Times a job is begun again after its worker died or the vendor failed."""
@@ -74,7 +79,10 @@ def stage_by_workers(
     clock: Clock,
     report: Report,
 ) -> None:
-    """Have workers stage every unit that is not staged yet. Raises UserError if a job fails for good."""
+    """Have workers stage every unit that is not staged yet.
+
+    Raises UserError if a job fails for good.
+    """
     missing = [unit for unit in units if not staging.is_staged(unit)]
     jobs = [
         UnitJob(
@@ -190,7 +198,10 @@ def _reachable() -> Iterator[None]:
 
 
 class _Worker(SimpleWorker):
-    """Works in its own process; a thread keeps its heart beating, so that the dead are told from the slow."""
+    """Works in its own process.
+
+    A thread keeps its heart beating, so that the dead are told from the slow.
+    """
 
     def get_heartbeat_ttl(self, _job: Job, _working_time: float = 0.0) -> int:
         return DEAD_AFTER

@@ -1,4 +1,6 @@
-"""Where a fetch keeps what it has, unit by unit, until all is there: files that are whole or absent.
+"""Where a fetch keeps what it has, unit by unit, until all is there.
+
+Files that are whole or absent.
 
 In the archive's folder, for in a container nothing else lasts; a killed fetch finds them again and
 asks only for the rest.

@@ -1,4 +1,6 @@
-"""Builds a universe as of a day: candidates, their last bars, proofs of options; resumable like any fetch.
+"""Builds a universe as of a day.
+
+Candidates, their last bars, proofs of options; resumable like any fetch.
 
 Called by `kobe universe build`. What was fetched or proved is kept beside the result until it is
 written.
@@ -85,7 +87,10 @@ class UniverseBuild:
         return found[-self.rules.sessions :]
 
     def _candidates(self, as_of: dt.date, named: Sequence[str]) -> list[ShareListing]:
-        """The vendor's listed stocks, or those of them that are named; what it does not list stays a candidate."""
+        """The vendor's listed stocks, or those of them that are named.
+
+        What it does not list stays a candidate.
+        """
         known = {each.symbol: each for each in self.listings.listings(as_of)}
         if not named:
             return list(known.values())

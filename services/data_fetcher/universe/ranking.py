@@ -1,4 +1,6 @@
-"""Which listed stocks are liquid enough, judged from their last sessions: price, dollar volume, coverage. Pure.
+"""Which listed stocks are liquid enough, judged from their last sessions.
+
+Price, dollar volume, coverage. Pure.
 
 Called by build.py; every candidate keeps its figures, and its reason if it was left out.
 """
@@ -35,7 +37,10 @@ class LeftOut(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UniverseRules:
-    """`sessions` are looked at; bars must be there on `minimum_sessions` of them, the last included."""
+    """`sessions` are looked at.
+
+    Bars must be there on `minimum_sessions` of them, the last included.
+    """
 
     minimum_price: Decimal = Decimal(5)
     minimum_dollar_volume: Decimal = Decimal(10_000_000)
@@ -62,7 +67,10 @@ class UniverseProof(msgspec.Struct, frozen=True, kw_only=True):
 def judge(
     listings: Sequence[ShareListing], bars: Bars, last: dt.date, rules: UniverseRules
 ) -> list[UniverseProof]:
-    """Every candidate with its figures: the liquid ones by dollar volume, largest first, then the others."""
+    """Every candidate with its figures.
+
+    The liquid ones by dollar volume, largest first, then the others.
+    """
     good, _ = refuse_impossible(bars)
     place = {symbol: row for row, symbol in enumerate(good.symbols)}
     proofs = [

@@ -1,4 +1,6 @@
-"""Asks a vendor over HTTP: by its request budget, with deadlines, again where that can help, never silently empty.
+"""Asks a vendor over HTTP.
+
+By its request budget, with deadlines, again where that can help, never silently empty.
 
 Used by every vendor that lives on a network. Keys travel in headers only, to the vendor's own host
 only; redirects are not followed.
@@ -43,11 +45,17 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 20.0
 UNNAMED_PAUSE = 15.0
 """Seconds after a 429 that names no pause: a quarter of the minute that plans are counted by."""
 JITTER = 0.5
-"""Seconds at most added to a pause the vendor names, so that not all processes come back at once."""
+"""Seconds at most added to a pause the vendor names.
+
+So that not all processes come back at once.
+"""
 
 
 class Unreadable(Exception):
-    """A body of status 200 that is cut, no JSON, or lacks what must be in it; asking again may help."""
+    """A body of status 200 that is cut, no JSON, or lacks what must be in it.
+
+    Asking again may help.
+    """
 
 
 class _Unanswered(Exception):
@@ -56,7 +64,10 @@ class _Unanswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Bounds of one question: seconds for the connect, a single read, one exchange, and all tries together."""
+    """Bounds of one question.
+
+    Seconds for the connect, a single read, one exchange, and all tries together.
+    """
 
     connect: float = 5.0
     read: float = 15.0
@@ -92,7 +103,10 @@ class VendorClient:
         return self._ask(f"{self.url}{path}{query}", read, what)
 
     def follow(self, url: str, read: Read[T], *, what: str) -> T:
-        """Ask for the next page, which the vendor names by its full URL. Raises RequestRefused for another host."""
+        """Ask for the next page, which the vendor names by its full URL.
+
+        Raises RequestRefused for another host.
+        """
         if not self._is_own(url):
             host = urlsplit(url).netloc
             raise RequestRefused(

@@ -1,4 +1,6 @@
-"""What a vendor's answer means when it is not 200: one sentence each, and whether asking again can help.
+"""What a vendor's answer means when it is not 200.
+
+One sentence each, and whether asking again can help.
 
 Called by the vendor client. A refusal names the vendor, the status, the vendor's own words and what
 to do.
@@ -92,7 +94,9 @@ def refusal(vendor: Vendor, reply: Reply, what: str) -> UserError | TransientErr
 
 
 def pause_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds the vendor asks us to wait: Retry-After (seconds or a date), else X-RateLimit-Reset (Unix seconds).
+    """Seconds the vendor asks us to wait.
+
+    Retry-After (seconds or a date), else X-RateLimit-Reset (Unix seconds).
 
     `now` is Unix time; None if it names neither.
     """

@@ -1,4 +1,6 @@
-"""How many requests a vendor takes from one key, shared by all processes that use it: a token bucket.
+"""How many requests a vendor takes from one key, shared by all processes that use it.
+
+A token bucket.
 
 Asked by the vendor client before each request. The bucket is one number, the time at which it would
 be full again (GCRA), so that any store that can compare and set holds it: Redis where there is one,
@@ -26,7 +28,10 @@ ATTEMPTS = 50
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """In no minute are there more requests than `per_minute`: a burst, and a steady trickle of the rest."""
+    """In no minute are there more requests than `per_minute`.
+
+    A burst, and a steady trickle of the rest.
+    """
 
     per_minute: int
 
@@ -51,13 +56,19 @@ def take(rate: Rate, full_at: float, now: float, patience: float) -> tuple[float
 
 
 def close_for(rate: Rate, full_at: float, now: float, seconds: float) -> float:
-    """When a bucket is full from which nothing may be taken for so long (the vendor says: too many)."""
+    """When a bucket is full from which nothing may be taken for so long (the vendor says.
+
+    Too many).
+    """
     return max(full_at, now + seconds + rate.interval * (rate.burst - 1))
 
 
 class RequestBudget(Protocol):
     def take(self, patience: float) -> float:
-        """Take one request; the seconds to wait before it may leave. Raises TransientError beyond `patience`."""
+        """Take one request.
+
+        The seconds to wait before it may leave. Raises TransientError beyond `patience`.
+        """
         ...
 
     def close(self, seconds: float) -> None:
@@ -120,7 +131,10 @@ class RedisBudget:
                     return
 
     def _watch(self) -> tuple[float, float]:
-        """When the bucket is full, and the server's time; a change of it from here on is noticed."""
+        """When the bucket is full, and the server's time.
+
+        A change of it from here on is noticed.
+        """
         answers = [
             value_of(answer)
             for answer in self._redis.ask(("WATCH", self._key), ("GET", self._key), ("TIME",))

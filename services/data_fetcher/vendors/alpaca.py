@@ -1,4 +1,6 @@
-"""Alpaca's market data: raw daily bars, corporate actions, latest quotes; its trading host lists the assets.
+"""Alpaca's market data.
+
+Raw daily bars, corporate actions, latest quotes; its trading host lists the assets.
 
 The keys of a paper account alone suffice. Quotes may come from the simulated broker too, which
 speaks the same. It never trades.
@@ -41,7 +43,10 @@ MOST_ROWS, MOST_ACTIONS = 10_000, 1_000
 MOST_PAGES = 10_000
 """More than any honest answer has; a token that returns is caught at once."""
 REFUSED_PAUSE = 5.0
-"""Seconds until quotes are asked for again after the keys were refused: someone has to mend them."""
+"""Seconds until quotes are asked for again after the keys were refused.
+
+Someone has to mend them.
+"""
 LISTED_ON = {"NYSE", "NASDAQ", "AMEX", "BATS"}
 """Exchanges of companies; ARCA lists funds, OTC is no exchange."""
 NO_COMPANY = (
@@ -50,7 +55,10 @@ NO_COMPANY = (
 )
 """Alpaca does not say what kind a share is: its name has to."""
 PROCESS_LAG = dt.timedelta(days=60)
-"""Dividends are processed on their pay date, weeks after the ex date; splits on it or days later."""
+"""Dividends are processed on their pay date, weeks after the ex date.
+
+Splits on it or days later.
+"""
 
 PageT = TypeVar("PageT", wire.BarsPage, wire.ActionsPage)
 
@@ -90,7 +98,10 @@ class Alpaca:
         )
 
     def _bars_of(self, symbols: Sequence[str], first: dt.date, last: dt.date) -> list[Bars]:
-        """One symbol that Alpaca finds malformed makes it refuse all it is asked with: then halves are asked."""
+        """One symbol that Alpaca finds malformed makes it refuse all it is asked with.
+
+        Then halves are asked.
+        """
         try:
             return [self._batch(symbols, first, last)]
         except RequestRefused as error:
@@ -105,7 +116,10 @@ class Alpaca:
             ]
 
     def _batch(self, symbols: Sequence[str], first: dt.date, last: dt.date) -> Bars:
-        """`asof` ties each symbol to the company that has it on the last day, under its earlier names too."""
+        """`asof` ties each symbol to the company that has it on the last day.
+
+        Under its earlier names too.
+        """
         query = {
             "symbols": ",".join(symbols),
             "timeframe": "1Day",
@@ -172,7 +186,10 @@ class Alpaca:
     def _action_pages(
         self, symbols: Sequence[str], kinds: str, start: dt.date, end: dt.date
     ) -> Iterator[wire.Actions]:
-        """Alpaca sorts and cuts by the date it processes them, which may lag the ex date by days."""
+        """Alpaca sorts and cuts by the date it processes them.
+
+        Which may lag the ex date by days.
+        """
         for place in range(0, len(symbols), ACTIONS_TOGETHER):
             asked = symbols[place : place + ACTIONS_TOGETHER]
             query = {
@@ -200,7 +217,10 @@ class Alpaca:
         return found
 
     def _quotes_of(self, symbols: Sequence[str]) -> list[Quote]:
-        """One symbol that Alpaca does not know makes it refuse all it is asked with: then halves are asked."""
+        """One symbol that Alpaca does not know makes it refuse all it is asked with.
+
+        Then halves are asked.
+        """
         query = {"symbols": ",".join(symbols)}
         if self._quotes_feed:
             query["feed"] = self._quotes_feed
@@ -218,7 +238,10 @@ class Alpaca:
     # --- listings ---------------------------------------------------------------------------------
 
     def listings(self, as_of: dt.date) -> list[ShareListing]:
-        """The delisted too: whether they were still listed on a day long ago, their bars must show."""
+        """The delisted too.
+
+        Whether they were still listed on a day long ago, their bars must show.
+        """
         decode = wire.read_assets
         states = ["active"] if as_of >= self._today() else ["active", "inactive"]
         found = [
@@ -307,7 +330,10 @@ def _describe(what: str, symbols: Sequence[str]) -> str:
 
 
 def _midnight(day: dt.date) -> str:
-    """A daily bar stands at midnight in New York; asking up to there never asks for the last 15 minutes."""
+    """A daily bar stands at midnight in New York.
+
+    Asking up to there never asks for the last 15 minutes.
+    """
     at = dt.datetime.combine(day, dt.time(), NEW_YORK)
     return f"{at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
 

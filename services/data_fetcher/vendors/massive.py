@@ -1,4 +1,6 @@
-"""Massive (once Polygon): raw daily bars, splits, dividends, renames, listings and options of US stocks.
+"""Massive (once Polygon).
+
+Raw daily bars, splits, dividends, renames, listings and options of US stocks.
 
 Few sessions of many symbols are asked for by day (the whole market in one call), everything else by
 symbol. An answer on another basis than asked for is refused; unless told otherwise that is raw.
@@ -43,7 +45,10 @@ MOST_ROWS, MOST_LISTED = 50_000, 1_000
 MOST_PAGES = 1_000
 """More than any honest answer has: all tickers ever are about 50 pages."""
 SPLITS_A_YEAR, DIVIDENDS_A_YEAR = 1_500, 40_000
-"""About so many are announced for the whole market: what decides between one list and a call a symbol."""
+"""About so many are announced for the whole market.
+
+What decides between one list and a call a symbol.
+"""
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 
@@ -90,7 +95,10 @@ class Massive:
         return bars_from_rows(rows)
 
     def _symbol_bars(self, symbol: str, start: dt.date, end: dt.date) -> Bars:
-        """The company's bars, under whichever tickers it has had; of others that used them, none."""
+        """The company's bars, under whichever tickers it has had.
+
+        Of others that used them, none.
+        """
         rows: list[Dated] = []
         for span in self._spans(symbol, start, end):
             rows += self._ticker_bars(span)
@@ -154,7 +162,10 @@ class Massive:
         return found.composite_figi
 
     def _names(self, symbol: str) -> list[tuple[dt.date, str]]:
-        """(from, ticker) of the company that has this ticker now, oldest first; () where nothing is known."""
+        """(from, ticker) of the company that has this ticker now, oldest first.
+
+        () where nothing is known.
+        """
         read = partial(wire.read_one, kind=wire.Events)
         path = f"/vX/reference/tickers/{symbol}/events"
         try:
@@ -333,7 +344,10 @@ def _massive(place: VendorPlace) -> Massive:
 
 
 def _session(row: wire.AggregateRow) -> dt.date:
-    """The date in New York: bars of a symbol stand at its midnight, those of a session at its close."""
+    """The date in New York.
+
+    Bars of a symbol stand at its midnight, those of a session at its close.
+    """
     return _new_york_date(row.t)
 
 

@@ -42,7 +42,10 @@ class _InOrder(Generic[VendorT]):
         self.vendors = vendors
 
     def ask(self, question: Callable[[VendorT], T]) -> T:
-        """The first whole answer. Raises the first vendor's failure if all fail: it was meant to answer."""
+        """The first whole answer. Raises the first vendor's failure if all fail.
+
+        It was meant to answer.
+        """
         failures: list[UserError | TransientError] = []
         for name, vendor in self.vendors:
             try:

@@ -1,4 +1,7 @@
-"""Real bars without keys: five large stocks, 2000-2013 (shared/runtime/archive/sample.py), offered as a vendor."""
+"""Real bars without keys.
+
+Five large stocks, 2000-2013 (shared/runtime/archive/sample.py), offered as a vendor.
+"""
 
 from __future__ import annotations
 

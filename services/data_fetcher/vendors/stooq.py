@@ -80,7 +80,10 @@ def bars(place: VendorPlace) -> Stooq:
 
 
 def _read(body: bytes) -> list[_Dated]:
-    """Raises TransientError when today's downloads are used up, which Stooq says with status 200."""
+    """Raises TransientError when today's downloads are used up.
+
+    Which Stooq says with status 200.
+    """
     text = body.decode("utf-8-sig", errors="replace")
     if text.strip() == NOTHING:
         return []

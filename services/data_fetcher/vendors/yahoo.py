@@ -1,4 +1,6 @@
-"""Yahoo's chart pages: split-adjusted daily bars, without a key. Unofficial: nobody promises anything.
+"""Yahoo's chart pages.
+
+Split-adjusted daily bars, without a key. Unofficial: nobody promises anything.
 
 For a look at research, never the truth behind orders: Yahoo rescales history at any time, knows the
 delisted badly, and may stop answering. A ticker's history is that of whoever has it today.

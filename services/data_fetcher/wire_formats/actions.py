@@ -1,4 +1,6 @@
-"""Announced rows to corporate actions, one by one: a row that no action can be made of costs only itself.
+"""Announced rows to corporate actions, one by one.
+
+A row that no action can be made of costs only itself.
 
 Used by every vendor of actions; numbers come as the wire has them, dates as text.
 """

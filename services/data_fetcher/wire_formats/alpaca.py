@@ -1,4 +1,6 @@
-"""Alpaca's market data and assets as typed values: what must be in each answer, and what makes one incomplete.
+"""Alpaca's market data and assets as typed values.
+
+What must be in each answer, and what makes one incomplete.
 
 Read by vendors/alpaca.py.
 """

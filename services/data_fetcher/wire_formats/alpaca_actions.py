@@ -1,4 +1,6 @@
-"""Alpaca's corporate actions as ours: each of its fourteen kinds is a split, a dividend, a rename, a removal, or none.
+"""Alpaca's corporate actions as ours.
+
+Each of its fourteen kinds is a split, a dividend, a rename, a removal, or none.
 
 Called by vendors/alpaca.py with one page at a time.
 """

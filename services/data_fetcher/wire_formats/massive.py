@@ -143,7 +143,10 @@ def _page(answer: _Answer, raw: list[msgspec.Raw], kind: type[RowT]) -> Page[Row
 
 
 def _salvage(row: Any, kind: type[RowT]) -> RowT | None:
-    """A bar with NaN for what is no number; None for what has no date, and for a row of any other kind."""
+    """A bar with NaN for what is no number.
+
+    None for what has no date, and for a row of any other kind.
+    """
     if (
         not issubclass(kind, AggregateRow)
         or not isinstance(row, dict)

@@ -33,7 +33,7 @@ NAMED = 8
 
 def about_bars(market: Dataset, first: int, last: int) -> Iterator[str]:
     """Caveats about the bars of a window."""
-    yield from _checked(market)
+    yield from _look_ahead_caveat(market)
     yield from _survivorship(market, first, last)
     yield from _coverage(market, first, last)
     if market.refused:
@@ -43,7 +43,7 @@ def about_bars(market: Dataset, first: int, last: int) -> Iterator[str]:
         yield f"Bars refused as impossible: {counted}."
 
 
-def _checked(market: Dataset) -> Iterator[str]:
+def _look_ahead_caveat(market: Dataset) -> Iterator[str]:
     """What the bars are, and what about them is odd."""
     found = market.check()
     yield (

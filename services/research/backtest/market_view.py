@@ -1,4 +1,6 @@
-"""The head of every report: how much of a result is its own, and how much the market's and the cash's.
+"""The head of every report.
+
+How much of a result is its own, and how much the market's and the cash's.
 
 Called by backtest, showdown and walk-forward. It says in a sentence what its numbers mean.
 """

@@ -69,11 +69,11 @@ def open_dataset(inputs: Inputs, environ: Mapping[str, str]) -> Dataset:
     whole = _open(inputs, environ)
     if not inputs.symbols:
         return whole
-    panel = whole.panel.select(known(whole.panel.symbols, inputs.symbols, whole.source))
+    panel = whole.panel.select(require_known(whole.panel.symbols, inputs.symbols, whole.source))
     return replace(whole, panel=panel)
 
 
-def known(available: Sequence[str], wanted: Collection[str], where: str) -> list[str]:
+def require_known(available: Sequence[str], wanted: Collection[str], where: str) -> list[str]:
     """The wanted symbols in order.
 
     UserError names those that have no bars, and the nearest that do.
@@ -151,7 +151,7 @@ def _files(path: Path, inputs: Inputs) -> Dataset:
         symbols=frozenset({*inputs.symbols, INDEX}) if inputs.symbols else frozenset(),
     )
     read = read_files(path, options)
-    known(read.offered, inputs.symbols, path.name)
+    require_known(read.offered, inputs.symbols, path.name)
     announce(read.summary, *read.notes)
     digest = digest_of(path)
     if splits:

@@ -87,26 +87,26 @@ def rank(panel: Panel, found: Sequence[Outcomes]) -> Candidates:
     By entry session, then strategy in the order given, then score descending, then symbol.
     """
     strategy = np.repeat(np.arange(len(found), dtype=np.int16), [each.score.size for each in found])
-    entry_column = _joined([each.orders.column for each in found], np.int32) + np.int32(1)
-    row = _joined([each.orders.row for each in found], np.int32)
-    score = _joined([each.score for each in found], np.float64)
+    entry_column = _join([each.orders.column for each in found], np.int32) + np.int32(1)
+    row = _join([each.orders.row for each in found], np.int32)
+    score = _join([each.score for each in found], np.float64)
     order, starts = by_entry(
         entry_column, strategy, score, _alphabetical(panel.symbols)[row], panel.sessions.size
     )
     return Candidates(
         starts=starts,
         strategy=strategy[order],
-        signal=_joined([np.arange(each.score.size) for each in found], np.int64)[order],
+        signal=_join([np.arange(each.score.size) for each in found], np.int64)[order],
         row=row[order],
         entry_column=entry_column[order],
-        side=_joined([each.orders.side for each in found], np.int8)[order],
-        stop=_joined([each.orders.stop for each in found], np.int64)[order],
-        status=_joined([each.found.status for each in found], np.int8)[order],
-        opening=_joined([each.found.opening for each in found], np.int64)[order],
-        exit_column=_joined([each.found.exit_column for each in found], np.int32)[order],
-        exit_price=_joined([each.found.exit_price for each in found], np.int64)[order],
-        exit_kind=_joined([each.found.exit_kind for each in found], np.int8)[order],
-        bars_held=_joined([each.found.bars_held for each in found], np.int32)[order],
+        side=_join([each.orders.side for each in found], np.int8)[order],
+        stop=_join([each.orders.stop for each in found], np.int64)[order],
+        status=_join([each.found.status for each in found], np.int8)[order],
+        opening=_join([each.found.opening for each in found], np.int64)[order],
+        exit_column=_join([each.found.exit_column for each in found], np.int32)[order],
+        exit_price=_join([each.found.exit_price for each in found], np.int64)[order],
+        exit_kind=_join([each.found.exit_kind for each in found], np.int8)[order],
+        bars_held=_join([each.found.bars_held for each in found], np.int32)[order],
     )
 
 
@@ -144,5 +144,5 @@ def _alphabetical(symbols: Sequence[str]) -> NDArray[np.int32]:
     return place
 
 
-def _joined(parts: Sequence[NDArray[Any]], dtype: type[T]) -> NDArray[T]:
+def _join(parts: Sequence[NDArray[Any]], dtype: type[T]) -> NDArray[T]:
     return np.concatenate([np.zeros(0, dtype), *parts])

@@ -1,4 +1,6 @@
-"""The look-ahead guard: asks a strategy in fresh processes what it would say of less, and of other bars.
+"""The look-ahead guard.
+
+Asks a strategy in fresh processes what it would say of less, and of other bars.
 
 Called by `kobe check-strategy` in full, and in a quick form before a backtest or walk-forward
 believes a user's own file. It names the cause it has seen, and the scope it has looked at.

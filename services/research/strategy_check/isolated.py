@@ -85,13 +85,13 @@ def answer(inputs: Inputs, panel: Panel, program: Sequence[Question]) -> Answers
     tables = []
     for question in program:
         try:
-            tables.append(tested.signals(changed(panel, question)))
+            tables.append(tested.signals(panel_in_question(panel, question)))
         except Unfit as unfit:
             return Answers(tables, unfit.finding, tuple(touched))
     return Answers(tables, None, tuple(touched))
 
 
-def changed(panel: Panel, question: Question) -> Panel:
+def panel_in_question(panel: Panel, question: Question) -> Panel:
     """The bars that a question is about."""
     bars = panel.sessions.size if question.bars is None else question.bars
     fields = {name: np.array(getattr(panel, name)[:, :bars]) for name in FIELDS}

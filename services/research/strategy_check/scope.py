@@ -1,4 +1,7 @@
-"""What a check looks at: symbols over the whole alphabet and history, and cuts where signals are."""
+"""What a check looks at.
+
+Symbols over the whole alphabet and history, and cuts where signals are.
+"""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class Trials:
         return _cap(performance.return_over_drawdown(returns)) if returns.any() else None
 
     def _test(self, task: WindowTask, advance: ReportSteps) -> WindowResult:
-        result, repeated = self._gated(task) if task.inputs.policy else self._free(task)
+        result, repeated = self._run_gated(task) if task.inputs.policy else self._free(task)
         advance(1)
         return WindowResult(
             metrics=performance.measure(result),
@@ -188,7 +188,7 @@ class Trials:
         }
         return result, repeated
 
-    def _gated(self, task: WindowTask) -> tuple[SimulationResult, dict[str, Floats]]:
+    def _run_gated(self, task: WindowTask) -> tuple[SimulationResult, dict[str, Floats]]:
         """By the gate; the same trades at every slippage."""
         panel, settings = self.market.panel, task.inputs.settings
         found, first = self._find_all(task.inputs), task.fold.test_first

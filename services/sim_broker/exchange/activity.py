@@ -1,4 +1,7 @@
-"""What happened to cash or shares besides the fills of orders, as the account's activities list it."""
+"""What happened to cash or shares besides the fills of orders.
+
+As the account's activities list it.
+"""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def apply_event(book: AccountBook, event: events.WorldEvent) -> None:
 def _split(book: AccountBook, event: events.SplitEvent) -> None:
     ratio = event.new / event.old
     _change_listings(book, book.account.listings.scale(event.symbol, ONE / ratio))
-    _change_orders(book, event.symbol, event.orders, lambda order: _scaled(order, ratio))
+    _change_orders(book, event.symbol, event.orders, lambda order: _scale(order, ratio))
     position = book.positions.get(event.symbol)
     if position is None:
         return
@@ -77,7 +77,7 @@ def _spin_off(book: AccountBook, event: events.SpinOffEvent) -> None:
     part, rate = event.value_fraction, event.rate
     listings = book.account.listings.spin_off(event.symbol, event.new_symbol, factor=part / rate)
     _change_listings(book, listings.scale(event.symbol, ONE - part))
-    _change_orders(book, event.symbol, event.orders, lambda order: _repriced(order, ONE - part))
+    _change_orders(book, event.symbol, event.orders, lambda order: _reprice(order, ONE - part))
     position = book.positions.get(event.symbol)
     if position is None:
         return
@@ -197,12 +197,12 @@ def _change_orders(
             settlement.end(book, book.orders[order.id], OrderStatus.CANCELED)
 
 
-def _scaled(order: BrokerOrder, ratio: Decimal) -> BrokerOrder:
+def _scale(order: BrokerOrder, ratio: Decimal) -> BrokerOrder:
     qty = (order.qty * ratio).to_integral_value(ROUND_DOWN)
-    return _repriced(replace(order, qty=qty), ONE / ratio)
+    return _reprice(replace(order, qty=qty), ONE / ratio)
 
 
-def _repriced(order: BrokerOrder, factor: Decimal) -> BrokerOrder:
+def _reprice(order: BrokerOrder, factor: Decimal) -> BrokerOrder:
     return replace(
         order,
         limit_price=_times(order.limit_price, factor),

@@ -29,7 +29,10 @@ OpenOrders = Literal["cancel", "keep", "adjust"]
 
 
 class SplitEvent(_Event, frozen=True, kw_only=True, tag="split"):
-    """`new` shares for each `old`; a fraction that results is paid in cash or kept as a fraction."""
+    """`new` shares for each `old`.
+
+    A fraction that results is paid in cash or kept as a fraction.
+    """
 
     symbol: str
     new: Decimal
@@ -45,7 +48,10 @@ class RenameEvent(_Event, frozen=True, kw_only=True, tag="rename"):
 
 
 class SpinOffEvent(_Event, frozen=True, kw_only=True, tag="spin_off"):
-    """`rate` shares of `new_symbol` for each share; `value_fraction` of the price goes with them."""
+    """`rate` shares of `new_symbol` for each share.
+
+    `value_fraction` of the price goes with them.
+    """
 
     symbol: str
     new_symbol: str

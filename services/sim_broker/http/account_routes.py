@@ -38,7 +38,10 @@ class AccountRoutes:
         )
 
     async def activities(self, request: Request) -> Response:
-        """List activities, newest first unless `direction=asc`; `page_token` is the last id seen."""
+        """List activities, newest first unless `direction=asc`.
+
+        `page_token` is the last id seen.
+        """
         query = request.query_params
         kinds = {request.path_params.get("kind") or "", *query.get("activity_types", "").split(",")}
         kinds.discard("")

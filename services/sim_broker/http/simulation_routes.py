@@ -90,14 +90,14 @@ class SimulationRoutes:
                 refusal = self._simulator.schedule(each)
                 if refusal:
                     return responses.as_refusal(refusal)
-        return responses.as_json(self._scheduled())
+        return responses.as_json(self._schedule())
 
     async def clear_fault(self, request: Request) -> Response:
         if not self._simulator.clear_fault(request.path_params["id"]):
             return responses.as_refusal(NO_FAULT)
-        return responses.as_json(self._scheduled())
+        return responses.as_json(self._schedule())
 
-    def _scheduled(self) -> list[Json]:
+    def _schedule(self) -> list[Json]:
         return [
             {"id": name, **msgspec.to_builtins(each)}
             for name, each in self._simulator.scheduled_faults().items()

@@ -1,4 +1,6 @@
-"""What it means that a position is protected: one definition for executor, gauge, alert and console.
+"""What it means that a position is protected.
+
+One definition for executor, gauge, alert and console.
 
 A living stop at the broker, for exactly the shares held, in today's price scale, on the side of the
 market on which it loses. Pure.

@@ -134,5 +134,8 @@ class Bus(Protocol):
         ...
 
     def audit_progress(self, stream: Stream) -> tuple[str, str]:
-        """How far the auditor has recorded the writer's stream, and how far readers were given it."""
+        """How far the auditor has recorded the writer's stream.
+
+        And how far readers were given it.
+        """
         ...

@@ -1,4 +1,7 @@
-"""A witness elsewhere, spoken to over HTTP as tlog-witness says; here one written from that page."""
+"""A witness elsewhere, spoken to over HTTP as tlog-witness says.
+
+Here one written from that page.
+"""
 
 import base64
 import threading

@@ -1,4 +1,7 @@
-"""The guard beside the auditor, on real servers: refusals become a metric, strangers are shown out."""
+"""The guard beside the auditor, on real servers.
+
+Refusals become a metric, strangers are shown out.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`kobe paper start` from two keys: bars fetched, first scan told, a day traded with a recorded Alpaca, stopped."""
+"""`kobe paper start` from two keys.
+
+Bars fetched, first scan told, a day traded with a recorded Alpaca, stopped.
+"""
 
 from __future__ import annotations
 

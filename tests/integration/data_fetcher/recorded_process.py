@@ -34,7 +34,10 @@ def recorded_process(vendor: str, *arguments: str) -> Iterator[str]:
 
 
 def environ(url: str, archive: Path) -> dict[str, str]:
-    """What a person has in the shell: keys, the vendors' addresses, the archive, plans without limits."""
+    """What a person has in the shell.
+
+    Keys, the vendors' addresses, the archive, plans without limits.
+    """
     limits = {f"vendors.requests_per_minute.{name}": 0 for name in ("massive", "alpaca")}
     config = archive.parent / "kobe.json"
     config.write_bytes(msgspec.json.encode(with_changes(read_document(DEFAULT_FILE), limits)))

@@ -1,4 +1,7 @@
-"""`kobe data fetch` as a person runs it: killed anywhere, without keys, through workers, on real bars."""
+"""`kobe data fetch` as a person runs it.
+
+Killed anywhere, without keys, through workers, on real bars.
+"""
 
 from __future__ import annotations
 

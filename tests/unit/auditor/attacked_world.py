@@ -50,7 +50,10 @@ class World:
         return self.bench.witnesses[0]
 
     def turn(self) -> None:
-        """Some orders, some time, sometimes the end of a session or a new day; the witness looks."""
+        """Some orders, some time, sometimes the end of a session or a new day.
+
+        The witness looks.
+        """
         for _ in range(self.dice.randrange(5)):
             self.number += 1
             made = envelope(approval(), seq=self.number)

@@ -113,7 +113,10 @@ def forged(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def resealed(folder: Path, signer: Signer, lines: bytes) -> None:
-    """Checkpoints over a rewritten chain, by one who holds the key: at each record that names one."""
+    """Checkpoints over a rewritten chain, by one who holds the key.
+
+    At each record that names one.
+    """
     (folder / FILE).unlink(missing_ok=True)
     tree, parsed = Frontier.empty(), [msgspec.json.decode(each) for each in lines.splitlines()]
     name = chain_id(parsed[0]["payload"])

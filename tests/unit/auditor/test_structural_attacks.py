@@ -102,7 +102,10 @@ def relink(lines: list[bytes], *, roots: bool) -> list[bytes]:
 
 
 def reseal(world: World, lines: list[bytes]) -> None:
-    """By one who holds the auditor's key: a checkpoint wherever the records name one, and at the end."""
+    """By one who holds the auditor's key.
+
+    A checkpoint wherever the records name one, and at the end.
+    """
     payloads = [msgspec.json.decode(line)["payload"] for line in lines]
     at = int(world.bench.clock.now().timestamp())
     tree, name = Frontier.empty(), chain_id(payloads[0])

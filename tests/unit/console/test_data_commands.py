@@ -1,4 +1,7 @@
-"""`kobe data check|import|export` on made bars: what they say, their exit codes, and the way there and back."""
+"""`kobe data check|import|export` on made bars.
+
+What they say, their exit codes, and the way there and back.
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""`kobe sim fault` schedules, lists and clears faults at a simulated broker, and says what it may not."""
+"""`kobe sim fault` schedules, lists and clears faults at a simulated broker.
+
+And says what it may not.
+"""
 
 from __future__ import annotations
 

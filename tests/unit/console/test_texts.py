@@ -1,4 +1,7 @@
-"""Every `kobe …` that a sentence, an alert, a runbook or a page names is a command with those options."""
+"""Every `kobe …` that a sentence, an alert.
+
+A runbook or a page names is a command with those options.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ def tree() -> Any:
 
 TREE = tree()
 ANNOUNCED: set[str] = set()
-"""Of `kobe data`, named by the readers of bars and built with them; a test ends the exception when it is there."""
+"""Of `kobe data`, named by the readers of bars and built with them.
+
+A test ends the exception when it is there.
+"""
 
 
 def named_commands(text: str, *, shell: bool) -> Iterator[str]:

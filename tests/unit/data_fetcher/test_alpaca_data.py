@@ -82,7 +82,10 @@ def test_pages_run_across_symbols_and_are_followed_to_the_end(
 
 
 def test_raw_bars_are_asked_for_up_to_the_last_session_and_not_into_the_delayed_minutes() -> None:
-    """On the free plan the last 15 minutes are not to be had: half an hour after the close all is."""
+    """On the free plan the last 15 minutes are not to be had.
+
+    Half an hour after the close all is.
+    """
     with serve(sip_delay=dt.timedelta(minutes=15)) as subject:
         bars = subject.vendor.daily_bars(("AAPL",), LAST, LAST)
     assert bars.session.tolist() == [LAST]

@@ -1,4 +1,7 @@
-"""The archive kept over a network vendor: splits as they are announced, damage found, a copy elsewhere."""
+"""The archive kept over a network vendor.
+
+Splits as they are announced, damage found, a copy elsewhere.
+"""
 
 import datetime as dt
 from collections.abc import Sequence

@@ -14,7 +14,10 @@ AT = 60
 
 
 def split_at(panel: Panel, ratio: float, *, dollars: float = 1.0, at: int = AT) -> Panel:
-    """The first symbol costs a `ratio`-th from a session on, and trades so many times the dollars."""
+    """The first symbol costs a `ratio`-th from a session on.
+
+    And trades so many times the dollars.
+    """
     fields = {name: getattr(panel, name).copy() for name in (*PRICES, "volume")}
     for name in PRICES:
         fields[name][0, at:] = np.round(fields[name][0, at:] / ratio, 4)

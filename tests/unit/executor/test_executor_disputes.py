@@ -1,4 +1,7 @@
-"""Where broker and books differ: what is believed, adopted, disputed, and settled by the operator."""
+"""Where broker and books differ.
+
+What is believed, adopted, disputed, and settled by the operator.
+"""
 
 from __future__ import annotations
 

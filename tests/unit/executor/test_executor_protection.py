@@ -1,4 +1,7 @@
-"""Every position keeps its stop: passed, refused, dead, canceled by others, hit in part, or unclear."""
+"""Every position keeps its stop.
+
+Passed, refused, dead, canceled by others, hit in part, or unclear.
+"""
 
 from __future__ import annotations
 

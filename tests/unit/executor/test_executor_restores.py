@@ -1,4 +1,7 @@
-"""Redis comes back empty, older or cut: the books are restored from the journal, and nothing is bare."""
+"""Redis comes back empty, older or cut.
+
+The books are restored from the journal, and nothing is bare.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The archive over months: appends, splits, late bars, renewals, and what is found when it is damaged."""
+"""The archive over months.
+
+Appends, splits, late bars, renewals, and what is found when it is damaged.
+"""
 
 import datetime as dt
 import time

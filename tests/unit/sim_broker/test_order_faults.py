@@ -1,4 +1,7 @@
-"""Faults of single orders at the exchange: fills in part, orders that linger, cancels that stick."""
+"""Faults of single orders at the exchange.
+
+Fills in part, orders that linger, cancels that stick.
+"""
 
 from __future__ import annotations
 
