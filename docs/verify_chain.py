@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verify a Kobe81 audit chain with nothing but Python 3.11: one file, no dependencies.
 
-    python verify_chain.py FOLDER --keys public_keys.json [--witness DIR] [--anchor FILE] [--as-of T]
+    python verify_chain.py FOLDER --keys FILE [--witness DIR] [--anchor FILE] [--as-of T]
 
 Written apart from the product, from the description of the formats in audit.md, so that neither can
 hide the other's mistake. Where the `cryptography` package is installed its Ed25519 is used, for

@@ -1,7 +1,7 @@
 """What a machine must have for a proof to run, and the count of proofs that ran and could not.
 
-A test asks with `require(...)`. Where the thing is missing the test is skipped and counted; under CI
-it fails, because there nothing may be missing by accident. Reference data and Docker are the two
+A test asks with `require(...)`. Where the thing is missing the test is skipped and counted; under
+CI it fails, because there nothing may be missing by accident. Reference data and Docker are the two
 exceptions: a public runner has neither, so they are counted there too.
 """
 

@@ -2,8 +2,8 @@
 
 One column each, symbols in the order asked, whatever a vendor calls its fields.
 
-Used by the vendors that live on a network. It judges nothing: a value that is no number becomes NaN,
-and the domain refuses that bar and counts it.
+Used by the vendors that live on a network. It judges nothing: a value that is no number becomes
+NaN, and the domain refuses that bar and counts it.
 """
 
 from __future__ import annotations

@@ -229,7 +229,7 @@ def _containing(kind: type[T], handler: Handler[State, T, ExecutorSettings]) -> 
             return handler(state, outcome, context)
         except InvalidMessage:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  halts and goes on
             return _contain(state, outcome, repr(error), context), ()
 
     return on(kind, handle)

@@ -116,7 +116,7 @@ class ExecutorWork:
             return self._carry_out(state, action)
         except TransientError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  halts and goes on
             self.log.critical("action_failed", action=type(action).__name__, error=repr(error))
             return self._failure(state, action, error)
 

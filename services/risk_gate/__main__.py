@@ -54,7 +54,8 @@ def _sizing(settings: Settings) -> Sizing:
 def only_of(mode: Mode, account: str, clock: Clock | None = None) -> Callable[[Envelope], None]:
     """A check that refuses what was written for another mode or account, or by a future schedule.
 
-    Without a clock (in a replay) the schedule may write what it likes."""
+    Without a clock (in a replay) the schedule may write what it likes.
+    """
 
     def verify(envelope: Envelope) -> None:
         if (envelope.mode, envelope.account) != (mode, account):

@@ -59,7 +59,8 @@ def on_scan_due(state: State, message: m.ScanDue, context: GateContext) -> Decis
 def _open_session(state: State, announced: AnnouncedSession, context: GateContext) -> State:
     """Scans of other sessions, never decided or never executed, are forgotten.
 
-    Raises InvalidMessage if the session cannot be the next one."""
+    Raises InvalidMessage if the session cannot be the next one.
+    """
     problem = session_problem(
         announced,
         last=state.book.session,

@@ -53,7 +53,8 @@ def decide_entries(
 def outdated_symbols(scan: Gathering, context: GateContext) -> tuple[str, ...]:
     """The symbols of the entries in rank order, if any quote of theirs has grown too old.
 
-    Nothing in a replay, whose time stands still while a scan is decided, nor a second time."""
+    Nothing in a replay, whose time stands still while a scan is decided, nor a second time.
+    """
     settings = context.settings
     if settings.replay or scan.fresh or scan.aborted:
         return ()

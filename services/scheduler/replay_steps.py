@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from services.scheduler.announcements import scan_due, opening_message
+from services.scheduler.announcements import opening_message, scan_due
 from services.scheduler.state import (
     ArchiveExhausted,
     BrokerAdvanced,

@@ -153,7 +153,8 @@ def on_scan_result(state: State, outcome: ScanResult, context: Context[None]) ->
 def _parts(found: ScanResult) -> Iterable[Outgoing]:
     """Exits first, then signals; at least one part, so that an empty scan goes on too.
 
-    A scan that would need more parts than the gate takes keeps its exits and loses its entries."""
+    A scan that would need more parts than the gate takes keeps its exits and loses its entries.
+    """
     chunks = _chunks([*found.exits, *found.signals])
     if len(chunks) > MAX_PARTS:
         why = f"{len(found.signals)} signals are more than one scan may carry"

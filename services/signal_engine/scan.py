@@ -39,7 +39,8 @@ def last_signals(
 ) -> tuple[Signal, ...]:
     """The signals at the panel's last session: strategies in order, then by score, then symbol.
 
-    Raises ValueError if a strategy gives numbers that no signal can have."""
+    Raises ValueError if a strategy gives numbers that no signal can have.
+    """
     column = panel.sessions.size - 1
     ranked: list[tuple[int, float, str, Signal]] = []
     for rank, (name, table) in enumerate(found.items()):

@@ -42,7 +42,7 @@ class SignalEngineWork:
         """Load the compiled strategies before the first scan has to be fast."""
         try:
             tables(_tiny(), self._strategies)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  a user's strategy may raise anything
             self._log.error("strategy_failed", error=repr(error))
 
     def act(self, state: State) -> Outcome | None:
@@ -92,7 +92,7 @@ class SignalEngineWork:
                 table = tables(panel, [enabled])
                 signals += last_signals(panel, table, without=bars.stale)
                 found |= table
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  a user's strategy may raise anything
                 aborted = f"the strategy {enabled.name} failed: {type(error).__name__}: {error}"[
                     :500
                 ]

@@ -52,7 +52,8 @@ def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
 def judge(intent: Intent, book: Book, rules: tuple[Rule, ...]) -> tuple[Denial, ...]:
     """The refusals of all rules, in the fixed order; none: it may be approved.
 
-    Exits answer only to the rules that judge exits."""
+    Exits answer only to the rules that judge exits.
+    """
     applicable = rules if intent.opens else tuple(rule for rule in rules if rule.judges_exits)
     denials = (rule.check(intent, book) for rule in applicable)
     return tuple(denial for denial in denials if denial is not None)

@@ -30,7 +30,8 @@ def names() -> list[str]:
 def load(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Rule, ...]:
     """All rules with the limits of kobe.toml's [rules.<name>], in the fixed order.
 
-    Raises UserError if a table names no rule, an unknown limit or an impossible value."""
+    Raises UserError if a table names no rule, an unknown limit or an impossible value.
+    """
     known = names()
     for name in tables:
         if name not in known:

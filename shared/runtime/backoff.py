@@ -22,7 +22,7 @@ class Backoff:
         # Beyond 2^32 the power is a waste of digits; every ceiling is reached long before.
         ceiling = min(self.longest, self.first * 2.0 ** min(self.failures, 32))
         self.failures += 1
-        return random.uniform(ceiling / 2, ceiling)
+        return random.uniform(ceiling / 2, ceiling)  # noqa: S311  jitter
 
     def reset(self) -> None:
         """A try has succeeded: the next failure waits briefly again."""

@@ -1,7 +1,7 @@
 """Places between two steps at which a test can end the process, as a power cut would.
 
-`KOBE_CRASH=<point>` or `<point>:<nth>` is honoured under KOBE_TEST=1 in mode sim alone; a simulation
-in one process arms an action of its own. Unarmed, a point costs one comparison.
+`KOBE_CRASH=<point>` or `<point>:<nth>` is honoured under KOBE_TEST=1 in mode sim alone; a
+simulation in one process arms an action of its own. Unarmed, a point costs one comparison.
 """
 
 from __future__ import annotations

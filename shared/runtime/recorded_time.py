@@ -2,8 +2,8 @@
 
 Stretches of real pace, and jumps between them.
 
-Chosen by wiring.py, in tests alone: KOBE_TEST_CLOCK is honoured only with KOBE_TEST=1, in mode paper
-or sim, and with a broker on this machine or in this compose network. Durations never jump.
+Chosen by wiring.py, in tests alone: KOBE_TEST_CLOCK is honoured only with KOBE_TEST=1, in mode
+paper or sim, and with a broker on this machine or in this compose network. Durations never jump.
 """
 
 from __future__ import annotations

@@ -112,7 +112,8 @@ class OrderStatus(StrEnum):
 class Reason(StrEnum):
     """Why an intent was denied by us, in the order in which reasons are listed.
 
-    A rule's file and its reason need not share a name: these are the words on the wire."""
+    A rule's file and its reason need not share a name: these are the words on the wire.
+    """
 
     INVALID_PRICE_OR_QTY = "invalid_price_or_qty"
     PRICE_OUT_OF_BOUNDS = "price_out_of_bounds"

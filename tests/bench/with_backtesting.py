@@ -23,7 +23,7 @@ from shared.domain.arrays.indicator_kernels import (
 from tests.bench.rules import ATR, COST, FAST, MONEY, OUT_AT, TREND
 
 CASH = 1e9
-backtesting.backtesting._tqdm = lambda each, **_: each
+backtesting.backtesting._tqdm = lambda each, **_: each  # noqa: SLF001  no other way to silence it
 FEWEST = 20
 
 

@@ -31,15 +31,21 @@ class World:
     How to reach it, and how to disturb it behind the buses' backs.
     """
 
-    make: Callable[[ServiceName, str, float], Bus]
+    make: Callable[[ServiceName, str, float, int], Bus]
     hset: Callable[[str, str, str], None]
     delete: Callable[[str], None]
     trim: Callable[[str, str], object]
     wait: Callable[[float], None]
     buses: list[Bus] = field(default_factory=list)
 
-    def bus(self, service: ServiceName = GATE, instance: str = "a", lease: float = 15.0) -> Bus:
-        bus = self.make(service, instance, lease)
+    def bus(
+        self,
+        service: ServiceName = GATE,
+        instance: str = "a",
+        lease: float = 15.0,
+        fence: int = 0,
+    ) -> Bus:
+        bus = self.make(service, instance, lease, fence)
         self.buses.append(bus)
         return bus
 
@@ -75,8 +81,8 @@ def memory_world() -> World:
         server.streams.pop(key, None)
 
     return World(
-        make=lambda service, instance, lease: MemoryBus(
-            server, service, instance, lease_seconds=lease
+        make=lambda service, instance, lease, fence: MemoryBus(
+            server, service, instance, lease_seconds=lease, fence=fence
         ),
         hset=lambda key, name, text: server.hash(key).update({name: text}),
         delete=delete,
@@ -90,8 +96,12 @@ def redis_world(url: str, marker: Path) -> Iterator[World]:
     admin.one("FLUSHALL")
     init_streams(admin, marker)
     world = World(
-        make=lambda service, instance, lease: RedisBus(
-            RedisConnection(Address.parse(url)), service, instance, lease_seconds=lease
+        make=lambda service, instance, lease, fence: RedisBus(
+            RedisConnection(Address.parse(url)),
+            service,
+            instance,
+            lease_seconds=lease,
+            fence=fence,
         ),
         hset=lambda key, name, text: admin.one("HSET", key, name, text),
         delete=lambda key: admin.one("DEL", key),

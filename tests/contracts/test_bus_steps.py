@@ -9,9 +9,7 @@ import threading
 
 import pytest
 
-from shared.runtime.bus.memory_bus import MemoryBus
 from shared.runtime.bus.protocol import Bus, Conflict, DeadLetter, Entry, Fenced, Step
-from shared.runtime.bus.redis_bus import RedisBus
 from shared.schemas.streams import DEAD, KILL_LOG, KILL_RESUME, Stream, lease_key, state_key
 from tests.contracts.bus_world import GATE, LEASE, World, all_of, read
 
@@ -149,10 +147,7 @@ def test_after_a_conflict_the_step_is_decided_anew_and_taken(world: World) -> No
 def test_of_two_gates_racing_on_one_state_only_one_wins_each_version(world: World) -> None:
     """Eight threads, one instance's lease: the version alone must keep their steps apart."""
     bus = world.holder()
-    clones = [world.bus() for _ in range(8)]
-    fence = bus.load().fence
-    for clone in clones:
-        adopt_fence(clone, fence)
+    clones = [world.bus(fence=bus.load().fence) for _ in range(8)]
     taken = []
 
     def race(clone: Bus) -> None:
@@ -177,14 +172,6 @@ def test_of_two_gates_racing_on_one_state_only_one_wins_each_version(world: Worl
     record = bus.load()
     assert sorted(taken) == list(range(record.version))
     assert record.fields["n"] == str(record.version)
-
-
-def adopt_fence(bus: Bus, fence: int) -> None:
-    """Give a clone its twin's fence, as two threads of one process would share it."""
-    if isinstance(bus, RedisBus):
-        bus._lease.fence = fence
-    elif isinstance(bus, MemoryBus):
-        bus._fence = fence
 
 
 def test_poison_goes_to_the_dead_letters_without_harm_to_its_batch(world: World) -> None:

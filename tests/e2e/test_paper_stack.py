@@ -96,7 +96,7 @@ def test_three_sessions_are_traded_from_keys_alone(stack: PaperStack) -> None:
     positions = stack.kobe("positions")["positions"]
     assert positions
     assert all(position["protected"] for position in positions)
-    # How fresh the chain's end is, is judged by the wall clock, and the recorded one stands in 2024:
-    # here the links, signatures and numbers must hold.
+    # How fresh the chain's end is, is judged by the wall clock, and the recorded one stands in
+    # 2024: here the links, signatures and numbers must hold.
     verified = stack.compose("run", "--rm", "-T", "kobe", "audit", "verify", "--json", check=False)
     assert json.loads(verified.strip().splitlines()[-1])["exit_code"] not in BROKEN_CHAIN

@@ -16,7 +16,7 @@ def _row(number: int, fault: str, *tests: str) -> Row:
     return Row(number, fault, tests)
 
 
-STORIES = "test_issue_table"
+STORIES = "test_outside_changes"
 SIMULATION = "test_simulation"
 PROCESS = "test_executor_process_rows"
 ROWS = (

@@ -8,7 +8,7 @@ from tests.faults.rows import ROWS
 from tests.faults.table import page, read_report
 
 REPORT = """<testsuites><testsuite>
-<testcase classname="tests.faults.test_issue_table" name="x[a blocked account]" time="0.5"/>
+<testcase classname="tests.faults.test_outside_changes" name="x[a blocked account]" time="0.5"/>
 <testcase classname="tests.unit.executor.test_executor_guards" name="y" time="1.0">
 <failure/></testcase>
 <testcase classname="tests.integration.runtime.test_acl" name="z" time="9"><skipped/></testcase>

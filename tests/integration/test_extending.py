@@ -1,4 +1,4 @@
-"""The strategy and the rule of docs/extending.md are found by their contract suites and keep every law."""
+"""The strategy and the rule of docs/extending.md are found and keep every law."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 `python -m tests.recorded massive|alpaca --bars FILE [--now INSTANT] [--delay S]`.
 
-Prints its URL once it answers, and serves until it is stopped. Benchmarks and tests that kill things
-use it; made bars where no file is named.
+Prints its URL once it answers, and serves until it is stopped. Benchmarks and tests that kill
+things use it; made bars where no file is named.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The simulated broker trades, a data API beside it serves bars, one clock for both.
 
-`python -m tests.recorded.paper` serves it for containers. The broker's day follows the clock: before
-each request it is moved to the stage that the instant belongs to.
+`python -m tests.recorded.paper` serves it for containers. The broker's day follows the clock:
+before each request it is moved to the stage that the instant belongs to.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def _bar(close: Decimal, factors: tuple[Decimal, ...]) -> Bar:
 
 
 class StoryCalendar:
-    """Implements the scheduler's SessionCalendar for the days of a story and the weekdays around."""
+    """The scheduler's SessionCalendar for the days of a story and the weekdays around."""
 
     def new_york_date(self, now: dt.datetime) -> dt.date:
         return now.astimezone(NEW_YORK).date()

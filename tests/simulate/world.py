@@ -165,7 +165,7 @@ class World:
             return host.turn()
         except SimulatedCrash:
             return True
-        except Exception as error:  # a service may fail in any way: that is what is looked for
+        except Exception as error:  # noqa: BLE001  a service may fail in any way
             self.watch.note_failure(host, error)
             host.crash(1.0)
             return True

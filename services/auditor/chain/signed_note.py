@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from shared.runtime.signing import Signer
 
 DASH = "\N{EM DASH} "
-# Verifiers must accept 16 (signed-note); more than a log and a full quorum is an attempt to tire us.
+# Verifiers must accept 16 (signed-note); more than a log and a full quorum is an attempt to tire
+# us.
 MOST_SIGNATURES = 32
 _KEY_ID_BYTES = 4
 _TIME_BYTES = 8

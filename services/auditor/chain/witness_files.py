@@ -20,7 +20,7 @@ REFUSAL = "refusal.txt"
 
 @dataclass(frozen=True, slots=True)
 class Cosignature:
-    """As of `at` (POSIX seconds) the witness `name` had seen no larger tree than the checkpoint's."""
+    """What a witness said: at `at` (POSIX seconds) it had seen no larger tree than this."""
 
     name: str
     checkpoint: Checkpoint

@@ -35,7 +35,9 @@ OF_THE_SCAN = {
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE files (name TEXT PRIMARY KEY, fingerprint TEXT NOT NULL);
-CREATE TABLE blocks (number INTEGER PRIMARY KEY, file TEXT, offset INTEGER, size INTEGER, node BLOB);
+CREATE TABLE blocks (
+  number INTEGER PRIMARY KEY, file TEXT, offset INTEGER, size INTEGER, node BLOB
+);
 CREATE TABLE refs (key INTEGER NOT NULL, record INTEGER NOT NULL);
 """
 

@@ -1,7 +1,7 @@
 """Asks a witness elsewhere to countersign the newest checkpoint, by C2SP tlog-witness over HTTP.
 
-Called by `kobe audit cosign`. The witness sees sizes and hashes, no record; what it signs is kept as
-an anchor that not even who holds this whole stack can make again.
+Called by `kobe audit cosign`. The witness sees sizes and hashes, no record; what it signs is kept
+as an anchor that not even who holds this whole stack can make again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Verifies a chain once and remembers it: what has not changed since need not be counted again.
 
-Called by `kobe audit explain`. Files that were verified and not written since are as good as verified
-now; the rest is verified, and the witnesses' newest words are looked at each time.
+Called by `kobe audit explain`. Files that were verified and not written since are as good as
+verified now; the rest is verified, and the witnesses' newest words are looked at each time.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class IndexedChain:
         require_chain(folder)
         if trust.auditor is None:
             raise UserError(
-                "key NOT pinned: nothing is told from a chain that is its own witness; give --keys.",
+                "key NOT pinned: a chain that is its own witness tells nothing; give --keys.",
                 exit_code=int(ChainFinding.KEY_NOT_PINNED),
             )
         try:

@@ -135,7 +135,7 @@ def _report(
     lines = [
         f"# Session {proof.session}",
         "",
-        f"Records {proof.first} to {proof.stop - 1} of the chain, tied to the checkpoint in {PROOF}.",
+        f"Records {proof.first} to {proof.stop - 1}, tied to the checkpoint in {PROOF}.",
         "Judge them with `kobe audit check` and the auditor's key from a place of your own.",
         "",
         *(f"- {name}: {count}" for name, count in sorted(counts.items())),

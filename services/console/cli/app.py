@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         _speak_any_locale()
         return _run(list(arguments) or ["--help"])
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  no traceback reaches a person
         if _is_closed_pipe(error):
             _drop_output()
             return commands.OK

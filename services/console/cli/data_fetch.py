@@ -74,7 +74,8 @@ def fetch(
 ) -> None:
     """Fetch bars, splits and dividends into the archive.
 
-    It goes on where it was if it is killed, or stopped by a vendor or a full disk, and started again.
+    It goes on where it was if it is killed, or stopped by a vendor or a full disk, and started
+    again.
     """
     environ = command_environ(env_file, os.environ)
     settings, place = ask_settings(environ)

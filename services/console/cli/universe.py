@@ -56,8 +56,8 @@ def build(
 ) -> None:
     """Build a universe as of a day, with a proof for every symbol.
 
-    A day in the past lists the stocks of that day, those delisted since among them. It goes on where
-    it was if it is stopped and started again.
+    A day in the past lists the stocks of that day, those delisted since among them. It goes on
+    where it was if it is stopped and started again.
     """
     _, place = ask_settings(command_environ(env_file, os.environ))
     screen = Console(stderr=True, highlight=False)
@@ -80,7 +80,8 @@ def build(
             f"{error}. What was fetched is kept: start the same command again to go on.",
             exit_code=VENDOR_AWAY,
         ) from error
-    head = f"built as of {day} from {vendor}, ranked by median dollar volume of {job.rules.sessions} sessions"
+    ranking = f"median dollar volume of {job.rules.sessions} sessions"
+    head = f"built as of {day} from {vendor}, ranked by {ranking}"
     files.write_universe(out, proofs, head)
     _print_build(out, proofs, as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""`kobe vendor probe`: does a vendor answer, with these keys, with the bars it must have?"""
+"""`kobe vendor probe`: whether a vendor answers these keys with the bars it must have."""
 
 from __future__ import annotations
 

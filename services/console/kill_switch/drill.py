@@ -69,7 +69,7 @@ class Drill:
 
     def _try_oversized_payload(self) -> None:
         self._on_step("an oversized payload fails at its sender")
-        where = Address.parse(self._client.address.redis_url, username="kill", password="kill")
+        where = Address.parse(self._client.address.redis_url, username="kill", password="kill")  # noqa: S106  any password will do
         connection = RedisConnection(where)
         try:
             connection.one("PUBLISH", KILL_CHANNEL, "x" * OVERSIZED)

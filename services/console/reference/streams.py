@@ -32,7 +32,7 @@ def asyncapi(version: str) -> Document:
         "info": {
             "title": "Kobe81 streams",
             "version": version,
-            "description": "Redis streams; the payload is the entry's field `data`, canonical JSON.",
+            "description": "Redis streams; the payload is the field `data`, canonical JSON.",
         },
         "defaultContentType": "application/json",
         "channels": {stream.value: _channel(stream) for stream in Stream},

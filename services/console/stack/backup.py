@@ -141,8 +141,8 @@ def verify(file: Path, trust: Trust) -> Verdict:
 def restore(file: Path, into: Path, trust: Trust) -> Verdict:
     """Lay it out as a stack's folders in an empty `into`, after verifying it.
 
-    The auditor's memory is made from the chain that was proved, so that it goes on with it. Redis is
-    not restored: a stack comes up halted until it has reconciled with the broker and is resumed.
+    The auditor's memory is made from the chain that was proved, so that it goes on with it. Redis
+    is not restored: a stack comes up halted until it has reconciled with the broker and is resumed.
     Raises UserError if `into` is not empty, or the backup does not verify.
     """
     if into.exists() and any(into.iterdir()):

@@ -66,7 +66,7 @@ class SimBrokerClient:
             raise TransientError(f"the simulated broker does not answer: {error}") from error
         if reply.status_code in (404, 405) and "message" not in reply.text:
             raise UserError(
-                "This broker takes no faults: only a simulated broker started with KOBE_TEST=1 does."
+                "This broker takes no faults: only one simulated with KOBE_TEST=1 does."
             )
         if not reply.ok:
             raise UserError(f"The simulated broker refuses: {_message(reply)}.")

@@ -2,7 +2,8 @@
 
 Started by local_stack.py in a session of its own. It reads lines on stdin: `+PID` and `-PID` as
 processes come and go, `!PATH` for what to delete. When stdin ends without a `.`, the starter has
-died without stopping anything, and the watchdog does it. It imports nothing but the standard library.
+died without stopping anything, and the watchdog does it. It imports nothing but the standard
+library.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Asks a vendor for units of work, several at once, and stages each as it comes.
 
-Called by run.py and by queue workers. What is staged is never asked for again; a fetch may be killed
-at any instant.
+Called by run.py and by queue workers. What is staged is never asked for again; a fetch may be
+killed at any instant.
 """
 
 from __future__ import annotations
@@ -126,6 +126,6 @@ class _Workers:
                 return
             try:
                 self._results.put(self._work(unit))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  carried to the thread that waits
                 self._results.put(error)
                 return

@@ -2,8 +2,8 @@
 
 Any worker that reaches the research Redis and the archive's disk may do them.
 
-Called by `kobe data fetch --queue` and `kobe data worker`. A job's id is its unit's, so asking again
-finds what is done, doing or waiting. It carries no orders and nothing of the trading stack.
+Called by `kobe data fetch --queue` and `kobe data worker`. A job's id is its unit's, so asking
+again finds what is done, doing or waiting. It carries no orders and nothing of the trading stack.
 """
 
 from __future__ import annotations

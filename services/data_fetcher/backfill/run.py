@@ -1,7 +1,7 @@
 """A whole fetch: finds what is missing, has it staged, and makes or extends the archive of it.
 
-Called by `kobe data fetch`. The archive appears whole or not at all; a fetch that was killed anywhere
-and started again ends in the same one.
+Called by `kobe data fetch`. The archive appears whole or not at all; a fetch that was killed
+anywhere and started again ends in the same one.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Fetch:
         return self._result(made, fetched=True)
 
     def _archive(self) -> BarArchive | None:
-        """The archive that is there, if it came from the same vendor and symbols and goes as far back."""
+        """The archive that is there, if vendor, symbols and first day are the same."""
         if not BarArchive.exists(self.archive):
             return None
         try:

@@ -130,7 +130,7 @@ class VendorClient:
             if not isinstance(answer, TransientError):
                 return answer
             named = answer.retry_after
-            pause = backoff.next_pause() if named is None else named + random.uniform(0.0, JITTER)
+            pause = backoff.next_pause() if named is None else named + random.uniform(0.0, JITTER)  # noqa: S311  jitter
             left = until - self.clock.monotonic()
             if backoff.failures >= self.patience.tries or pause > left:
                 raise answer

@@ -1,7 +1,7 @@
 """Stooq's downloads: daily bars as CSV, without a key. Unofficial: nobody promises anything.
 
-For a look at research, never the truth behind orders: how its prices are adjusted is not documented,
-and after some hundred downloads a day it answers with a sentence instead of bars.
+For a look at research, never the truth behind orders: how its prices are adjusted is not
+documented, and after some hundred downloads a day it answers with a sentence instead of bars.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def apply_view_safely(
     """The same for one of many: what cannot be booked halts and costs no other order."""
     try:
         return apply_view(state, order, view, at=at)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  halts and goes on
         why = f"{order.client_order_id} could not be handled: {error!r}"
         return put_off(with_halt(state, why[:500]), order, at=at), ()
 

@@ -72,7 +72,8 @@ def _exposed_symbols(state: State) -> list[str]:
 def _is_complete(state: State, scan: OpenScan, exposed: frozenset[str]) -> bool:
     """Whether all its orders have ended; approvals come before their scan's decision.
 
-    One that is missing was refused as it was read, and is nobody's order."""
+    One that is missing was refused as it was read, and is nobody's order.
+    """
     orders = [
         order
         for order in state.orders.values()

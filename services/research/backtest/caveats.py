@@ -49,7 +49,8 @@ def _look_ahead_caveat(market: Dataset) -> Iterator[str]:
     yield (
         f"Bars: {market.source}, {found.basis}, {_count_of(len(found.symbols), 'symbol')}, "
         f"{found.bars:,} bars from {found.first} to {found.last}; {found.missing:,} missing within "
-        f"their histories, {sum(found.refused.values()):,} refused, {found.jumps:,} unexplained jumps."
+        f"their histories, {sum(found.refused.values()):,} refused, "
+        f"{found.jumps:,} jumps unexplained."
     )
     jumps = [jump for each in found.symbols for jump in each.jumps]
     if jumps:

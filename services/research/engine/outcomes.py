@@ -55,8 +55,8 @@ def outcomes(panel: Panel, strategy: str, table: SignalTable) -> Outcomes:
     """Enter every signal at the next session's open and follow it over the whole panel.
 
     `found.status` is READY, or why there is no entry: NO_BAR, INVALIDATED_AT_OPEN, NO_SESSION
-    (signal on the panel's last session), UNTRADABLE. Prices are whole ten-thousandths of a dollar, before
-    slippage.
+    (signal on the panel's last session), UNTRADABLE. Prices are whole ten-thousandths of a dollar,
+    before slippage.
     """
     orders = OrderArrays(
         read_only(table.row.astype(np.int32, copy=False)),

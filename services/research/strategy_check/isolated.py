@@ -105,7 +105,7 @@ def panel_in_question(panel: Panel, question: Question) -> Panel:
 
 def _watch(event: str, facts: tuple[Any, ...], file: str, touched: dict[str, None]) -> None:
     """Note what the strategy's own code opens, not what Python opens for it."""
-    if event not in WATCHED or not _is_asked_by(file, sys._getframe(1)):
+    if event not in WATCHED or not _is_asked_by(file, sys._getframe(1)):  # noqa: SLF001  the audit hook needs its caller
         return
     what = str(facts[0] if event != "socket.connect" else facts[1])
     if what != file and not any(part in what for part in OF_PYTHON):

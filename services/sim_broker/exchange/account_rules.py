@@ -108,7 +108,8 @@ def _shares_in_use(ticket: Ticket, book: AccountBook) -> OrderRefusal | None:
     return OrderRefusal(
         403,
         FORBIDDEN,
-        f"insufficient qty available for order (requested: {ticket.qty:f}, available: {available:f})",
+        "insufficient qty available for order "
+        f"(requested: {ticket.qty:f}, available: {available:f})",
         {
             "available": format_decimal(available),
             "existing_qty": format_decimal(held),

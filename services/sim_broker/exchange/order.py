@@ -1,6 +1,7 @@
 """Orders, submissions and refusals: the values the simulated exchange works on.
 
-Simulated are market, limit, stop and OCO orders; day, GTC and IOC; fractions of shares as day orders.
+Simulated are market, limit, stop and OCO orders; day, GTC and IOC; fractions of shares as day
+orders.
 """
 
 from __future__ import annotations

@@ -82,7 +82,8 @@ def moving_average(values: Floats, n: int) -> Floats:
 
     Whole ten-thousandths are summed apart from what is left of them (nothing, for prices): their
     sums are exact, so the mean of n equal prices is that price, however long the sum has been
-    running."""
+    running.
+    """
     units = np.floor(values * 1e4 + 0.5)
     rest = values - units / 1e4
     means = running_sum(units, n) / (n * 1e4)

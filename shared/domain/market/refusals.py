@@ -151,7 +151,11 @@ def _number(value: float) -> str:
 
 
 def _breaches(
-    open: Floats, high: Floats, low: Floats, close: Floats, volume: Floats
+    open: Floats,  # noqa: A002  the field's own name
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    volume: Floats,
 ) -> tuple[NDArray[np.bool_], ...]:
     """In the order of `BarDefect`."""
     prices = np.stack([open, high, low, close])

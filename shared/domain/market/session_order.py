@@ -59,7 +59,8 @@ def session_problem(
     """Why this session cannot follow `last`, or nothing.
 
     `announced_at` is the wall clock of the announcement, None in a replay, whose days are not
-    today's; `market` is the broker's calendar, if it has been seen."""
+    today's; `market` is the broker's calendar, if it has been seen.
+    """
     if announced.session.weekday() >= SATURDAY:
         return "it is a weekend"
     if announced.previous is not None and announced.previous >= announced.session:

@@ -68,7 +68,8 @@ def cash_flow(book: Book, seen: AccountSeen, external: Mapping[str, Decimal]) ->
 
     It is a change of cash that our fills do not explain. If shares that are not ours came or went
     meanwhile, cash may have been traded for them, by hand or in a merger; then it is a flow only as
-    far as equity has followed it. An account without equity is a loss or an error, never a flow."""
+    far as equity has followed it. An account without equity is a loss or an error, never a flow.
+    """
     if book.last_cash is None or min(seen.equity, book.last_equity) <= 0:
         return Decimal(0)
     unexplained = seen.cash - book.last_cash - book.traded_cash
@@ -99,7 +100,8 @@ def end_overdue(book: Book, live: frozenset[str] | None, *, at: dt.datetime) -> 
 
     One whose order has ended is settled although its scan is not. One whose order the executor does
     not have is dropped (its approval was never read, or its end was lost); its budget stays spent,
-    for the order may have been filled all the same."""
+    for the order may have been filled all the same.
+    """
     overdue = {
         name: held
         for name, held in book.reservations.items()

@@ -19,7 +19,8 @@ SELL_FACTOR = Decimal("0.999")
 def limit_price(ask: Decimal, bid: Decimal, side: Side) -> Decimal:
     """The limit beyond the quote, rounded away from it: ask up for a buy, bid down for a sell.
 
-    A sale's limit is never below a cent: what trades for less must be able to leave too."""
+    A sale's limit is never below a cent: what trades for less must be able to leave too.
+    """
     if side is Side.BUY:
         return (ask * BUY_FACTOR).quantize(CENT, ROUND_CEILING)
     return max((bid * SELL_FACTOR).quantize(CENT, ROUND_FLOOR), CENT)

@@ -78,9 +78,9 @@ class Order(Value, frozen=True, kw_only=True, omit_defaults=True):
 
     `number` is its place in the stream of orders; `refusal` says why it may not be sent, found when
     it arrived. `look_at` is when to ask the broker again; None: nobody need ask. `form` and
-    `stop_lives` are a protection's, `stop_died`: without it while the order lived; `cancels` counts how often its end was asked for, since
-    `cancel_since`. `reported_end`: its one terminal message has been published. Instants are wall
-    clock, UTC.
+    `stop_lives` are a protection's, `stop_died`: without it while the order lived; `cancels` counts
+    how often its end was asked for, since `cancel_since`. `reported_end`: its one terminal message
+    has been published. Instants are wall clock, UTC.
     """
 
     client_order_id: str

@@ -112,7 +112,8 @@ class BarArchive:
     def panel(self, through: dt.date | None = None) -> Panel:
         """The bars through a session, split-adjusted, read-only.
 
-        Memory-mapped, but for some days after an append: then they are copies."""
+        Memory-mapped, but for some days after an append: then they are copies.
+        """
         view = self
         for _ in range(MOST_OVERTAKEN):
             fields = view._fields()

@@ -47,7 +47,9 @@ def fresh_bars(archive: BarArchive, panel: Panel) -> Bars:
     """What is later than the archive, or on its last session for a symbol without a bar there."""
     last = np.datetime64(archive.sessions[-1])
     closes = archive.recent(1).close[:, -1]
-    held = {name for name, close in zip(archive.symbols, closes, strict=True) if close == close}
+    held = {
+        name for name, close in zip(archive.symbols, closes, strict=True) if not np.isnan(close)
+    }
     bars = bars_of(panel)
     is_late = np.array([symbol not in held for symbol in bars.symbols], bool)[bars.row]
     return compact(bars.only((bars.session > last) | ((bars.session == last) & is_late)))

@@ -265,7 +265,8 @@ def _drop(folder: Path, keep: set[str]) -> None:
 def sole_writer(folder: Path) -> Iterator[None]:
     """Hold the archive as its one writer; what a killed one left behind is removed.
 
-    Raises TransientError if another process writes, or the disk does not take it."""
+    Raises TransientError if another process writes, or the disk does not take it.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / LOCK).open("w") as lock:

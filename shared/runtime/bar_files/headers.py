@@ -92,7 +92,7 @@ def _refuse_twins(cells: Sequence[str], names: Sequence[str], place: int) -> Non
 
 
 def _two_line_header(rows: Sequence[Sequence[str]]) -> Header | None:
-    """yfinance and other pandas frames: a line of fields and a line of symbols, in either order."""
+    """Yfinance and other pandas frames: a line of fields and a line of symbols, in either order."""
     if len(rows) < 2 or len(rows[1]) != len(rows[0]):
         return None
     for fields, names in ((rows[0], rows[1]), (rows[1], rows[0])):

@@ -38,11 +38,13 @@ class MemoryBus:
         *,
         lease_seconds: float = LEASE_SECONDS,
         clock: Clock | None = None,
+        fence: int = 0,
     ) -> None:
+        """`fence` is that of the lease, where another bus of this process has taken it."""
         self._server, self._service, self._instance = server, service, instance
         self._seconds, self._clock = lease_seconds, clock or server.clock
         self._state = state_key(service)
-        self._fence = 0
+        self._fence = fence
         self._until = 0.0
         self._held: dict[tuple[Stream, str], Entry] = {}
         self._claim_idle, self._recovering = 0.0, True

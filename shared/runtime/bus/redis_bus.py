@@ -46,11 +46,14 @@ class RedisBus:
         *,
         lease_seconds: float = LEASE_SECONDS,
         clock: Clock | None = None,
+        fence: int = 0,
     ) -> None:
+        """`fence` is that of the lease, where another bus of this process has taken it."""
         clock = clock or SystemClock()
         self._connection = connection
         self._group, self._state = service.value, state_key(service)
         self._lease = RedisLease(connection, service, instance, seconds=lease_seconds, clock=clock)
+        self._lease.fence = fence
         self._inbox = RedisInbox(
             connection, service, instance, idle_seconds=lease_seconds, clock=clock
         )

@@ -236,7 +236,7 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def _line_of(original: Original) -> int:
-    """dotenv counts the blank lines before a statement to the statement."""
+    """Dotenv counts the blank lines before a statement to the statement."""
     blank = original.string[: len(original.string) - len(original.string.lstrip())]
     return original.line + blank.count("\n")
 

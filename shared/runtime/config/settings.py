@@ -164,7 +164,7 @@ def convert(table: Mapping[str, Any]) -> Config:
 
 
 def _sentence(error: str) -> str:
-    """msgspec's error, ``Object contains unknown field `x` - at `$.a` ``, with the nearest key."""
+    """Msgspec's error, ``Object contains unknown field `x` - at `$.a` ``, with the nearest key."""
     reason, _, where = error.partition(" - at ")
     path = where.strip("`").removeprefix("$").strip(".")
     if "unknown field" not in reason:

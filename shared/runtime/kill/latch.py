@@ -158,7 +158,7 @@ class KillLatch:
         except TransientError:
             self._is_listening = False
             return False
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  a latch that fails is halted
             self._is_listening = False
             self._complain(repr(error))
             return False
@@ -291,7 +291,7 @@ class KillLatch:
         )
         try:
             self._line.report(to_hash(status), LIVES_SECONDS)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  a latch that fails is halted
             self._complain(repr(error))
             return
         self._reported, self._reported_at = (seen_id, reasons), now

@@ -198,7 +198,7 @@ class Runner(Generic[State, S]):
                 self._handle(entry, draft)
             except (Malformed, InvalidMessage) as error:
                 draft.dead.append(DeadLetter(entry, str(error)))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  raised again after the commit
                 draft.failure = error
                 return draft
         return draft

@@ -22,7 +22,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 @cache
 def _members(state_type: type[msgspec.Struct]) -> dict[str, tuple[str, Any]]:
-    """name -> (kind, type): `dict` with its values' type, `part` (a struct with dicts), `value`."""
+    """Name -> (kind, type): `dict` with its values' type, `part` (a struct with dicts), `value`."""
     hints = typing.get_type_hints(state_type)
     return {name: _kind(hints[name]) for name in state_type.__struct_fields__}
 

@@ -87,7 +87,7 @@ def exit_code_of(run: Callable[[], None]) -> int:
     except InvariantBroken as error:
         logger().critical("invariant_broken", reason=str(error))
         return INVARIANT_EXIT
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  logged, and the process ends
         logger().critical("unforeseen", error=repr(error), exc_info=True)
         return 1
     return 0

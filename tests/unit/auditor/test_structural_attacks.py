@@ -1,7 +1,7 @@
 """Whatever is cut, dropped, forked, rewritten or put back is told, with and without keys (51, 52).
 
-An attacker holds one volume, or one Redis user, or the audit volume and keys. What he does must stop
-the auditor when it starts, or be told by verify with the witness, or be recorded in the chain.
+An attacker holds one volume, or one Redis user, or the audit volume and keys. What he does must
+stop the auditor when it starts, or be told by verify with the witness, or be recorded in the chain.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Whatever stands in Redis, in logs and in files is shown as text by every command that shows it."""
+"""Whatever stands in Redis, logs and files is shown as text, never as markup."""
 
 from __future__ import annotations
 

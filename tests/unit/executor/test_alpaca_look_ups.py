@@ -143,7 +143,7 @@ def test_a_calendar_that_makes_no_sense_is_no_answer(server: ScriptedServer, bod
         adapter(server.url).sessions(dt.date(2026, 11, 25), dt.date(2026, 11, 25))
 
 
-# --- rows that make no sense ------------------------------------------------------------------------
+# --- rows that make no sense ---
 
 POSITION = {"symbol": "AAPL", "qty": "3", "avg_entry_price": "180.1", "side": "long"}
 
@@ -219,7 +219,7 @@ def test_a_position_asked_by_itself_that_is_not_there_is_none(server: ScriptedSe
     assert adapter(server.url).position("AAPL") is None
 
 
-# --- corporate actions ------------------------------------------------------------------------------
+# --- corporate actions ---
 
 ACTIONS = {
     "forward_splits": [

@@ -113,7 +113,7 @@ def test_a_dispute_that_heals_is_over_and_the_position_protected_again(floor: Fl
     assert floor.said(ProtectionPlaced)[-1].qty == 3
 
 
-# --- fewer, more, fractions -----------------------------------------------------------------------
+# --- fewer, more, fractions ---
 
 
 @pytest.mark.parametrize(("held", "sold"), [(2, -1), (1, -2)])
@@ -237,7 +237,7 @@ def test_a_difference_that_changes_at_every_look_is_the_operators_in_the_end(flo
     assert floor.state.positions["AAPL"].qty == 3
 
 
-# --- the operator's word --------------------------------------------------------------------------
+# --- the operator's word ---
 
 
 def disputed(floor: Floor, qty: int | str) -> None:
@@ -306,7 +306,7 @@ def test_a_word_about_a_symbol_that_is_not_disputed_is_harmless(
     assert list(floor.state.positions) == ["AAPL"]
 
 
-# --- what makes no sense --------------------------------------------------------------------------
+# --- what makes no sense ---
 
 
 def test_unreadable_rows_are_named_and_cost_no_other(floor: Floor) -> None:
@@ -350,7 +350,7 @@ def test_while_the_broker_does_not_answer_everything_else_goes_on(floor: Floor) 
     assert ends[exit_.client_order_id] is Ending.FILLED
 
 
-# --- orders that were given up ----------------------------------------------------------------------
+# --- orders that were given up ---
 
 
 def test_an_order_given_up_that_appears_filled_later_is_booked_protected_and_halts(

@@ -155,7 +155,7 @@ def test_a_resting_stop_on_the_wrong_side_of_the_market_does_not_count_as_protec
     assert unprotected_symbols(floor.state) == []
 
 
-# --- ended by others --------------------------------------------------------------------------------
+# --- ended by others ---
 
 
 def test_protections_the_broker_ends_again_and_again_end_in_a_sale_and_a_halt(
@@ -215,7 +215,7 @@ def test_a_stop_hit_in_part_stays_for_the_rest(floor: Floor) -> None:
     assert floor.state.positions == {}
 
 
-# --- waits have a clock -----------------------------------------------------------------------------
+# --- waits have a clock ---
 
 
 def test_a_cancel_that_hangs_is_asked_for_ever_more_seldom_and_halts_once(floor: Floor) -> None:
@@ -265,7 +265,7 @@ def test_an_exit_nobody_finds_leaves_nothing_bare(floor: Floor) -> None:
     assert ends[exit_.client_order_id] is Ending.ABANDONED
 
 
-# --- sent again under the same id -------------------------------------------------------------------
+# --- sent again under the same id ---
 
 
 def test_a_protection_the_broker_never_took_is_sent_again_under_its_id_after_one_404(

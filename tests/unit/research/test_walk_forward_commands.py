@@ -110,8 +110,10 @@ def test_bad_input_is_one_sentence(
 def test_a_huge_grid_says_how_long_it_takes_and_asks_for_leave(
     bars: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small_grid(tmp_path, monkeypatch, str(list(range(2, 152))) + f"\natr_period = {list(range(2, 202))}\n"
-               f"time_stop_bars = {list(range(1, 41))}")  # fmt: skip
+    lookbacks, periods, stops = (list(range(*span)) for span in ((2, 152), (2, 202), (1, 41)))
+    small_grid(
+        tmp_path, monkeypatch, f"{lookbacks}\natr_period = {periods}\ntime_stop_bars = {stops}"
+    )
     assert walk(bars, tmp_path / "out") == 1
     said = capsys.readouterr().err
     assert "1,200,000 parameter sets on 4 windows will take about" in said

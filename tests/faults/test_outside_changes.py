@@ -1,7 +1,7 @@
 """What the world did to us once, each told as a short story; nothing of it may break an invariant.
 
-Every share of ours keeps its owner and its living stop; nothing is sold that is not ours; no service
-raises, floods the broker, or fails to buy the next good signal.
+Every share of ours keeps its owner and its living stop; nothing is sold that is not ours; no
+service raises, floods the broker, or fails to buy the next good signal.
 """
 
 from __future__ import annotations
