@@ -1,7 +1,5 @@
 """Starts the auditor: opens the chain against what is remembered of it, and records."""
 
-from __future__ import annotations
-
 from services.auditor.adoption import memories_of_witnesses
 from services.auditor.chain.journal import ChainJournal
 from services.auditor.chain.memory import MEMORY

@@ -4,8 +4,6 @@ Called by the recorder. It reads the witnesses' volumes and believes only signat
 live stops trading when the quorum grows old, so this is the fact that the executor hears.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Called by the recorder after everything is synced. It trims its own stream and no other.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any

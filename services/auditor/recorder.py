@@ -4,8 +4,6 @@ One sweep at most every tenth of a second (unless there is a backlog), so that s
 in batches.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ XRANGE and not a group, so no other reader can acknowledge an entry away from th
 stream is not read (recording that something was recorded would never end). Called by the recorder.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain

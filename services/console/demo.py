@@ -3,8 +3,6 @@
 Called by `kobe demo`. It reads the streams as any reader may and takes part in no decision.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import shutil
 import signal

@@ -4,8 +4,6 @@ Called by `kobe parity` and the parity tests. Both see the same bars, sessions a
 difference is described, and nothing is explained away.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

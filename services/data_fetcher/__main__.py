@@ -3,8 +3,6 @@
 Chooses the vendors by name, opens the archive as its one writer, and runs.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Sequence
 

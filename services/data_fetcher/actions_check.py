@@ -3,8 +3,6 @@
 Called by work.py; the executor follows what it finds.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from dataclasses import dataclass
 

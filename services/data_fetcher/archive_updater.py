@@ -4,8 +4,6 @@ Called by the service's work. Which bars are possible the domain says; which ses
 scheduler.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 from pathlib import Path

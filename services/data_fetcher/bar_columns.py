@@ -6,8 +6,6 @@ Used by the vendors that live on a network. It judges nothing: a value that is n
 NaN, and the domain refuses that bar and counts it.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

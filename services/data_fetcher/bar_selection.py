@@ -1,7 +1,5 @@
 """Some symbols and dates out of bars that are all at hand. Used by the vendors that hold files."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """How much of the universe has the bar it must have. Called by the archive updater; pure."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass

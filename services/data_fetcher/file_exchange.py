@@ -4,8 +4,6 @@ Called by `kobe data check`, `kobe data import` and `kobe data export`. Files ar
 reader, archives written by their writer; nothing here judges a bar.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 Run by the service loop. Wishes are recorded here and fulfilled in work.py; nothing is fetched here.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable
 

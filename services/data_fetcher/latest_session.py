@@ -3,8 +3,6 @@
 The service hears it from the scheduler.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 
 from services.data_fetcher.bar_columns import NEW_YORK

@@ -7,8 +7,6 @@ calendar, so dates only grow and every id stays unique; a price never jumps wher
 turns. Never where orders are real.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable, Sequence
 

@@ -6,8 +6,6 @@ Used by vendors whose bars belong to tickers. META was an exchange-traded fund u
 ticker from it; GEN was a nursing-home chain's.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass

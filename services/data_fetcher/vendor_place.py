@@ -5,8 +5,6 @@ Keys, addresses, plan, and the request budget it shares with others.
 Called by the service's `__main__` and by the commands that ask vendors.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from services.data_fetcher.vendor_http.request_budget import (

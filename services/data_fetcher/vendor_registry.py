@@ -6,8 +6,6 @@ One file a vendor in vendors/, by its name; no list to edit.
 `listings(place)`, each returning what its Protocol here asks for.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import importlib
 import pkgutil

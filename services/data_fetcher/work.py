@@ -5,8 +5,6 @@ Quotes of a scan first, then a scan's check of the archive, then bars.
 A scan never waits long for a vendor: what cannot be had in time is said to be missing.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from contextlib import suppress
 from typing import Any

@@ -1,7 +1,5 @@
 """Starts the executor: guards, broker, journal, work. Run by compose and by the demo."""
 
-from __future__ import annotations
-
 from prometheus_client import Histogram
 
 from services.executor.brokers.protocol import BrokerConnection

@@ -3,8 +3,6 @@
 Pure. It may do less than the gate approved, never more: no order is made that no approval signed.
 """
 
-from __future__ import annotations
-
 from msgspec.structs import replace
 
 from services.executor.orders import adjustments, corporate_actions, protection as protect

@@ -1,7 +1,5 @@
 """What the executor shows of itself: gauges from its state, counters, names for its log. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from services.executor.orders.state import State, unprotected_symbols

@@ -6,8 +6,6 @@ An outcome that cannot be handled halts, and everything else goes on: dying woul
 same outcome again.
 """
 
-from __future__ import annotations
-
 from typing import TypeVar
 
 from msgspec.structs import replace

@@ -4,8 +4,6 @@ Called by the service loop. What concerns one order is `orders/submission.py`'s;
 what is next, reconciles, and latches halts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Starts the risk-gate: reads limits and sizing, takes its signing key, and runs."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable
 

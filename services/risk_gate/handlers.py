@@ -4,8 +4,6 @@ It is the only producer the executor obeys. Two phases a scan: exits, then, once
 entries.
 """
 
-from __future__ import annotations
-
 from msgspec.structs import replace
 
 from services.risk_gate.state import (

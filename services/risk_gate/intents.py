@@ -4,8 +4,6 @@ Called by verdicts.py. It refuses nothing: what cannot be priced or sized is an 
 rules refuse.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """What people see of the gate: gauges of its book, counts of verdicts, log event names. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from services.risk_gate.state import GateSettings, State

@@ -1,7 +1,5 @@
 """What the gate remembers: its book, and the scans it gathers or has half decided; its settings."""
 
-from __future__ import annotations
-
 import datetime as dt
 from dataclasses import dataclass
 

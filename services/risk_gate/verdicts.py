@@ -4,8 +4,6 @@ Exits in the order given, entries in rank order; each is judged on the book that
 left.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable
 

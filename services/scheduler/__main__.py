@@ -1,7 +1,5 @@
 """Entry point of the scheduler: timetable, calendar and one of its two clocks."""
 
-from __future__ import annotations
-
 import datetime as dt
 
 from services.scheduler.handlers import HANDLERS

@@ -1,7 +1,5 @@
 """The scheduler's messages, built from the session's times. Called by both clocks' handlers."""
 
-from __future__ import annotations
-
 import datetime as dt
 
 from services.scheduler.state import SessionTimes

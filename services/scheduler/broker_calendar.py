@@ -4,8 +4,6 @@ The broker knows of closures that were never scheduled; our calendar is what the
 tested on. Only what both call a session is traded.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from typing import Protocol
 from zoneinfo import ZoneInfo

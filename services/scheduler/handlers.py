@@ -4,8 +4,6 @@ Run by the service loop. Looks at no clock and no calendar; work does, and repor
 steps of a replay are in replay_steps.py.
 """
 
-from __future__ import annotations
-
 from msgspec.structs import replace
 
 from services.scheduler import replay_steps

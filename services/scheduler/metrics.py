@@ -1,7 +1,5 @@
 """The scheduler's metrics: sessions, slots, and what the broker's calendar says of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from services.scheduler.state import MissReason, SessionStanding, State

@@ -4,8 +4,6 @@ Used in sim (clock = replay). Waits for every answer, so a replay is determinist
 the pipeline; its place is in the state, so a restart goes on exactly there.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence

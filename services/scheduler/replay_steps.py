@@ -3,8 +3,6 @@
 Handlers of the replay clock; pure.
 """
 
-from __future__ import annotations
-
 from msgspec.structs import replace
 
 from services.scheduler.announcements import opening_message, scan_due

@@ -5,8 +5,6 @@ own clock and calendar, as the executor reports them, agree. A late start does n
 the latest slot runs, and only within grace.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 
 from msgspec import structs

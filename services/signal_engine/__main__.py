@@ -1,7 +1,5 @@
 """Starts the signal-engine: loads the enabled strategies with their parameters, and runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from services.signal_engine.handlers import HANDLERS, State, counters, counts, gauges

@@ -4,8 +4,6 @@ Run by the service loop. Positions come from the executor's fills alone; signals
 work.py.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from msgspec.structs import replace

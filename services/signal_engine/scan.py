@@ -3,8 +3,6 @@
 Called by the service's work with the very functions and the very history of a backtest.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

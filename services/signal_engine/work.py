@@ -4,8 +4,6 @@ The whole history up to the last completed session is scanned, exactly as a back
 column is taken.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Run by compose and by the demo, in mode sim only. Probes are answered at once; t
 routes answer 503 until there are bars.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

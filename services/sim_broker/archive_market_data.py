@@ -4,8 +4,6 @@ Wired by `__main__`. Notices sessions that the writer appends; prices become Dec
 archive's four decimals.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import math
 from collections.abc import Collection, Sequence

@@ -5,8 +5,6 @@ may cut the last line, which is then dropped. Rewritten as one line at every sta
 that it does not grow without bound.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

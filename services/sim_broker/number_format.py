@@ -1,7 +1,5 @@
 """Numbers as Alpaca writes them: plain decimal strings without needless zeros."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 

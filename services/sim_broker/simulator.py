@@ -4,8 +4,6 @@ Every change is journaled before it is answered, then published. One thread (the
 loop) and no waiting inside, so steps never interleave.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What to offer instead of an unknown name, for every error sentence that can offer something."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

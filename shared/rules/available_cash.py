@@ -1,7 +1,5 @@
 """Refuses what the available cash does not cover; it never goes negative."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value

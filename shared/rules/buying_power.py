@@ -1,7 +1,5 @@
 """Refuses what the broker's buying power does not cover, however much cash there seems to be."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value

@@ -1,7 +1,5 @@
 """Refuses to close more than is held and not already on its way out."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Purpose, Reason, Value

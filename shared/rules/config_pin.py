@@ -1,7 +1,5 @@
 """Refuses what was found under another configuration than the gate's own."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value

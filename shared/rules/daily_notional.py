@@ -1,7 +1,5 @@
 """Refuses an order that the session's budget no longer covers; the limit itself passes."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from shared.domain.risk.book import Book

@@ -3,8 +3,6 @@
 A breaker: once breached, the gate moves to reducing until the operator moves it back.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from shared.domain.risk.book import Book

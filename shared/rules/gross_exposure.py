@@ -1,7 +1,5 @@
 """Refuses an entry that would bring the dollars in positions and on the way above the limit."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from shared.domain.risk.book import Book

@@ -5,8 +5,6 @@ the limit than allowed. A strategy may compute anything from wild bars; the brok
 only after the shares are bought.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import pairwise

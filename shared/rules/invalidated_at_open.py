@@ -1,7 +1,5 @@
 """Refuses an entry that would open at or beyond its own stop or target."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.domain.trading.fills import is_invalidated

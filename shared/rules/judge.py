@@ -4,8 +4,6 @@ Called by the gate and the backtest's policy pass. The order is that of the reas
 never stops at the first refusal.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType

@@ -1,7 +1,5 @@
 """Refuses everything while a kill holds: exits wait for the resume, protection stays in place."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value

@@ -1,7 +1,5 @@
 """Refuses to trade in any session but the open one, and after its close."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value

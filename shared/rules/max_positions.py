@@ -1,7 +1,5 @@
 """Refuses to hold more positions than allowed; entries on the way count."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas import fields as f

@@ -1,7 +1,5 @@
 """Refuses an entry whose size is less than one share; it is never rounded up."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value

@@ -1,7 +1,5 @@
 """Refuses an entry in a symbol outside the universe that the settings and the bars name."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value

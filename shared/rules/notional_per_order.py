@@ -1,7 +1,5 @@
 """Refuses an order worth more dollars than one order may be; the limit itself passes."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from shared.domain.risk.book import Book

@@ -1,7 +1,5 @@
 """Refuses a second position in a symbol, whatever the strategy or whoever has bought it."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value

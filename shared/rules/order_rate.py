@@ -1,7 +1,5 @@
 """Refuses more approvals within a minute than allowed; exits count, but are never refused."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import RATE_WINDOW, Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas import fields as f

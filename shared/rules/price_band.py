@@ -1,7 +1,5 @@
 """Refuses an entry in shares that are too cheap or too expensive."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from shared.domain.risk.book import Book

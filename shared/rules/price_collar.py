@@ -1,7 +1,5 @@
 """Refuses a limit too far from the quote, or from the close that gave the signal."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from shared.domain.risk.book import Book

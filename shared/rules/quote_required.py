@@ -1,7 +1,5 @@
 """Refuses to trade a symbol that is not quoted on the side the order needs."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value

@@ -4,8 +4,6 @@ Called by the gate, the policy pass and `kobe preflight`. A rule without a table
 limits; a table without a rule stops the start. No rule can be switched off by leaving it out.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 A breaker: the same intent too many times in one session is a loop, and trading moves to reducing.
 """
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas import fields as f

@@ -1,7 +1,5 @@
 """Refuses to sell short unless it is allowed."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Direction, Reason, Value

@@ -1,7 +1,5 @@
 """Refuses a quote that is crossed, locked, one-sided or too wide."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from shared.domain.risk.book import Book

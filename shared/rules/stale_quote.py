@@ -1,7 +1,5 @@
 """Refuses a quote that is too old, or from the future."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas import fields as f

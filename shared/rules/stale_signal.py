@@ -1,7 +1,5 @@
 """Refuses a signal that is not of the last completed session."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, Value

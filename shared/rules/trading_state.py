@@ -1,7 +1,5 @@
 """Refuses entries while reducing or blocked, and in a symbol on which the broker disagrees."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas.values import Reason, TradingState, Value

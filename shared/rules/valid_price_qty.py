@@ -1,7 +1,5 @@
 """Refuses a price or a quantity that no order can have; `minimum_size` refuses zero shares."""
 
-from __future__ import annotations
-
 from shared.domain.risk.book import Book
 from shared.domain.risk.intents import Denial, Intent
 from shared.schemas import fields as f

@@ -4,8 +4,6 @@ Every file that is replaced as a whole goes through here. A rename is atomic, bu
 the content and the folder that names it have been synced, in this order.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

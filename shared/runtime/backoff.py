@@ -3,8 +3,6 @@
 The jitter keeps services that lost the same server from coming back at the same instant.
 """
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass, field
 

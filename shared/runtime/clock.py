@@ -1,7 +1,5 @@
 """The one source of time. Business time may be replayed; leases and deadlines never are."""
 
-from __future__ import annotations
-
 import datetime as dt
 import time
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@
 simulation in one process arms an action of its own. Unarmed, a point costs one comparison.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Callable

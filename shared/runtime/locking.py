@@ -3,8 +3,6 @@
 The system's module is imported when the first lock is taken, so that the package imports anywhere.
 """
 
-from __future__ import annotations
-
 import sys
 from typing import IO, Any
 

@@ -4,8 +4,6 @@ The decoder knows patterns and bounds of texts and whole numbers; decimals and i
 there, and a value that one of us builds passes no decoder at all.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal

@@ -4,8 +4,6 @@ Said by the data-fetcher before each open, kept as factors by the bar archive, f
 executor for what is held. Imports only values.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 from enum import StrEnum

@@ -4,8 +4,6 @@ Canonical JSON is RFC 8785 without floats: sorted keys, no spaces, UTF-8; so equ
 equal bytes.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ Imported by values and messages; imports nothing of ours. The decoder refuses wh
 decimals and instants are checked whenever a value is built, texts of ours are cut to their length.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The map of the house: who writes what on which stream, and who reads it. Read this first."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 from shared.schemas import messages as m

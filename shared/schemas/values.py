@@ -4,8 +4,6 @@ Imported by every room; imports nothing of ours. Money, prices and scores are De
 the wire).
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from enum import StrEnum
 from typing import Annotated

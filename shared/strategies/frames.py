@@ -4,8 +4,6 @@ For notebooks and people who think in frames; thin faces of the one array functi
 import it.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -4,8 +4,6 @@ Run by the signal-engine on live scans and by research on the same arrays; it kn
 positions.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ Called where strategies are named: signal-engine, research, console. It never de
 enabled.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import importlib.util

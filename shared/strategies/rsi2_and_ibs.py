@@ -4,8 +4,6 @@ Run by the signal-engine on live scans and by research on the same arrays. Entry
 score and signal exit are RSI-2's.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

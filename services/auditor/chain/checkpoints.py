@@ -4,8 +4,6 @@ A file of them holds note after note, each followed by an empty line; every byte
 note. Used by the recorder, the witnesses and whoever verifies.
 """
 
-from __future__ import annotations
-
 import base64
 import errno
 import os

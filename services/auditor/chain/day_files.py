@@ -1,7 +1,5 @@
 """The chain's files, for any reader: one file a day, one record a line, sorted by name."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Written by the auditor alone (file lock). It never changes a byte that was synce
 of itself, renewed with each checkpoint, lies on another volume than the chain.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import os
 from collections.abc import Iterable, Mapping, Sequence

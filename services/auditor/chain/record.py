@@ -4,8 +4,6 @@ A line is `{"payload":…,"prev_hash":…,"this_hash":"…"}`; this_hash is the 
 this_hash.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Mapping

@@ -4,8 +4,6 @@ Two streams of one writer may be read a little out of turn: a number that is ahe
 before it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any

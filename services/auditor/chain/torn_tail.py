@@ -3,8 +3,6 @@
 Called by the journal after the chain was found to be the one remembered.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Mounted read-only into the auditor and the console; written by the witness alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 Only a checkpoint that the pinned key signed, over records that are there, is worth keeping.
 """
 
-from __future__ import annotations
-
 import os
 from collections import deque
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ were then; what has changed since is verified again before anything is told from
 whoever asks, never with the chain.
 """
 
-from __future__ import annotations
-
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping

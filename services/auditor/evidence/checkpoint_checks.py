@@ -4,8 +4,6 @@ Called by verify. Coverage is demanded as the genesis promised it: a checkpoint 
 missed, not overlooked.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import heapq
 import sys

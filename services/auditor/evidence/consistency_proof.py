@@ -4,8 +4,6 @@ Called by `kobe audit consistency` and `check`. RFC 6962, 2.1.2; also in the for
 tlog-witness request, which any witness takes.
 """
 
-from __future__ import annotations
-
 import base64
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Called by `kobe audit explain`. Finds the records by the chain's index; judges nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

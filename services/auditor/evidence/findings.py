@@ -1,7 +1,5 @@
 """What an examination of the chain may find, each with its exit code, and the verdict."""
 
-from __future__ import annotations
-
 import datetime as dt
 from enum import IntEnum
 

@@ -4,8 +4,6 @@ Called by `kobe audit cosign`. The witness sees sizes and hashes, no record; wha
 as an anchor that not even who holds this whole stack can make again.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import requests

@@ -4,8 +4,6 @@ Called by `kobe audit prove` and `check`. Who checks needs the bundle and the au
 nothing else; the other records stay private. The same proof can be had as a C2SP tlog-proof.
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterator
 from pathlib import Path

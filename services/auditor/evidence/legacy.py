@@ -1,7 +1,5 @@
 """Checks a file of this system's predecessor: one JSON record a line, linked by hash."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

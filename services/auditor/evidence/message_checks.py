@@ -3,8 +3,6 @@
 Called by verify for each record that holds a message.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

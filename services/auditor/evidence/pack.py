@@ -4,8 +4,6 @@ Called by `kobe audit evidence` and `check`. The records are a run of the chain,
 checkpoint by the subtrees around them; the rest is told from these records and can be told again.
 """
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

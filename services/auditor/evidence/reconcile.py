@@ -4,8 +4,6 @@ Called by `kobe audit reconcile` and the evidence pack. Judges nothing but agree
 order must stand in the chain, approved and signed, and be filled there as it was at the broker.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation

@@ -3,8 +3,6 @@
 Called by `kobe config pins`, on a chain verified before.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

@@ -3,8 +3,6 @@
 Witnesses follow the auditor and checkpoints follow records, so they are looked at in that order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -4,8 +4,6 @@ Called by `kobe audit verify` and the demo. Streams through any length in the me
 changes nothing. What it trusts is pinned outside the folder; what is absent counts against it.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ A fork does not end it: it refuses to sign, says why on /readiness, in its metri
 its volume, and looks again.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

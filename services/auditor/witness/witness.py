@@ -4,8 +4,6 @@ It keeps the tree it has seen and recounts every record since; who holds the aud
 no longer show two histories. Run by __main__ with the chain mounted read-only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

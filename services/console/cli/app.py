@@ -4,8 +4,6 @@ With --json a failure is one JSON object on stdout, else a sentence on stderr. E
 commands.py, `kobe --help` and docs/reference/commands.md.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 import signal

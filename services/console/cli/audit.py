@@ -1,7 +1,5 @@
 """`kobe audit`: check the chain and prove things by it. Works on files alone; no stack need run."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 from zipfile import is_zipfile

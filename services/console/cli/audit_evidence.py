@@ -1,7 +1,5 @@
 """`kobe audit evidence`, `reconcile`, `cosign`: what is shown to others, and asked of them."""
 
-from __future__ import annotations
-
 import datetime as dt
 import os
 from collections.abc import Mapping, Sequence

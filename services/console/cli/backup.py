@@ -1,7 +1,5 @@
 """`kobe backup`: pack what cannot be made again, judge a backup, lay one out for a new stack."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated

@@ -4,8 +4,6 @@ Read by app.py, which imports a command's module only when that command runs: `k
 none. Tests hold the help lines to the commands' own docstrings.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 OK, FAILED, NO_STACK, CONFIGURATION, PROBE, USAGE, UNREACHABLE, BROKEN, IO_ERROR, INTERRUPTED = (

@@ -1,7 +1,5 @@
 """`kobe config`: what a mode's settings are, whether they hold, how they differ, which ran."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path

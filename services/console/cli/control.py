@@ -1,7 +1,5 @@
 """`kobe activate`, `reconcile`, `adopt`, `release`, `acknowledge`: what the operator asks for."""
 
-from __future__ import annotations
-
 import os
 from getpass import getuser
 from typing import Annotated

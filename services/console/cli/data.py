@@ -1,7 +1,5 @@
 """`kobe data`: bars into the archive, and what they are worth."""
 
-from __future__ import annotations
-
 import typer
 
 from services.console.cli import data_check, data_fetch

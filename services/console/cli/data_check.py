@@ -3,8 +3,6 @@
 What bars are worth, and their way between files and the archive.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated

@@ -3,8 +3,6 @@
 Bars and corporate actions of a universe from a vendor into the archive, with progress.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import os
 from collections.abc import Iterator, Sequence

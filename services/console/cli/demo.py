@@ -1,7 +1,5 @@
 """`kobe demo`: real bars through the whole system on this machine, with live progress."""
 
-from __future__ import annotations
-
 import datetime as dt
 import sys
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What went wrong, as one sentence and an exit code. Imported only when something did."""
 
-from __future__ import annotations
-
 import os
 import traceback
 from typing import Any

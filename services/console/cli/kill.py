@@ -1,7 +1,5 @@
 """`kobe kill` and `kobe resume`: stop all new exposure, and allow it again."""
 
-from __future__ import annotations
-
 import os
 import sys
 from getpass import getuser

@@ -1,7 +1,5 @@
 """`kobe live arm` and `kobe live disarm`: live trading needs a hand that knows the account."""
 
-from __future__ import annotations
-
 import datetime as dt
 import os
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`kobe paper`: from two keys to a trading paper stack on this machine."""
 
-from __future__ import annotations
-
 import datetime as dt
 import os
 import signal

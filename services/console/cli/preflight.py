@@ -1,7 +1,5 @@
 """`kobe preflight`: what a stack of this mode needs, checked before it starts."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated

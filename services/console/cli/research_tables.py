@@ -1,7 +1,5 @@
 """Research results as tables for people: a run's summary, a strategy's check."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ The engines are imported when a command runs, so that `kobe status` never waits 
 kernels.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`kobe sim fault`: make the simulated broker misbehave, to see what the system does about it."""
 
-from __future__ import annotations
-
 import os
 from typing import Annotated, Any
 

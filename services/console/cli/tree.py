@@ -3,8 +3,6 @@
 Called by app.py and by the tests that hold every text to it. It imports no command.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any
 

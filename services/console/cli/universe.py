@@ -1,7 +1,5 @@
 """`kobe universe`: build, show, check and compare lists of liquid stocks with listed options."""
 
-from __future__ import annotations
-
 import datetime as dt
 import os
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """`kobe vendor probe`: whether a vendor answers these keys with the bars it must have."""
 
-from __future__ import annotations
-
 import datetime as dt
 import os
 import time

@@ -1,7 +1,5 @@
 """Walk-forwards, showdowns and Monte Carlo runs as tables for people."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

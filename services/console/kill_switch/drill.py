@@ -3,8 +3,6 @@
 The result is a message of the operator, so that the audit chain proves that the drill was done.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from getpass import getuser

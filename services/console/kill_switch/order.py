@@ -3,8 +3,6 @@
 What is reported is the effect: each service's own word, never the request.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import time
 from enum import StrEnum

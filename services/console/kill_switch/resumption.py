@@ -1,7 +1,5 @@
 """Clearing kills: what there is to clear, one signed record, then the services' own word."""
 
-from __future__ import annotations
-
 import datetime as dt
 import time
 from pathlib import Path

@@ -3,8 +3,6 @@
 Called by every command that talks to a stack.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

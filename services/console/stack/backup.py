@@ -4,8 +4,6 @@ Called by `kobe backup`. A zip file with a manifest of digests; the chain is ver
 packed, when a backup is judged and before anything is restored. No secret is in it.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
 import shutil

@@ -3,8 +3,6 @@
 Called by the command line. It writes nothing; control_writer.py and kill_switch/ do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The operator as a writer: one signed message on the control stream, numbered like any other."""
 
-from __future__ import annotations
-
 import time
 from datetime import date
 

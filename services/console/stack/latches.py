@@ -1,7 +1,5 @@
 """Where each service's kill latch stands, as the service itself reports it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from shared.runtime.bus.redis_connection import RedisConnection, pairs, value_of

@@ -4,8 +4,6 @@ Used by `kobe demo`, the benchmarks and end-to-end tests. The same modules, righ
 containers.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """The services' log files read as one: merged by time, followed through rotations."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from pathlib import Path

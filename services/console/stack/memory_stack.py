@@ -4,8 +4,6 @@ Used by `kobe replay` and the parity tests. The simulated broker alone has a thr
 its HTTP server; the fills are the same in every run. It keeps no audit chain.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import gc
 import warnings

@@ -6,8 +6,6 @@ Started and stopped by `kobe paper`; `python -m services.console.stack.paper_sta
 supervisor. Docker runs the same services by compose/paper.yml.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """What views need of a stack; the client over Redis and the tests' fake both offer it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol

@@ -3,8 +3,6 @@
 Called by `kobe status` and by the demo while it starts.
 """
 
-from __future__ import annotations
-
 import http.client
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor

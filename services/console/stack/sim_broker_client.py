@@ -3,8 +3,6 @@
 Called by the demo and tests, to compare with ours.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal

@@ -4,8 +4,6 @@ Used by local_stack.py. The other end is watchdog.py, which notices the end of a
 wherever there are pipes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import subprocess
 import sys

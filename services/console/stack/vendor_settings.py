@@ -5,8 +5,6 @@ Settings, keys from .env, and the request budget of the stack.
 Called by the commands that fetch data, build universes and probe vendors.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path

@@ -6,8 +6,6 @@ died without stopping anything, and the watchdog does it. It imports nothing but
 library.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """What a demo did, counted and checked, and why it may not be sound. Pure."""
 
-from __future__ import annotations
-
 import msgspec
 
 from services.console.views.round_trips import RoundTrip

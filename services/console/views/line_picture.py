@@ -1,7 +1,5 @@
 """A line of numbers as a picture of characters, for a terminal. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"

@@ -1,7 +1,5 @@
 """Orders for people: one row a decision, brought up to date by executions. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from decimal import Decimal
 

@@ -3,8 +3,6 @@
 Called by `kobe positions`, `kobe status` and the demo. Pure but for reading the executor's state.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any

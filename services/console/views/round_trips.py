@@ -3,8 +3,6 @@
 Used by the demo's tables and report. Fills are paired first in, first out, by symbol.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """What happened in a run, counted from its messages. Pure; the demo shows it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from decimal import Decimal
 

@@ -3,8 +3,6 @@
 Called by `kobe status`. `look` gathers, `problems` judges what was gathered.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import shutil
 from collections.abc import Iterator, Mapping

@@ -3,8 +3,6 @@
 Called by `kobe demo`. It computes nothing that the demo's result does not already hold.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

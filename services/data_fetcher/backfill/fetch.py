@@ -4,8 +4,6 @@ Called by run.py and by queue workers. What is staged is never asked for again; 
 killed at any instant.
 """
 
-from __future__ import annotations
-
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence

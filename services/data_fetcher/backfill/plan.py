@@ -5,8 +5,6 @@ The same request makes the same units, so that a killed one can go on where it w
 Called by the fetch commands, its queue jobs among them. It asks nobody and knows no clock.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
 from collections.abc import Sequence

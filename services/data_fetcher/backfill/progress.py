@@ -3,8 +3,6 @@
 Whoever shows it brings the clock.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

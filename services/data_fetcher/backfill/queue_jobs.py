@@ -6,8 +6,6 @@ Called by `kobe data fetch --queue` and `kobe data worker`. A job's id is its un
 again finds what is done, doing or waiting. It carries no orders and nothing of the trading stack.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import threading

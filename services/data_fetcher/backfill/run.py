@@ -4,8 +4,6 @@ Called by `kobe data fetch`. The archive appears whole or not at all; a fetch th
 anywhere and started again ends in the same one.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ In the archive's folder, for in a container nothing else lasts; a killed fetch f
 asks only for the rest.
 """
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from collections.abc import Iterator

@@ -6,8 +6,6 @@ Called by `kobe universe build`. What was fetched or proved is kept beside the r
 written.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

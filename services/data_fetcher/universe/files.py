@@ -3,8 +3,6 @@
 `optionable_liquid_900.csv` has the symbols by rank; `optionable_liquid_900.full.csv` all figures.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Sequence

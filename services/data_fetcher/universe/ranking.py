@@ -5,8 +5,6 @@ Price, dollar volume, coverage. Pure.
 Called by build.py; every candidate keeps its figures, and its reason if it was left out.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ Used by every vendor that lives on a network. Keys travel in headers only, to th
 only; redirects are not followed.
 """
 
-from __future__ import annotations
-
 import random
 import threading
 from collections.abc import Callable, Mapping

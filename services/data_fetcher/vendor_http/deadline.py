@@ -4,8 +4,6 @@ Used by the vendor client. requests bounds the connect and each single read, nev
 server that sends one byte a second would hold a request for ever.
 """
 
-from __future__ import annotations
-
 import http.client
 import io
 import socket

@@ -6,8 +6,6 @@ Called by the vendor client. A refusal names the vendor, the status, the vendor'
 to do.
 """
 
-from __future__ import annotations
-
 import email.utils
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ be full again (GCRA), so that any store that can compare and set holds it: Redis
 else this process.
 """
 
-from __future__ import annotations
-
 import hashlib
 import threading
 from dataclasses import dataclass

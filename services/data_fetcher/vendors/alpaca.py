@@ -6,8 +6,6 @@ The keys of a paper account alone suffice. Quotes may come from the simulated br
 speaks the same. It never trades.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

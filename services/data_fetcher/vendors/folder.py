@@ -4,8 +4,6 @@ The files are read when asked, so a file that was replaced is seen. How they are
 stops it, is the reader's (shared/runtime/bar_files).
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
 from collections.abc import Sequence

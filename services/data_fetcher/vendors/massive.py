@@ -6,8 +6,6 @@ Few sessions of many symbols are asked for by day (the whole market in one call)
 symbol. An answer on another basis than asked for is refused; unless told otherwise that is raw.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial

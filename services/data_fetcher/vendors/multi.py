@@ -4,8 +4,6 @@ The order is kobe.toml's [vendors] order; one whose key is missing is passed ove
 spliced from two, and all of them must be on one basis: vendors of another one are refused at start.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar

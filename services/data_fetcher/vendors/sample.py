@@ -3,8 +3,6 @@
 Five large stocks, 2000-2013 (shared/runtime/archive/sample.py), offered as a vendor.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Sequence
 from functools import cached_property

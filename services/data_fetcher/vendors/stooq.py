@@ -4,8 +4,6 @@ For a look at research, never the truth behind orders: how its prices are adjust
 documented, and after some hundred downloads a day it answers with a sentence instead of bars.
 """
 
-from __future__ import annotations
-
 import csv
 import datetime as dt
 import math

@@ -6,8 +6,6 @@ For a look at research, never the truth behind orders: Yahoo rescales history at
 delisted badly, and may stop answering. A ticker's history is that of whoever has it today.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import math
 from collections.abc import Sequence

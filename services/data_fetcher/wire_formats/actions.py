@@ -5,8 +5,6 @@ A row that no action can be made of costs only itself.
 Used by every vendor of actions; numbers come as the wire has them, dates as text.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 

@@ -5,8 +5,6 @@ Each of its fourteen kinds is a split, a dividend, a rename, a removal, or none.
 Called by vendors/alpaca.py with one page at a time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from services.data_fetcher.wire_formats import alpaca as wire

@@ -4,8 +4,6 @@ Read by vendors/massive.py. A missing key, a count that does not agree or a stat
 an incomplete answer, never an empty one.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any, Generic, TypeVar
 

@@ -3,8 +3,6 @@
 A broker never sends an order twice by itself, never guesses, and answers within its deadlines.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable, Collection
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Called by the executor's `__main__` with `[broker] name` of kobe.toml; there is no list to edit.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Callable

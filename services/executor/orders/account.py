@@ -3,8 +3,6 @@
 Called by the reconciliation after the books were compared.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal

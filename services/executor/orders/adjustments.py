@@ -3,8 +3,6 @@
 Called by the reconciliation, and by the handlers of `kobe adopt`, `release` and `acknowledge`.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from msgspec.structs import replace

@@ -3,8 +3,6 @@
 Called by the handlers of outcomes and of reconciliations; `scans.py` is the last step of each.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 

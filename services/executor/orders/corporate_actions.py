@@ -5,8 +5,6 @@ The stop follows at once where the old price would sell by mistake; shares follo
 shows them. Each is recorded by a message of its own that preserves what the position is worth.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable
 from decimal import ROUND_DOWN, ROUND_UP, Decimal

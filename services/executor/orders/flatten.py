@@ -4,8 +4,6 @@ The authority is each entry's signed protection: what is sent is the market orde
 for, reduce-only. Called by the handlers of `FlattenBegun` and of snapshots.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Collection
 

@@ -6,8 +6,6 @@ approval and a copy of the books, from which a lost or older Redis is restored. 
 executor's work alone; rows are never deleted.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 import sqlite3

@@ -4,8 +4,6 @@ Called by the reconciliation for every symbol we hold. It only names what it see
 adopted or disputed is the reconciliation's to decide.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Asked with every reconcile; the scheduler opens nothing that the broker does not confirm.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from zoneinfo import ZoneInfo
 

@@ -3,8 +3,6 @@
 Called by `apply_update.py` and by the handlers of outcomes.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 
 from services.executor.orders.state import State

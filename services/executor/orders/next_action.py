@@ -4,8 +4,6 @@ Called by the executor's work, which carries it out. Safety comes before trade: 
 look-ups, protections, then reconciliation, then new orders in the order the gate approved them.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Frozen values, one for each thing the world can do to us.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 

@@ -3,8 +3,6 @@
 Used by `submission.py`.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 
 from services.executor.brokers.protocol import Kind, OrderRequest, SubmitAnswer, SubmitResult

@@ -6,8 +6,6 @@ was refused is never sent again as it was: a stop and target becomes a stop, a s
 market order it stands for.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 

@@ -5,8 +5,6 @@ unattended; any other difference is believed on a second look and is then the op
 own stop stays. Differences become adjustments of their own type, never fills.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass, field

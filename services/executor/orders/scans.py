@@ -3,8 +3,6 @@
 Called last by each handler that may have changed an order or a position.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable
 

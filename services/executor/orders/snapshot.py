@@ -3,8 +3,6 @@
 Called by the executor's work; the answer is compared by `reconciliation.py`. It only asks.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable, Mapping
 

@@ -1,7 +1,5 @@
 """All the executor believes, and the small steps by which handlers change it. Pure."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal

@@ -5,8 +5,6 @@ twice what may have been taken, and looks at the kill latch right before every o
 open something.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Called by the executor's work every few seconds. What readers of our stream were
 recorded within the limit, else it halts, once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

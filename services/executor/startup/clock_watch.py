@@ -3,8 +3,6 @@
 Called by the executor's work. An approval lives for seconds, so a clock that is off halts.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from services.executor.brokers.protocol import Broker

@@ -4,8 +4,6 @@ Called by `__main__` before anything runs, and by recovery with the account the 
 Whether address and key fit the mode is each broker's own to check (`brokers/alpaca/connection.py`).
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 from pathlib import Path

@@ -3,8 +3,6 @@
 Called by the last look before an order that could open something; a look costs one stat.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from shared.domain.errors import UserError

@@ -4,8 +4,6 @@ Called by work after the lease was won. It sends nothing; what disagrees halts u
 says it is clean.
 """
 
-from __future__ import annotations
-
 from services.executor.brokers.protocol import Broker
 from services.executor.orders.journal import SENT, OrderJournal, RowState
 from services.executor.orders.state import ExecutorSettings, State

@@ -4,8 +4,6 @@ Called by the service loop with every envelope, before any handler. In live a ba
 halts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from shared.domain.errors import InvalidMessage

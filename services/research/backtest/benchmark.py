@@ -3,8 +3,6 @@
 Called by the backtest and the reports. Without costs and dividends.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ Called by the backtest and the walk-forward. The sentences go into summary.json 
 report.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a result leaves at other costs, and the first level at which nothing is left. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import msgspec

@@ -3,8 +3,6 @@
 Used by gated_run.py alone. Sizes and limits are the gate's; nothing is judged here.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ the cent, on outcomes the kernels have found. Rules that need a live quote (LIVE
 It finds no signals and follows none.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

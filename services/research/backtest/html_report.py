@@ -3,8 +3,6 @@
 Called by `kobe backtest --out`. It computes nothing that summary.json does not already say.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -5,8 +5,6 @@ How much of a result is its own, and how much the market's and the cash's.
 Called by backtest, showdown and walk-forward. It says in a sentence what its numbers mean.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 import msgspec

@@ -5,8 +5,6 @@ single trades or days, so that losses that come together stay together; every dr
 seed. It says nothing about days unlike those it has.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Iterable

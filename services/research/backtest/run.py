@@ -4,8 +4,6 @@ Called by `kobe backtest` and by queue workers. The same inputs give the same by
 nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal

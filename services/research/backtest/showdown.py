@@ -3,8 +3,6 @@
 Called by `kobe showdown`. It runs one backtest a strategy and compares; it picks no winner.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

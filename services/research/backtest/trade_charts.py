@@ -4,8 +4,6 @@ Called by the report. Prices are for the eye: 16 bits on a logarithmic scale, ca
 is too much, closes. The numbers beside them are exact.
 """
 
-from __future__ import annotations
-
 import base64
 from typing import Any
 

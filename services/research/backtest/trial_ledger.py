@@ -5,8 +5,6 @@ trial. A trial is a parameter set with its terms and sessions; made again, it co
 nothing by itself.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path

@@ -6,8 +6,6 @@ Called by every research command and by queue workers. It reads bars and refuses
 it repairs none.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
 import sys

@@ -5,8 +5,6 @@ machine is used where it lies; the rest is copied once per state and kept. It re
 read is the URL's own business.
 """
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any

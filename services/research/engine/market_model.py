@@ -3,8 +3,6 @@
 Called by the reports' heads. Ordinary least squares of daily returns on the benchmark's, rf = 0.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import sqrt
 

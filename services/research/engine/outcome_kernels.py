@@ -4,8 +4,6 @@ outcomes.py is its only caller. Prices are whole ten-thousandths of a dollar ("u
 and other positions are not known here.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -5,8 +5,6 @@ alone, so it is found once per strategy and parameters and serves every window, 
 never decides what is taken.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal

@@ -5,8 +5,6 @@ Bailey and López de Prado (2014), Bailey, Borwein, López de Prado and Zhu (201
 (1994).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import combinations
 from math import e, sqrt

@@ -5,8 +5,6 @@ whole numbers, so that results are exact: cash and fills are cents, prices and e
 ten-thousandths of a dollar ("units"). It follows no signal itself.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

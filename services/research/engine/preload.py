@@ -4,8 +4,6 @@ Called by the command line in a thread of its own. It changes no result; where i
 needs the kernels meets and reports the same failure.
 """
 
-from __future__ import annotations
-
 import contextlib
 
 

@@ -3,8 +3,6 @@
 outcomes.py is its only caller.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

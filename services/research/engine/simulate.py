@@ -5,8 +5,6 @@ ten-thousandths of a dollar, and floats appear only in the result. It finds no s
 reports.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal

@@ -3,8 +3,6 @@
 Used where trading again would ask the gate again, which takes seconds. It changes no decision.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

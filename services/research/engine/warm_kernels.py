@@ -3,8 +3,6 @@
 Called when the image is built and by workers that stay. Its results are of no use.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from services.research.engine.simulate import SimulationSettings, simulate

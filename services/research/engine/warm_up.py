@@ -3,8 +3,6 @@
 Run once, when an image is built; after it nothing compiles at first use.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from services.research.engine.warm_kernels import warm_kernels

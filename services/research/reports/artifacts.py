@@ -3,8 +3,6 @@
 Written into a folder aside and renamed, so that a full disk or Ctrl-C leaves no half of a run.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import os

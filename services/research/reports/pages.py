@@ -3,8 +3,6 @@
 Called by the reports. Everything is escaped; nothing needs the network.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

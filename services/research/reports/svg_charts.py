@@ -4,8 +4,6 @@ Called by the reports. Colours and fonts are the stylesheet's (templates/report.
 escaped.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -3,8 +3,6 @@
 Called by the command line. It looks at symbols over the whole alphabet and all their history.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from services.research.data.dataset import open_dataset

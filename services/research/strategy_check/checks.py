@@ -3,8 +3,6 @@
 Called by proof.py and selection.py. It runs no strategy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 

@@ -6,8 +6,6 @@ Called by `kobe check-strategy` in full, and in a quick form before a backtest o
 believes a user's own file. It names the cause it has seen, and the scope it has looked at.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Called by guard.py. Each program runs in a fresh process that is watched: files,
 programs that the strategy itself opens are named. The answers come back as signal tables.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import sys

@@ -4,8 +4,6 @@ Called by `kobe check-strategy` on the user's file and by the contract suite on 
 returns. A strategy that gives no signals on these bars is hardly tested: look at `Proof.signals`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -3,8 +3,6 @@
 Symbols over the whole alphabet and history, and cuts where signals are.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -3,8 +3,6 @@
 Called by every research command. Whether a user's own can be believed is the guard's to say.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import threading

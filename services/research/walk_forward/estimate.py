@@ -4,8 +4,6 @@ Called by `kobe walk-forward`. It times one parameter set of each strategy on th
 starts nothing.
 """
 
-from __future__ import annotations
-
 import os
 import time
 

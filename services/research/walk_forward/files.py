@@ -3,8 +3,6 @@
 Called by `kobe walk-forward`. The same inputs give the same bytes, wherever the work was done.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

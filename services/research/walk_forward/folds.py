@@ -4,8 +4,6 @@ Called by walk_forward.py. Each test session lies in exactly one window. Columns
 whole panel; indicators may see all that lies before a window.
 """
 
-from __future__ import annotations
-
 import msgspec
 
 from services.research.engine.portfolio_kernels import Window

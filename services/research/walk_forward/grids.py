@@ -4,8 +4,6 @@ Called by walk_forward.py and its tasks. A grid of a million points takes no mor
 lists.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import prod
 from typing import Any

@@ -3,8 +3,6 @@
 Called by `kobe walk-forward`. It computes nothing that wf_summary.json does not already say.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

@@ -3,8 +3,6 @@
 Made by `kobe walk-forward`, carried out by walk_forward.py. It opens no bars and runs nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -5,8 +5,6 @@ done, running or waiting. Results equal those of this machine, bit for bit. It c
 nothing of the trading stack.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -5,8 +5,6 @@ so that the job of one that dies is taken over within seconds. It does no work b
 trials.py, and refuses other bars or code.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from functools import lru_cache

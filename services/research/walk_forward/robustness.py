@@ -4,8 +4,6 @@ Called by the walk-forward's files and report. Every number is out of sample unl
 otherwise.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise

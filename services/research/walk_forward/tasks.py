@@ -4,8 +4,6 @@ Made by walk_forward.py, done by trials.py, here or on another machine. Equal ta
 and equal keys equal results, bit for bit: a stored result need not be computed again.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import Any
 

@@ -4,8 +4,6 @@ Called by `kobe walk-forward`. Interrupted and run again, it continues; a damage
 anew. It never looks at what a result says.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import threading

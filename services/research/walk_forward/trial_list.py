@@ -1,7 +1,5 @@
 """A walk-forward's trials for the ledger: every grid point that was scored. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from services.research.backtest.trial_ledger import Trial, trial

@@ -4,8 +4,6 @@ Called by whoever runs tasks: threads here, queue workers elsewhere. Signals and
 found once per parameter set on the whole history and serve every window. It chooses nothing.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import threading
 from collections import OrderedDict

@@ -4,8 +4,6 @@ Called by `kobe walk-forward`; a runner does the work, in threads here or on a q
 inputs give the same results wherever the work was done. It prints nothing and writes nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

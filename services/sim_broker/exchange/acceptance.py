@@ -3,8 +3,6 @@
 Called by the exchange once the account may place the order.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 
 from msgspec.structs import replace

@@ -4,8 +4,6 @@ Changed by the exchange alone, always by whole values. Tracks what has changed, 
 can record it.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal

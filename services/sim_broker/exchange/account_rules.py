@@ -4,8 +4,6 @@ Called by the exchange with a valid ticket; reads the book, changes nothing. Ref
 broker's codes and sentences.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from services.sim_broker.exchange.account_book import AccountBook

@@ -3,8 +3,6 @@
 As the account's activities list it.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 from enum import StrEnum

@@ -5,8 +5,6 @@ only the price of its present stage, so nobody who trades with it can look ahead
 those of shared/domain/trading/fills.py.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from bisect import bisect_left
 from decimal import Decimal

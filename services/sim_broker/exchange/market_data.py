@@ -1,7 +1,5 @@
 """The market data the exchange needs; implemented by services/sim_broker/archive_market_data.py."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Collection, Sequence
 from typing import Protocol

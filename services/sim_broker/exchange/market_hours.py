@@ -4,8 +4,6 @@ Called by the exchange and by the clock and calendar replies. The broker's clock
 stages.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from zoneinfo import ZoneInfo
 

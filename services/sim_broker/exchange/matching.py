@@ -3,8 +3,6 @@
 Called by the exchange. Pure; every price comes from shared/domain/trading/fills.py.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from services.sim_broker.exchange.order import BrokerOrder, OrderType, closing_direction

@@ -4,8 +4,6 @@ Simulated are market, limit, stop and OCO orders; day, GTC and IOC; fractions of
 orders.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import uuid
 from dataclasses import dataclass, field

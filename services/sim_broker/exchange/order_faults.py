@@ -3,8 +3,6 @@
 Every question counts as an occasion, so it is asked only when it matters.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Protocol
 

@@ -4,8 +4,6 @@ Called by the exchange before it looks at its book. A submission becomes a Ticke
 OrderRefusal, never an exception.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from decimal import Decimal
 

@@ -1,7 +1,5 @@
 """The position in one symbol and how a fill changes it. Pure; called by book and settlement."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from msgspec.structs import replace

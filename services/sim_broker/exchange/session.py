@@ -4,8 +4,6 @@ Called by the exchange's `advance`. The rules are the backtest's: gapped stops a
 stop before the target in the bar; a symbol that stops trading is closed by adjustment.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence

@@ -3,8 +3,6 @@
 Called by the exchange when an order fills or is canceled, and at the end of a session.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from msgspec.structs import replace

@@ -4,8 +4,6 @@ Called by the exchange, at once or when a session reaches the event's stage. No 
 involved, so nothing here is a fill of one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from decimal import ROUND_DOWN, Decimal
 from typing import Any

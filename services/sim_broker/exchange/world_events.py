@@ -4,8 +4,6 @@ Scheduled by POST /sim/faults for a session, or applied at once; world.py applie
 word of each docstring line tells what a field means where its name does not.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 from typing import Literal

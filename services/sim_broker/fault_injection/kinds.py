@@ -4,8 +4,6 @@
 (splits, hand trades, …) are in exchange/world_events.py.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Literal
 

@@ -3,8 +3,6 @@
 Scheduled by POST /sim/faults (only under KOBE_TEST=1). Without any it costs one look.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import count

@@ -3,8 +3,6 @@
 Pure; called by the HTTP routes and by the trade_updates stream.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The account over HTTP: its figures, configurations and activities."""
 
-from __future__ import annotations
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response

@@ -4,8 +4,6 @@ Speaks Alpaca's Trading API v2 and latest quotes, so that the executor's adapter
 client use it unchanged; the simulation is controlled under /sim.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable

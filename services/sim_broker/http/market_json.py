@@ -3,8 +3,6 @@
 Pure; called by the market routes.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable, Sequence
 

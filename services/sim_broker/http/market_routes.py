@@ -1,7 +1,5 @@
 """Clock, calendar, assets, quotes and corporate actions over HTTP, as of the present stage."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterator
 

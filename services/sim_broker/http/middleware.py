@@ -3,8 +3,6 @@
 ASGI middleware around the routes; /sim and the probes pass untouched.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 

@@ -1,7 +1,5 @@
 """The query of GET /v2/orders: parsing and selection. Called by the trading routes."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

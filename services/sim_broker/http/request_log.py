@@ -1,7 +1,5 @@
 """The last requests to the broker, with their times and answers; the truth of fault suites."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections import deque
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Values to HTTP responses and query parameters to values; shared by the broker's routes."""
 
-from __future__ import annotations
-
 import datetime as dt
 from typing import Any
 

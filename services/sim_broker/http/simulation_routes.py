@@ -3,8 +3,6 @@
 Called by the scheduler (advance), the console (state, faults) and tests.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal

@@ -3,8 +3,6 @@
 Frames are binary, as on Alpaca's paper stream. A listener that does not read is disconnected.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import Any

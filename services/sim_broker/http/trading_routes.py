@@ -1,7 +1,5 @@
 """Orders and positions over HTTP, with Alpaca's paths, statuses and bodies."""
 
-from __future__ import annotations
-
 import uuid
 from decimal import Decimal, InvalidOperation
 

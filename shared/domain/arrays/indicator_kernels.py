@@ -5,8 +5,6 @@ everybody else). All are causal: the value at t depends on bars up to t alone, o
 the name says `before`.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

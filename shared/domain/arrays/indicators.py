@@ -4,8 +4,6 @@ Time is the last axis. NaN in a field = no bar: each row is evaluated on its own
 stay NaN, so it does not matter in which panel a symbol stands. Nothing here looks ahead.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

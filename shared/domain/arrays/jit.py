@@ -3,8 +3,6 @@
 Decorates kernels of the domain and of strategies; never imported by what must stay free of numba.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 

@@ -4,8 +4,6 @@ Called by the kernels of strategies. Every rule speaks of a symbol's own bars in
 session without a bar is left out before computing and can change nothing.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

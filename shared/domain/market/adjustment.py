@@ -4,8 +4,6 @@ Called by the archive, the readers of files and research. It says nothing about 
 actions come from (shared/schemas/corporate_actions.py has what they are).
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace

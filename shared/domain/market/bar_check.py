@@ -6,8 +6,6 @@ Called by `kobe data check`, by research for the head of its reports and by the 
 metrics. It judges no single bar and reads no files.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Mapping, Sequence
 

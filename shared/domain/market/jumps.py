@@ -4,8 +4,6 @@ Called by the readers of files, the archive and `kobe data check`. It names the 
 likely ratio; whether a split was announced, only corporate actions say.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

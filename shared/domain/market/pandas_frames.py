@@ -4,8 +4,6 @@ Called by whoever has a frame (research notebooks, file vendors, the pandas face
 never by a service's hot path.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 
 import numpy as np

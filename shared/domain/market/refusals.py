@@ -4,8 +4,6 @@ Called by the archive, by readers of files and by the pandas faces; what comes t
 bars.py. It never repairs a bar and never chooses between two that contradict each other.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Called by the simulated broker and by the backtest's policy pass, so that both see the same quotes.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 

@@ -3,8 +3,6 @@
 Called by the scheduler (both clocks). Knows no calendar and no clock; instants are aware, UTC.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum

@@ -4,8 +4,6 @@ Money as it stands, shares that are not ours, a blocked account; deposits and wi
 move what drawdowns are measured against; and reservations that nobody will ever end.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from decimal import Decimal

@@ -4,8 +4,6 @@ Used by the gate and by the backtest's policy pass. Cash moves only when a scan 
 account is seen, so that a verdict never depends on when a fill happened to arrive.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal

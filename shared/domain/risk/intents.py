@@ -3,8 +3,6 @@
 Made by the gate and by the policy pass of a backtest.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 

@@ -4,8 +4,6 @@ The kernels of research hold the same arithmetic in whole numbers. A size of 0 i
 refusal and is never rounded up to 1. It never asks whether there is enough cash.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum

@@ -4,8 +4,6 @@ Called by the signal-engine. It never sells: the gate judges every exit, and pro
 executor's.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Iterable, Mapping
 

@@ -4,8 +4,6 @@ Called by the simulated broker (order by order) and by the policy pass of a back
 research hold the same arithmetic in whole numbers. It never sizes and never decides who trades.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum

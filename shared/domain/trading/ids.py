@@ -3,8 +3,6 @@
 Called by the gate (signals, orders), the executor (protections) and the scheduler (scans).
 """
 
-from __future__ import annotations
-
 import base64
 import datetime as dt
 import hashlib

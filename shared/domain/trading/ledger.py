@@ -5,8 +5,6 @@ was wanted or not: a sale of more than is held leaves a short position, which it
 notice.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal

@@ -4,8 +4,6 @@ Called by the risk-gate (which approves this price as the ceiling) and by the ba
 sizing. It never looks at the market. A whole cent is a valid tick at every price.
 """
 
-from __future__ import annotations
-
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from shared.schemas.values import Side

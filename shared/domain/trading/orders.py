@@ -5,8 +5,6 @@ guesses: a status it does not know is `unknown`, an order the broker has not sho
 and what contradicts the picture is an `anomaly`.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal

@@ -6,8 +6,6 @@ A living stop at the broker, for exactly the shares held, in today's price scale
 market on which it loses. Pure.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from decimal import Decimal
 

@@ -6,8 +6,6 @@ Called by the archive and its writer. They can always be made again from the Par
 is ever changed in place: a view that is open goes on reading what it has.
 """
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from pathlib import Path

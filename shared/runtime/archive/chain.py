@@ -4,8 +4,6 @@ Called by the writer and by whoever verifies. The same bars, splits and basis gi
 whoever delivered them and in however many pieces.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

@@ -3,8 +3,6 @@
 Writes nothing.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal

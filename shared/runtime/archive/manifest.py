@@ -1,7 +1,5 @@
 """What one view of the bar archive consists of, and the names of its files."""
 
-from __future__ import annotations
-
 import datetime as dt
 from pathlib import Path
 

@@ -6,8 +6,6 @@ Called by the archive's writer. Bars are `symbol, session, open, high, low, clos
 symbol, then session; any Parquet reader can open them. It judges nothing.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal

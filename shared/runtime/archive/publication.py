@@ -6,8 +6,6 @@ Called by the writer, which decides what the view holds. Nothing that an older m
 changed; what none names any more is removed last.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
 import math

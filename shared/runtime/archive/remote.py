@@ -7,8 +7,6 @@ file but the manifest is named by its content, and the manifest goes last, so a 
 former view or the new one. Who may read and write is the URL's own business.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Read by the sample vendor and by research. Open, high, low and close are multipl
 close / close, so splits and dividends leave no false falls.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

@@ -6,8 +6,6 @@ Called by the data-fetcher, by `kobe data` and by tests; one writer at a time. T
 is the moment of change.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path

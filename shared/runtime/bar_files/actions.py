@@ -4,8 +4,6 @@ Called with what --adjust names, and by `kobe data import`. Dividends in such a 
 strategies run on split-adjusted prices.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal

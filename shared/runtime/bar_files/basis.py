@@ -5,8 +5,6 @@ What their layout or a person says, adjusted by splits that are known, then chec
 Called by table_reader.py. What the prices themselves say is jump_check.py's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from decimal import Decimal
 

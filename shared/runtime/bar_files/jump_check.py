@@ -4,8 +4,6 @@ Called by the reader. Raw prices with the jump of a split and without its factor
 silence.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 Called by reader.py and judgement.py.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ Called by research, by the folder vendor and by `kobe data`. It never guesses an
 what is ambiguous, contradicts itself or is too flawed stops with the first offending row.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from shared.runtime.bar_files.file_bars import FileBars, ReadOptions, accept_or_raise

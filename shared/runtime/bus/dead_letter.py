@@ -1,7 +1,5 @@
 """What stands in `kobe:dead` for an entry nobody could read; the console shows it."""
 
-from __future__ import annotations
-
 import json
 
 from shared.runtime.bus.protocol import DeadLetter

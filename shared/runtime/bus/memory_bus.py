@@ -4,8 +4,6 @@ It never waits: a read that finds nothing returns at once, whatever `block_ms` s
 come meanwhile.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from shared.runtime.bus.dead_letter import dead_fields

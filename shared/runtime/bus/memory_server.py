@@ -4,8 +4,6 @@ Made by the in-process replay and by tests; MemoryBus and the kill latch work on
 ids and expiry come from the clock it is given. It keeps nothing on disk.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Implemented by RedisBus (production) and MemoryBus (replay and tests); one contr
 to this page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol

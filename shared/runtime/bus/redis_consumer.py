@@ -5,8 +5,6 @@ again, so that a retry within this process is no new delivery; `deliveries` grow
 process before us left an entry behind.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any

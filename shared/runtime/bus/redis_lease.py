@@ -5,8 +5,6 @@ state, for ever. Used by RedisBus. It never prolongs a lease without having seen
 it is still its own.
 """
 
-from __future__ import annotations
-
 from shared.domain.errors import InvariantBroken
 from shared.runtime.bus.protocol import Fenced, StateRecord
 from shared.runtime.bus.redis_connection import RedisConnection, pairs, value_of

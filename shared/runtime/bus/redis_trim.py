@@ -4,8 +4,6 @@ Never past the auditor's position (`position:<stream>` in the auditor's state), 
 a group has still to see or to acknowledge; when either is unknown, nothing is dropped.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from redis.exceptions import ResponseError

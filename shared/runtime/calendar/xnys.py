@@ -4,8 +4,6 @@ Used by the scheduler and the data-fetcher alone. It knows what was scheduled; a
 closure is seen first at the broker.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import subprocess
 import sys

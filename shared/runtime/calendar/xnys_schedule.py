@@ -4,8 +4,6 @@ Run by xnys.py as a child process: the calendar imports pandas, which would stay
 sake of one table.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import sys
 import warnings

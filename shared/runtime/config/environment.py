@@ -4,8 +4,6 @@ Secrets come as files (`NAME_FILE`) or, for a person's own shell, as `NAME`. The
 and no error sentence quotes them.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping
 from pathlib import Path

@@ -5,8 +5,6 @@ with its name and the nearest known one. The config pin is the digest of the mod
 so no number that decides escapes it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import tomllib
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ The ranges are wide: they refuse what can only be a slip of the pen (a negative 
 above one, NaN), not what is merely unwise.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 

@@ -4,8 +4,6 @@ Read when settings are loaded, so that the configuration's pin covers every symb
 commands that take `--universe`.
 """
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

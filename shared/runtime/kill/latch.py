@@ -5,8 +5,6 @@ durable log, writes what it heard into that log and reports where it stands. Not
 mean resume; only a record signed by the operator does (record.py).
 """
 
-from __future__ import annotations
-
 import math
 import threading
 from collections import deque

@@ -3,8 +3,6 @@
 Used by the kill latch alone. Two connections, because one that listens may do nothing else.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator

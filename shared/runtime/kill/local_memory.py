@@ -4,8 +4,6 @@ Used by the kill latch alone. A folder that cannot be written costs the memory o
 the halt itself.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A kill latch for a process that is a world of its own (in-process replay, tests)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from shared.runtime.bus.memory_server import MemoryServer

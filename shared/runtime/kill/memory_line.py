@@ -1,7 +1,5 @@
 """The wires of the kill inside one process: everybody hears everything, so no gap is uncovered."""
 
-from __future__ import annotations
-
 from collections import deque
 
 from shared.runtime.bus.memory_server import MemoryServer

@@ -1,7 +1,5 @@
 """The kill as everything else sees it: reasons to be halted, the two keys, a way to halt."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from shared.runtime.bus.protocol import KillView

@@ -5,8 +5,6 @@ control stream. Every service checks it with the key it has pinned; whatever els
 halts. Pure.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import msgspec

@@ -3,8 +3,6 @@
 Called by the console. A kill that arrives meanwhile stands.
 """
 
-from __future__ import annotations
-
 from shared.domain.errors import InvalidMessage, TransientError, UserError
 from shared.runtime.bus.memory_server import MemoryServer
 from shared.runtime.bus.protocol import KillView, entry_order

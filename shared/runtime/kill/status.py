@@ -4,8 +4,6 @@ Written by every latch to `kobe:latch:<service>:<instance>`; read by `kobe kill`
 the console.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Mapping
 

@@ -4,8 +4,6 @@ Everything that is logged in the process goes through the same two handlers, wha
 came from, and is masked as finished text.
 """
 
-from __future__ import annotations
-
 import logging
 import logging.handlers
 import re

@@ -3,8 +3,6 @@
 Used at the last step before text leaves the process, so that no path around it exists.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterable

@@ -4,8 +4,6 @@ Gauges are computed from the state at scrape time, so that a metric can never di
 service believes. Counters are declared with all their series.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 

@@ -1,7 +1,5 @@
 """Metrics as values: pure, so that handlers and views may make them; metrics.py exports them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product

@@ -4,8 +4,6 @@ Run as `python -m shared.runtime.provisioning JOB`, at every start if you like. 
 sentence and an exit code when something is wrong.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

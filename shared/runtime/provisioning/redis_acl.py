@@ -5,8 +5,6 @@ allows its commands on its keys only, so that a reader of a stream can acknowled
 not forge into it. Commands of Redis 7.0.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

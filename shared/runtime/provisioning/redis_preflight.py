@@ -4,8 +4,6 @@ The init-streams job asks for everything (its user may read the configuration); 
 INFO tells.
 """
 
-from __future__ import annotations
-
 import re
 
 from redis.exceptions import ResponseError

@@ -5,8 +5,6 @@ exists is never replaced; the ACL file and the public keys follow from it and ar
 prints no secret.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path

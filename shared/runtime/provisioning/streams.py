@@ -5,8 +5,6 @@ file on a volume of its own: a Redis that lost its data after that stays without
 key halts everybody.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from redis.exceptions import ResponseError

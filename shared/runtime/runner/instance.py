@@ -5,8 +5,6 @@ lease is retaken at once; a second process on the volume finds the first name ta
 next, so it can only stand by.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ Start-up is recovery: after any failure of the world the loop begins again at th
 state read anew. Used by the runner and by the auditor's recorder.
 """
 
-from __future__ import annotations
-
 from threading import Event
 from typing import Protocol
 

@@ -3,8 +3,6 @@
 It never decides anything itself; handlers do, and it never touches the world; work does.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field

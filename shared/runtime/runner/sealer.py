@@ -1,7 +1,5 @@
 """Puts a message into its envelope: number, cause, pin and, where the service signs, signature."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

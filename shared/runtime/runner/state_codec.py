@@ -5,8 +5,6 @@ out under `name.`; every other member is one field. Values are canonical JSON. C
 loop alone.
 """
 
-from __future__ import annotations
-
 import typing
 from collections.abc import Mapping
 from functools import cache

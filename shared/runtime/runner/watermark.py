@@ -4,8 +4,6 @@ A Redis whose copy is older than that (a cut log, an old backup, FLUSHALL) is no
 anything is done with it. Used by the runner.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Here concrete classes are chosen; all else sees protocols. Every failure ends in
 exit code.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

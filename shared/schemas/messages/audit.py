@@ -1,7 +1,5 @@
 """What the auditor publishes: records on disk, checkpoints that it and witnesses have signed."""
 
-from __future__ import annotations
-
 import datetime as dt
 from typing import Annotated
 

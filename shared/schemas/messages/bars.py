@@ -1,7 +1,5 @@
 """What the data-fetcher publishes on bars and shares: the archive's reach, splits, renames."""
 
-from __future__ import annotations
-
 import datetime as dt
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """What the operator asks for, through the console."""
 
-from __future__ import annotations
-
 from shared.schemas import fields as f
 from shared.schemas.values import Message
 

@@ -1,7 +1,5 @@
 """What the executor publishes: what the broker has accepted, filled, ended, and holds."""
 
-from __future__ import annotations
-
 import datetime as dt
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """What the risk-gate publishes: approvals, denials, and the trading state."""
 
-from __future__ import annotations
-
 import datetime as dt
 from typing import Annotated
 

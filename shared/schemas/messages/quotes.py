@@ -1,7 +1,5 @@
 """What the data-fetcher publishes about quotes: one, or none, for every symbol a scan named."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import Meta

@@ -1,7 +1,5 @@
 """What the risk-gate asks of the data-fetcher."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import Meta

@@ -1,7 +1,5 @@
 """What the scheduler publishes: sessions opening and closing, and what is due."""
 
-from __future__ import annotations
-
 import datetime as dt
 
 from shared.schemas.values import Message, ScanRef, Stage

@@ -1,7 +1,5 @@
 """What the signal-engine publishes: everything a scan found."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import Meta

@@ -4,8 +4,6 @@ Used by the Alpaca adapter. A row that makes no sense is left out: the position 
 without it, and what is not explained halts.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Collection, Iterator
 from decimal import Decimal

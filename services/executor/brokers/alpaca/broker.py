@@ -4,8 +4,6 @@ Wired by the executor's __main__. It sends an order at most once a call and says
 everything else it asks raises TransientError where the answer is missing or makes no sense.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import math
 from collections.abc import Callable, Collection

@@ -1,7 +1,5 @@
 """Connects to Alpaca: refuses an address or key that does not fit the mode, wires the adapter."""
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 from services.executor.brokers.alpaca.announcements import Announcements

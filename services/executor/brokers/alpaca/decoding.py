@@ -3,8 +3,6 @@
 Used by the readers of orders and of the account.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeVar
 

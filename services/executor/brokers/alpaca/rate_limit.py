@@ -4,8 +4,6 @@ Used by the Alpaca adapter. A window that slides, not a bucket that refills: in 
 there more.
 """
 
-from __future__ import annotations
-
 from collections import deque
 
 from shared.runtime.clock import Clock

@@ -3,8 +3,6 @@
 Used by the Alpaca adapter alone. Numbers come as strings; unknown and missing fields are normal.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 from zoneinfo import ZoneInfo
