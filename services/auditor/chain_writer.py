@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from services.auditor.chain.chain_state import SEALED
 from services.auditor.chain.checkpoints import Checkpoint
@@ -18,6 +17,7 @@ from shared.runtime.clock import Clock
 from shared.runtime.observability.log import Log
 from shared.runtime.observability.metrics import MetricRegistry
 from shared.runtime.observability.samples import CounterSpec, label_sets
+from shared.schemas.json_types import JsonMapping, JsonObject
 from shared.schemas.streams import ServiceName
 
 COUNTERS = (
@@ -63,7 +63,7 @@ class ChainWriter:
 
     # --- records ----------------------------------------------------------------------------------
 
-    def write(self, payloads: Sequence[Mapping[str, Any]]) -> int:
+    def write(self, payloads: Sequence[JsonMapping]) -> int:
         """All on disk, synced and sealed as the cadence demands; the number of records."""
         before = self.journal.height
         rest = list(payloads)
@@ -83,7 +83,7 @@ class ChainWriter:
         """A record for every number that a writer left out; call after a complete sweep."""
         return self._note(self.journal.state.numbers.overdue_gaps())
 
-    def _naming_record(self) -> list[dict[str, Any]]:
+    def _naming_record(self) -> list[JsonObject]:
         """The first record after a checkpoint says that it was signed, and what was witnessed."""
         journal = self.journal
         if journal.height == 0 or journal.unsealed:

@@ -4,8 +4,7 @@ Called by the recorder after everything is synced. It trims its own stream and n
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from shared.domain.errors import TransientError
 from shared.runtime.bus.protocol import Bus, Conflict, Fields, StateRecord, Step
@@ -13,6 +12,7 @@ from shared.runtime.clock import Clock
 from shared.runtime.runner.contract import Trigger
 from shared.runtime.runner.sealer import Sealer
 from shared.schemas.envelope import canonical, to_fields
+from shared.schemas.json_types import JsonMapping
 from shared.schemas.messages import Message
 from shared.schemas.streams import Stream
 
@@ -39,7 +39,7 @@ class AuditPublisher:
         """Seconds since the state was last written."""
         return self._clock.monotonic() - self._published_at
 
-    def publish(self, messages: Sequence[Message], facts: Mapping[str, Any]) -> None:
+    def publish(self, messages: Sequence[Message], facts: JsonMapping) -> None:
         """One atomic commit. Raises TransientError (begin again at the lease) or Fenced."""
         outputs = [
             self._envelope(message, self._seq + number)

@@ -5,10 +5,9 @@ in batches.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any
 
 from services.auditor import adoption
 from services.auditor.chain.chain_state import GENESIS, MISSING, STOPPED
@@ -29,6 +28,7 @@ from shared.runtime.runner.life_cycle import LifeCycle
 from shared.runtime.runner.sealer import Sealer
 from shared.runtime.signing import Signer
 from shared.schemas import messages as m
+from shared.schemas.json_types import JsonMapping, JsonObject
 from shared.schemas.streams import KILL_LOG
 
 # Syncs come in batches: at most ten a second when there is little to record.
@@ -132,7 +132,7 @@ class Recorder:
             self._writer.write([{"type": MISSING, "at": self._writer.now(), "where": missing}])
         self._writer.sign_now()
 
-    def _require_own(self, begun: Mapping[str, Any]) -> None:
+    def _require_own(self, begun: JsonMapping) -> None:
         ours = self._genesis()
         for part in ("auditor_key", "mode", "account"):
             if begun.get(part) != ours[part]:
@@ -143,7 +143,7 @@ class Recorder:
                     exit_code=2,
                 )
 
-    def _genesis(self) -> dict[str, Any]:
+    def _genesis(self) -> JsonObject:
         identity = self.seal.identity
         return {
             "type": GENESIS,
@@ -177,7 +177,7 @@ class Recorder:
 
     # --- state ---------------------------------------------------------------------------------
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self) -> JsonObject:
         """What `kobe:state:auditor` shows; writers trim behind `position:<stream>`, nobody else."""
         streams = self.journal.state.streams
         positions = {

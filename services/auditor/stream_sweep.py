@@ -7,9 +7,9 @@ stream is not read (recording that something was recorded would never end). Call
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 from shared.runtime.bus.protocol import Bus, Fields, entry_order
+from shared.schemas.json_types import JsonObject
 from shared.schemas.streams import DEAD, KILL_LOG, WRITER, Stream
 
 READ = tuple(stream for stream in Stream if stream is not Stream.AUDIT)
@@ -33,9 +33,9 @@ class StreamEntry:
     def order(self) -> tuple[tuple[int, int], str]:
         return entry_order(self.entry_id), self.stream
 
-    def payload(self) -> dict[str, Any]:
+    def payload(self) -> JsonObject:
         """Writer, number, type and time beside the message itself; hex where it is not UTF-8."""
-        place: dict[str, Any] = {"stream": self.stream, "entry_id": self.entry_id}
+        place: JsonObject = {"stream": self.stream, "entry_id": self.entry_id}
         try:
             "".join(chain.from_iterable(self.fields.items())).encode()
         except UnicodeEncodeError:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -28,6 +27,7 @@ from services.console.views.run_summary import RunSummary, add_message
 from shared.domain.errors import TransientError, UserError
 from shared.runtime.clock import SystemClock
 from shared.schemas import messages as m
+from shared.schemas.json_types import JsonObject
 from shared.schemas.streams import ServiceName, Stream
 from shared.schemas.values import Stage
 
@@ -148,9 +148,9 @@ def run_demo(
         )
 
 
-def settings_of(options: DemoOptions) -> dict[str, Any]:
+def settings_of(options: DemoOptions) -> JsonObject:
     """What differs from kobe.toml. Raises UserError if there are no bars where options say."""
-    changes: dict[str, Any] = {
+    changes: JsonObject = {
         "sim.timetable.sessions": options.sessions or DEFAULT_SESSIONS,
         "sim.timetable.start": options.start.isoformat() if options.start else "",
         "sim.timetable.pace_seconds": options.pace,

@@ -4,13 +4,12 @@
 counted again.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from services.auditor.chain.merkle import Frontier, leaf_hash
 from services.auditor.chain.record import NotCanonical
 from services.auditor.chain.sequence_gaps import Gap, WriterSequences
+from shared.schemas.json_types import JsonMapping
 
 # The auditor's own records; all others hold a message as it stood on a stream.
 GENESIS = "Genesis"
@@ -33,7 +32,7 @@ class ChainState:
     def height(self) -> int:
         return self.tree.size
 
-    def add(self, payload: Mapping[str, Any], line: bytes, this_hash: str) -> Gap | None:
+    def add(self, payload: JsonMapping, line: bytes, this_hash: str) -> Gap | None:
         """Count one more record, given as its payload, its line without newline, and its hash.
 
         The gap is a number that came a second time. Raises NotCanonical for a record without its

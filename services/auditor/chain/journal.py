@@ -6,10 +6,10 @@ of itself, renewed with each checkpoint, lies on another volume than the chain.
 
 import datetime as dt
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from services.auditor.chain.checkpoints import (
     FILE,
@@ -38,6 +38,7 @@ from shared.runtime.atomic_file import sync
 from shared.runtime.crash_points import CrashPoint, reach
 from shared.runtime.locking import try_lock
 from shared.runtime.signing import Signer
+from shared.schemas.json_types import JsonMapping
 
 LOCK = "lock"
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -72,7 +73,7 @@ class ChainJournal:
     def height(self) -> int:
         return self.state.height
 
-    def append(self, payloads: Iterable[Mapping[str, Any]], *, day: dt.date) -> list[Gap]:
+    def append(self, payloads: Iterable[JsonMapping], *, day: dt.date) -> list[Gap]:
         """One write, one sync; the numbers that came a second time.
 
         Nothing counts before all of it is on disk. Raises TransientError when the disk will not

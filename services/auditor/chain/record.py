@@ -6,12 +6,13 @@ this_hash.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from shared.schemas.envelope import canonical
+from shared.schemas.json_types import JsonMapping, JsonObject
 
 _HEAD = b'{"payload":'
 _PREV = b',"prev_hash":'
@@ -33,14 +34,14 @@ def _link(prev_hash: str | None) -> bytes:
     return _PREV + (b"null" if prev_hash is None else b'"%s"' % prev_hash.encode())
 
 
-def seal(payload: Mapping[str, Any], prev_hash: str | None) -> tuple[bytes, str]:
+def seal(payload: JsonMapping, prev_hash: str | None) -> tuple[bytes, str]:
     """(the line without its newline, its hash)."""
     body = _HEAD + canonical(payload) + _link(prev_hash)
     this_hash = hashlib.sha256(body + b"}").hexdigest()
     return body + _THIS + this_hash.encode() + _END, this_hash
 
 
-def open_line(line: bytes, prev_hash: str | None) -> tuple[dict[str, Any], str]:
+def open_line(line: bytes, prev_hash: str | None) -> tuple[JsonObject, str]:
     """(payload, this_hash) of a line without its newline.
 
     Raises BrokenLink if it does not follow `prev_hash`, NotCanonical if it is not our byte form.
@@ -62,7 +63,7 @@ def hash_of_line(line: bytes) -> str:
     return line[-_HASH_TEXT - len(_END) : -len(_END)].decode("ascii", "replace")
 
 
-def _payload(text: bytes) -> dict[str, Any]:
+def _payload(text: bytes) -> JsonObject:
     """Decode; encoding again must give the same bytes, so no space, order or second key hides."""
     try:
         payload = msgspec.json.decode(text)
@@ -73,7 +74,7 @@ def _payload(text: bytes) -> dict[str, Any]:
     raise NotCanonical("the payload is not canonical JSON")
 
 
-def chain_id(genesis: Mapping[str, Any]) -> str:
+def chain_id(genesis: JsonMapping) -> str:
     """The chain's name: 16 hex digits of the digest of its genesis payload."""
     return hashlib.sha256(canonical(genesis)).hexdigest()[:16]
 

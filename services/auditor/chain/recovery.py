@@ -7,10 +7,9 @@ a checkpoint covers was tampered with: the auditor refuses to go on with it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from services.auditor.chain import signed_note
 from services.auditor.chain.chain_state import GENESIS, ChainState
@@ -26,6 +25,7 @@ from services.auditor.chain.record import (
 )
 from services.auditor.chain.trust import auditor_keys
 from shared.domain.errors import InvariantBroken, UserError
+from shared.schemas.json_types import JsonMapping
 
 # An envelope is at most 256 KiB; escaped once more it stays below this.
 _LONGEST_LINE = 1 << 20
@@ -42,13 +42,13 @@ class Recovery:
     state: ChainState
     file: str
     offset: int
-    genesis: Mapping[str, Any] | None = None
+    genesis: JsonMapping | None = None
     torn: bool = False
     sealed: Checkpoint | None = None
     torn_note: bool = False
 
 
-def read_genesis(folder: Path) -> Mapping[str, Any] | None:
+def read_genesis(folder: Path) -> JsonMapping | None:
     """The payload of the first record; None for an empty chain.
 
     Raises InvariantBroken if it is not a genesis.
@@ -95,7 +95,7 @@ def recover(
     return found
 
 
-def _require_own_key(folder: Path, genesis: Mapping[str, Any] | None, public_key: bytes) -> None:
+def _require_own_key(folder: Path, genesis: JsonMapping | None, public_key: bytes) -> None:
     begun_with = (genesis or {}).get("auditor_key", {}).get("public", "")
     if genesis is not None and begun_with != public_key.hex():
         raise UserError(

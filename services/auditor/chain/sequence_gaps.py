@@ -6,9 +6,9 @@ before it.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from services.auditor.chain.record import NotCanonical
+from shared.schemas.json_types import JsonMapping, JsonObject
 
 GAP = "WriterGap"
 
@@ -22,13 +22,13 @@ class Gap:
     first: int
     last: int
 
-    def payload(self, at: str) -> dict[str, Any]:
+    def payload(self, at: str) -> JsonObject:
         """The record that notes it; `subject` and not `writer`, for the writer did not say this."""
         facts = {"subject": self.writer, "kind": self.kind, "first": self.first, "last": self.last}
         return {"type": GAP, "at": at, **facts}
 
 
-def read_gap(payload: Mapping[str, Any]) -> Gap:
+def read_gap(payload: JsonMapping) -> Gap:
     """What such a record notes; raises NotCanonical if it does not say."""
     try:
         return Gap(payload["subject"], payload["kind"], payload["first"], payload["last"])
@@ -81,7 +81,7 @@ class WriterSequences:
         """Writer -> its last number, then those ahead of their turn."""
         return {writer: [each.last, *sorted(each.ahead)] for writer, each in self._writers.items()}
 
-    def add(self, payload: Mapping[str, Any]) -> Gap | None:
+    def add(self, payload: JsonMapping) -> Gap | None:
         """Count a record's number, if it has one; a gap if the number was there before."""
         if "seq" in payload:
             writer, seq = payload["writer"], payload["seq"]

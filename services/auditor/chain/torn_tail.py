@@ -7,9 +7,9 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from services.auditor.chain.chain_state import RECOVERED
+from shared.schemas.json_types import JsonObject
 
 _PIECE = 1 << 16
 
@@ -24,7 +24,7 @@ class TornTail:
     sha256: str
     kept_as: str
 
-    def payload(self, at: str) -> dict[str, Any]:
+    def payload(self, at: str) -> JsonObject:
         facts = {
             "file": self.file,
             "offset": self.offset,

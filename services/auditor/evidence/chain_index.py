@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -21,6 +20,7 @@ from services.auditor.chain.memory import ChainPosition
 from services.auditor.chain.merkle import leaf_hash, root_of
 from services.auditor.evidence.snapshot import RecordPlace
 from shared.schemas import messages as m
+from shared.schemas.json_types import JsonMapping
 
 # A reader seeks to a block and reads on; a block is hashed again before it is told from.
 BLOCK = 256
@@ -69,7 +69,7 @@ def fingerprint(file: Path) -> str:
     return f"{found.st_ino}:{found.st_size}:{found.st_ctime_ns}"
 
 
-def names_in(payload: Mapping[str, Any]) -> Iterator[str]:
+def names_in(payload: JsonMapping) -> Iterator[str]:
     """The decisions, orders and scans that a record is about."""
     message = payload.get("message")
     if not message or "data" not in message:
@@ -102,7 +102,7 @@ class IndexWriter:
     _refs: list[tuple[int, int]] = field(default_factory=list)
     _fingerprints: dict[str, str] = field(default_factory=dict)
 
-    def see(self, index: int, payload: Mapping[str, Any], line: bytes, at: RecordPlace) -> None:
+    def see(self, index: int, payload: JsonMapping, line: bytes, at: RecordPlace) -> None:
         if self._file != at.file:
             self._begin_file(at)
         if not self._leaves:

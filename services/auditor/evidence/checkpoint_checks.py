@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from services.auditor.chain import signed_note
 from services.auditor.chain.chain_state import SEALED, ChainState
@@ -21,6 +20,7 @@ from services.auditor.chain.signed_note import Algorithm, NoteKey, VerifiedSigna
 from services.auditor.chain.trust import Trust, auditor_keys, origin_of
 from services.auditor.evidence.findings import ChainFault, ChainFinding
 from services.auditor.evidence.snapshot import Snapshot
+from shared.schemas.json_types import JsonMapping
 
 # A witness looks every 10 s; after a minute it is late, not slow.
 WITNESS_SECONDS = 60
@@ -193,7 +193,7 @@ class CheckpointChecks:
             raise _bad_signature(note, "neither the auditor's key nor a witness's has signed it")
         return held
 
-    def name(self, payload: Mapping[str, Any], index: int) -> None:
+    def name(self, payload: JsonMapping, index: int) -> None:
         """Call before a record is counted: after a checkpoint it must name it, and only then."""
         is_naming = payload.get("type") == SEALED
         follows = index > 0 and self.sealed == index

@@ -3,14 +3,14 @@
 Called by `kobe audit explain`. Finds the records by the chain's index; judges nothing.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 
 from services.auditor.evidence.chain_index import OF_THE_SCAN
 from services.auditor.evidence.indexed_chain import IndexedChain
 from shared.domain.errors import UserError
+from shared.schemas.json_types import JsonMapping, JsonObject
 from shared.schemas.messages import OrderApproved, OrderDenied
 
 DECISIONS = {OrderApproved.__name__, OrderDenied.__name__}
@@ -31,7 +31,7 @@ class StoryStep(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     config_pin: str
     code_digest: str
-    facts: dict[str, Any]
+    facts: JsonObject
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +60,7 @@ def explain(chain: IndexedChain, decision_id: str) -> Explanation:
     )
 
 
-def _decision(chain: IndexedChain, decision_id: str) -> Mapping[str, Any]:
+def _decision(chain: IndexedChain, decision_id: str) -> JsonMapping:
     for _, message in _messages(chain, [decision_id]):
         if message.get("type") in DECISIONS and _data(message).get("decision_id") == decision_id:
             return message
@@ -92,18 +92,18 @@ def _steps(chain: IndexedChain, names: list[str], symbol: str, scan_id: str) -> 
         )
 
 
-def _messages(chain: IndexedChain, names: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _messages(chain: IndexedChain, names: list[str]) -> Iterator[tuple[int, JsonMapping]]:
     """(index, message fields) of the records that speak of one of the names."""
     for index, line in chain.records(names):
         yield index, msgspec.json.decode(line)["payload"]["message"]
 
 
-def _data(message: Mapping[str, Any]) -> dict[str, Any]:
+def _data(message: JsonMapping) -> JsonObject:
     data = msgspec.json.decode(message["data"])
     return data if isinstance(data, dict) else {}
 
 
-def _cut_to(symbol: str, data: dict[str, Any]) -> dict[str, Any]:
+def _cut_to(symbol: str, data: JsonObject) -> JsonObject:
     of_symbol = {
         name: [
             item

@@ -3,14 +3,12 @@
 Called by verify for each record that holds a message.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
 from shared.domain.errors import InvalidMessage
 from shared.runtime.signing import Keyring
 from shared.schemas.envelope import Envelope
+from shared.schemas.json_types import JsonMapping
 from shared.schemas.messages import KillCleared, OrderApproved
 from shared.schemas.streams import Stream
 
@@ -26,7 +24,7 @@ class MessageChecks:
         self.checked = 0
         self.forged: tuple[int, str] | None = None
 
-    def check(self, payload: Mapping[str, Any], index: int) -> None:
+    def check(self, payload: JsonMapping, index: int) -> None:
         kind = payload.get("type")
         if self._keyring is None or kind not in OBEYED or payload.get("stream") != OBEYED[kind]:
             return

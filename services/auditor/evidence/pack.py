@@ -7,7 +7,6 @@ checkpoint by the subtrees around them; the rest is told from these records and 
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -21,6 +20,7 @@ from services.auditor.evidence.findings import ChainFinding, Verdict
 from services.auditor.evidence.reconcile import Reconciliation, session_messages
 from shared.domain.errors import UserError
 from shared.schemas import messages as m
+from shared.schemas.json_types import JsonMapping
 
 PROOF, RECORDS = "proof.json", "records.jsonl"
 ORDERS, DENIALS, RECONCILE, REPORT = "orders.json", "denials.json", "reconcile.json", "report.md"
@@ -102,7 +102,7 @@ def _prove_run(folder: Path, session: str, first: int, stop: int) -> tuple[RunPr
     return proof, lines
 
 
-def _extracts(messages: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+def _extracts(messages: Sequence[JsonMapping]) -> dict[str, bytes]:
     """What is only told from the records, so that a reader need not."""
     return {
         ORDERS: _extract(messages, {m.OrderApproved.__name__, m.OrderSubmitted.__name__}),
@@ -110,7 +110,7 @@ def _extracts(messages: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
     }
 
 
-def _extract(messages: Sequence[Mapping[str, Any]], kinds: set[str]) -> bytes:
+def _extract(messages: Sequence[JsonMapping], kinds: set[str]) -> bytes:
     rows = [
         {"type": each["type"], "at": each["at"], **msgspec.json.decode(each["data"])}
         for each in messages
@@ -119,9 +119,7 @@ def _extract(messages: Sequence[Mapping[str, Any]], kinds: set[str]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(rows, order="sorted"), indent=1)
 
 
-def _report(
-    proof: RunProof, messages: Sequence[Mapping[str, Any]], reconciled: Reconciliation
-) -> str:
+def _report(proof: RunProof, messages: Sequence[JsonMapping], reconciled: Reconciliation) -> str:
     counts: dict[str, int] = {}
     for each in messages:
         counts[each["type"]] = counts.get(each["type"], 0) + 1
@@ -174,7 +172,7 @@ def check_pack(file: Path, trust: Trust) -> Verdict:
     )
 
 
-def _of_session(lines: Sequence[bytes], session: str) -> list[Mapping[str, Any]]:
+def _of_session(lines: Sequence[bytes], session: str) -> list[JsonMapping]:
     messages = (msgspec.json.decode(line)["payload"].get("message") for line in lines)
     return [each for each in messages if each and each.get("session") == session]
 

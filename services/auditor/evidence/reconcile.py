@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -16,6 +15,7 @@ from services.auditor.chain.day_files import whole_lines
 from shared.domain.errors import UserError
 from shared.domain.trading.ids import is_ours
 from shared.schemas import messages as m
+from shared.schemas.json_types import JsonMapping
 
 SUBMITTED = {m.OrderSubmitted.__name__, m.ProtectionPlaced.__name__}
 
@@ -47,7 +47,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     differences: tuple[Difference, ...]
 
 
-def session_messages(folder: Path, session: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def session_messages(folder: Path, session: str) -> Iterator[tuple[int, JsonMapping]]:
     """(index, message fields) of a session's records, of a chain verified before."""
     needle = f'"session":"{session}"'.encode()
     for index, line in enumerate(whole_lines(folder)):
@@ -57,7 +57,7 @@ def session_messages(folder: Path, session: str) -> Iterator[tuple[int, Mapping[
                 yield index, message
 
 
-def chain_orders(messages: Iterable[Mapping[str, Any]]) -> dict[str, ChainOrder]:
+def chain_orders(messages: Iterable[JsonMapping]) -> dict[str, ChainOrder]:
     """Every order of a session by its id at the broker."""
     orders: dict[str, ChainOrder] = {}
     for message in messages:
@@ -72,7 +72,7 @@ def chain_orders(messages: Iterable[Mapping[str, Any]]) -> dict[str, ChainOrder]
     return orders
 
 
-def _apply(order: ChainOrder, kind: str, data: Mapping[str, Any]) -> None:
+def _apply(order: ChainOrder, kind: str, data: JsonMapping) -> None:
     order.decision_id = data.get("decision_id") or order.decision_id
     if kind == m.OrderApproved.__name__:
         order.approved = True
@@ -88,7 +88,7 @@ def _apply(order: ChainOrder, kind: str, data: Mapping[str, Any]) -> None:
 
 
 def compare_broker(
-    orders: Mapping[str, ChainOrder], broker: Iterable[Mapping[str, Any]], session: str
+    orders: Mapping[str, ChainOrder], broker: Iterable[JsonMapping], session: str
 ) -> Iterator[Difference]:
     """`broker` are its orders in the wire form of Alpaca; those of other days are passed over."""
     seen = set()
@@ -150,7 +150,7 @@ def reconcile(
     folder: Path,
     session: str,
     *,
-    broker: Iterable[Mapping[str, Any]] | None = None,
+    broker: Iterable[JsonMapping] | None = None,
     journal: Path | None = None,
 ) -> Reconciliation:
     """Of a chain verified before. Raises UserError if a source cannot be read."""

@@ -7,7 +7,6 @@ changes nothing. What it trusts is pinned outside the folder; what is absent cou
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from services.auditor.chain.chain_state import GENESIS, SEALED, STOPPED, ChainState
 from services.auditor.chain.record import BrokenLink, NotCanonical, chain_id, open_line
@@ -25,8 +24,9 @@ from services.auditor.evidence.findings import (
 from services.auditor.evidence.message_checks import OBEYED, MessageChecks
 from services.auditor.evidence.snapshot import RecordPlace, Resume, Snapshot
 from shared.domain.errors import UserError
+from shared.schemas.json_types import JsonMapping
 
-Visit = Callable[[int, Mapping[str, Any], bytes, RecordPlace], None]
+Visit = Callable[[int, JsonMapping, bytes, RecordPlace], None]
 # Three times the cadence, at least five minutes: a restart or a slow disk is no alarm.
 FRESH_CADENCES, FRESH_SECONDS = 3, 300
 # Records that mean more to an examination than their place and number.
@@ -110,7 +110,7 @@ class _Examination:
             checks.check()
         return checks
 
-    def _look_at(self, payload: Mapping[str, Any], index: int, checks: CheckpointChecks) -> None:
+    def _look_at(self, payload: JsonMapping, index: int, checks: CheckpointChecks) -> None:
         """The beginning, a checkpoint named or due to be, a gap, a message that is obeyed."""
         if index == 0:
             self._begin(payload, checks)
@@ -119,7 +119,7 @@ class _Examination:
         if payload.get("type") == GAP:
             self._note_gap(read_gap(payload), index)
 
-    def _begin(self, payload: Mapping[str, Any], checks: CheckpointChecks) -> None:
+    def _begin(self, payload: JsonMapping, checks: CheckpointChecks) -> None:
         if payload.get("type") != GENESIS:
             sentence = "the first record is not the genesis: the chain's beginning is missing"
             raise ChainFault(ChainFinding.TRUNCATED, sentence, 0)
@@ -228,7 +228,7 @@ class _Examination:
         )
 
 
-def _promises(genesis: Mapping[str, Any]) -> tuple[bytes, Mapping[str, int]]:
+def _promises(genesis: JsonMapping) -> tuple[bytes, Mapping[str, int]]:
     """The auditor's key and the cadence that the genesis names."""
     try:
         cadence = genesis["cadence"]

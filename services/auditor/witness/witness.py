@@ -4,10 +4,9 @@ It keeps the tree it has seen and recounts every record since; who holds the aud
 no longer show two histories. Run by __main__ with the chain mounted read-only.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -32,6 +31,7 @@ from services.auditor.chain.witness_files import LATEST, WITNESSED
 from shared.domain.errors import InvariantBroken
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.signing import Signer
+from shared.schemas.json_types import JsonMapping
 
 POSITION = "position.json"
 # As often as the auditor itself speaks when nothing happens: the time is signed anew.
@@ -205,7 +205,7 @@ class Witness:
             f"a checkpoint covers {size} records, but only {state.height} are there"
         )
 
-    def _compare_claim(self, payload: Mapping[str, Any]) -> None:
+    def _compare_claim(self, payload: JsonMapping) -> None:
         """The chain says what was countersigned before this process began."""
         known = self._known_at_start
         if known is not None and payload.get("type") == SEALED:

@@ -2,10 +2,10 @@
 
 import datetime as dt
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
@@ -20,6 +20,7 @@ from services.console.cli.output import AsJson, print_json, print_rows, terminal
 from services.console.stack.address import find_stack
 from services.console.stack.sim_broker_client import SimBrokerClient
 from shared.domain.errors import TransientError, UserError
+from shared.schemas.json_types import JsonMapping, JsonObject
 
 Session = Annotated[str, typer.Argument(help="The session's date, YYYY-MM-DD.")]
 Broker = Annotated[
@@ -77,7 +78,7 @@ def evidence(
     place.require_proof()
     day = _date(session)
     file = out or Path(f"evidence-{day}.zip")
-    orders: Sequence[Mapping[str, Any]] | None = None
+    orders: Sequence[JsonMapping] | None = None
     with suppress(TransientError):
         # Without a broker to ask the pack says that nothing was compared.
         orders = _broker_orders(broker)
@@ -123,12 +124,12 @@ def _date(text: str) -> str:
         raise UserError(f"{text!r} is no date; write it as 2026-01-05.", exit_code=64) from None
 
 
-def _broker_orders(file: Path | None) -> Sequence[Mapping[str, Any]]:
+def _broker_orders(file: Path | None) -> Sequence[JsonMapping]:
     """Raises UserError if the file is none, TransientError if no simulated broker answers."""
     if file is None:
         return list(SimBrokerClient(find_stack(os.environ).broker_url).orders())
     try:
-        return msgspec.json.decode(file.read_bytes(), type=list[dict[str, Any]])
+        return msgspec.json.decode(file.read_bytes(), type=list[JsonObject])
     except (OSError, msgspec.MsgspecError) as error:
         raise UserError(f"{file} is not a list of the broker's orders: {error}.") from error
 

@@ -16,6 +16,7 @@ from shared.runtime.config.settings import (
     read_document,
     resolve,
 )
+from shared.schemas.json_types import JsonMapping, JsonObject
 from shared.schemas.values import Mode
 
 app = typer.Typer(no_args_is_help=True)
@@ -107,13 +108,13 @@ def _environ(file: Path | None, mode: Mode | None) -> Mapping[str, str]:
     return {**os.environ, **changes, **({"KOBE_MODE": mode.value} if mode else {})}
 
 
-def _resolve(file: Path | None, mode: Mode | None) -> dict[str, Any]:
+def _resolve(file: Path | None, mode: Mode | None) -> JsonObject:
     environ = _environ(file, mode)
     place = Path(environ.get("KOBE_CONFIG") or DEFAULT_FILE)
     return resolve(read_document(place), Mode(environ.get("KOBE_MODE", Mode.SIM.value)))
 
 
-def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(table: JsonMapping, above: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in sorted(table.items()):
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{above}{name}.")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shared.domain.errors import UserError
+from shared.schemas.json_types import JsonObject
 
 if TYPE_CHECKING:
     from services.research.data.inputs import Inputs
@@ -215,7 +216,7 @@ def _names_and_folder(text: str, config: Config) -> tuple[tuple[str, ...], str]:
 
 def _parameters(
     names: tuple[str, ...], changes: list[str], config: Config
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, JsonObject]:
     found = {name: dict(config.strategies.parameters.get(name, {})) for name in names}
     for change in changes:
         key, equals, value = change.partition("=")

@@ -1,6 +1,5 @@
 """Research results as tables for people: a run's summary, a strategy's check."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ from services.console.cli.output import (
     print_warnings,
     terminal,
 )
+from shared.schemas.json_types import JsonMapping
 
 ROWS = (
     ("Total return", "total_return", "+.2%"),
@@ -42,10 +42,10 @@ HEAD = (
 )
 
 
-def print_run(summary: Mapping[str, Any]) -> None:
+def print_run(summary: JsonMapping) -> None:
     """Metrics beside the benchmark's, then what was not taken, then the warnings."""
-    metrics: Mapping[str, Any] = msgspec.to_builtins(summary["metrics"])
-    benchmark: Mapping[str, Any] = summary["benchmark"] or {}
+    metrics: JsonMapping = msgspec.to_builtins(summary["metrics"])
+    benchmark: JsonMapping = summary["benchmark"] or {}
     period, names = summary["period"], ", ".join(summary["inputs"]["strategies"])
     title = (
         names,
@@ -56,7 +56,7 @@ def print_run(summary: Mapping[str, Any]) -> None:
     )
     columns = ["this run", *([benchmark["name"]] if benchmark else [])]
     sources = [metrics, *([benchmark] if benchmark else [])]
-    head: Mapping[str, Any] = msgspec.to_builtins(summary["head"])
+    head: JsonMapping = msgspec.to_builtins(summary["head"])
     rows = [
         (label, [number(head[name], form), *[""] * (len(columns) - 1)])
         for label, name, form in HEAD
@@ -90,7 +90,7 @@ def print_proof(name: str, verdict: Any) -> None:
         )
 
 
-def _cash(head: Mapping[str, Any]) -> str:
+def _cash(head: JsonMapping) -> str:
     share = f"{head['cash_share']:.0%} of the money lay idle"
     if not head["cash_rate"]:
         return f"{share} and earned nothing here; see --cash-rate."

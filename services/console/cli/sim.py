@@ -1,7 +1,7 @@
 """`kobe sim fault`: make the simulated broker misbehave, to see what the system does about it."""
 
 import os
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
@@ -10,6 +10,7 @@ from services.console.cli.output import AsJson, print_json, print_rows
 from services.console.stack.address import find_stack
 from services.console.stack.sim_broker_client import SimBrokerClient
 from shared.domain.errors import UserError
+from shared.schemas.json_types import JsonObject
 
 app = typer.Typer(help="Control the simulated broker.", no_args_is_help=True)
 fault_app = typer.Typer(
@@ -62,7 +63,7 @@ def _field(text: str) -> tuple[str, object]:
         return name, value
 
 
-def _print(faults: list[dict[str, Any]], *, as_json: bool) -> None:
+def _print(faults: list[JsonObject], *, as_json: bool) -> None:
     if as_json:
         print_json({"faults": faults})
         return

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +20,7 @@ from services.console.cli.output import (
 from services.console.stack.address import find_stack
 from services.console.stack.connect import open_client
 from shared.domain.errors import UserError
+from shared.schemas.json_types import JsonMapping, JsonObject
 
 if TYPE_CHECKING:
     from services.console.views.order_history import OrderRow
@@ -47,7 +47,7 @@ def status(as_json: AsJson = False) -> int:
     return 0 if seen.ok else NOT_WELL
 
 
-def _fields(seen: Overview) -> dict[str, Any]:
+def _fields(seen: Overview) -> JsonObject:
     return {name: getattr(seen, name) for name in seen.__struct_fields__}
 
 
@@ -200,7 +200,7 @@ def logs(
             _print_log(line, as_json)
 
 
-def _print_log(line: Mapping[str, Any], as_json: bool) -> None:
+def _print_log(line: JsonMapping, as_json: bool) -> None:
     if as_json:
         print_json(line)
         return

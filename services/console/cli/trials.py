@@ -12,6 +12,7 @@ import typer
 from services.console.cli import research_options as options
 from services.console.cli.output import AsJson, print_json, print_lines, print_note, print_rows
 from shared.domain.errors import UserError
+from shared.schemas.json_types import JsonMapping
 
 if TYPE_CHECKING:
     from services.research.backtest.run import Run
@@ -105,5 +106,5 @@ def _row(each: Trial) -> tuple[Any, ...]:
     )
 
 
-def _parameters(values: Mapping[str, Any]) -> str:
+def _parameters(values: JsonMapping) -> str:
     return " ".join(f"{name}={value}" for name, value in values.items())

@@ -1,6 +1,6 @@
 """Walk-forwards, showdowns and Monte Carlo runs as tables for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from services.console.cli.output import (
     print_rows,
     print_warnings,
 )
+from shared.schemas.json_types import JsonMapping
 
 WALK_ROWS = (
     ("Alpha a year", ("head", "alpha"), "+.1%"),
@@ -35,11 +36,11 @@ WALK_ROWS = (
 )
 
 
-def print_walk(summary: Mapping[str, Any]) -> None:
+def print_walk(summary: JsonMapping) -> None:
     """Strategies side by side, the benchmark beside them, then costs and warnings."""
-    facts: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
-    strategies: Mapping[str, Any] = facts["strategies"]
-    benchmark: Mapping[str, Any] = facts["benchmark"] or {}
+    facts: JsonMapping = msgspec.to_builtins(summary, builtin_types=())
+    strategies: JsonMapping = facts["strategies"]
+    benchmark: JsonMapping = facts["benchmark"] or {}
     period, universe = facts["period"], facts["universe"]
     title = (
         "Walk-forward, out of sample",
@@ -88,9 +89,9 @@ SHOWN = (
 )
 
 
-def print_showdown(summary: Mapping[str, Any]) -> None:
+def print_showdown(summary: JsonMapping) -> None:
     """A row a strategy, the benchmark last."""
-    facts: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
+    facts: JsonMapping = msgspec.to_builtins(summary, builtin_types=())
     period = facts["period"]
     title = (
         f"{period['first']} to {period['last']}, {facts['symbols']:,} symbols of {facts['bars']}"
@@ -108,9 +109,9 @@ def print_showdown(summary: Mapping[str, Any]) -> None:
     print_warnings(facts["warnings"])
 
 
-def print_draws(summary: Mapping[str, Any]) -> None:
+def print_draws(summary: JsonMapping) -> None:
     """Quantiles of what was drawn, beside what was."""
-    facts: Mapping[str, Any] = msgspec.to_builtins(summary, builtin_types=())
+    facts: JsonMapping = msgspec.to_builtins(summary, builtin_types=())
     title = f"{', '.join(facts['strategies'])}: {facts['draws']['samples']:,} histories drawn anew"
     columns = ("", *(f"{cut:.0%}" for cut in facts["cuts"]), "as it was")
     rows = [

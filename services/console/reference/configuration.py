@@ -7,12 +7,12 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from shared.runtime.config.settings import DEFAULT_FILE
 from shared.runtime.config.tables import Config
+from shared.schemas.json_types import JsonObject
 
 HEADING = """# Configuration
 
@@ -63,7 +63,7 @@ def _tables(text: str) -> dict[str, list[tuple[str, str, str]]]:
     return {table: keys for table, keys in tables.items() if keys}
 
 
-def _describe_range(schema: dict[str, Any], table: str, key: str) -> str:
+def _describe_range(schema: JsonObject, table: str, key: str) -> str:
     """Return what a value may be, in words, from the JSON Schema of the settings."""
     definitions = schema["$defs"]
     node = definitions[Config.__name__]
@@ -72,13 +72,13 @@ def _describe_range(schema: dict[str, Any], table: str, key: str) -> str:
     return " ".join(_words(_resolve(node, definitions)))
 
 
-def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _resolve(node: JsonObject, definitions: JsonObject) -> JsonObject:
     if "$ref" in node:
         return dict(definitions[node["$ref"].rsplit("/", 1)[1]])
     return node
 
 
-def _words(node: dict[str, Any]) -> Iterator[str]:
+def _words(node: JsonObject) -> Iterator[str]:
     if "enum" in node:
         yield ", ".join(f"`{value}`" for value in node["enum"])
         return
@@ -89,6 +89,6 @@ def _words(node: dict[str, Any]) -> Iterator[str]:
         "boolean": "true or false",
     }
     if "type" in node:
-        yield names.get(node["type"], node["type"])
+        yield names.get(node["type"], str(node["type"]))
     if "minimum" in node and "maximum" in node:
         yield f"from {node['minimum']:,} to {node['maximum']:,}"

@@ -4,13 +4,13 @@ Made from the structs.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
+from shared.schemas.json_types import JsonObject
 from shared.schemas.streams import MESSAGE_TYPES, READS, STREAM_OF, WRITER, Stream
 
-Document = dict[str, Any]
+Document = JsonObject
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 

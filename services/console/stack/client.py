@@ -18,6 +18,7 @@ from shared.runtime.bus.redis_bus import read_kill_view
 from shared.runtime.bus.redis_connection import Address, RedisConnection, pairs
 from shared.runtime.runner.sealer import Identity
 from shared.schemas.envelope import Malformed, from_fields
+from shared.schemas.json_types import JsonObject
 from shared.schemas.messages import Message, SessionOpened
 from shared.schemas.streams import (
     DEAD,
@@ -42,7 +43,7 @@ class StackClient:
 
     # --- look -------------------------------------------------------------------------------------
 
-    def state(self, service: ServiceName) -> dict[str, Any]:
+    def state(self, service: ServiceName) -> JsonObject:
         """A service's state hash, values decoded."""
         fields = pairs(self.redis.one("HGETALL", state_key(service)))
         return {name: _decode(text) for name, text in fields.items()}

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
@@ -23,6 +23,7 @@ from services.console.stack.readiness import local_url, reasons
 from services.console.stack.tether import Tether
 from shared.domain.errors import UserError
 from shared.runtime.config.settings import DEFAULT_FILE, read_document, with_changes
+from shared.schemas.json_types import JsonMapping
 from shared.schemas.streams import ServiceName, package_of
 
 REDIS_CONF = DEFAULT_FILE.with_name("redis.conf")
@@ -47,7 +48,7 @@ class EmbeddedStack:
     """A context manager; `folder` holds secrets, Redis data, state, archive, audit and logs."""
 
     folder: Path
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: JsonMapping = field(default_factory=dict)
     kill_file: Path = Path("state/KILL_SWITCH")
     redis_port: int = 0
     environ: Mapping[str, str] = field(default_factory=dict)

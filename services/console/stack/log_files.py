@@ -3,15 +3,17 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import msgspec
+
+from shared.schemas.json_types import JsonObject
 
 POLL_SECONDS = 0.3
 """Often enough to read along, rarely enough to cost nothing."""
 
 
-def tail(folder: Path, count: int) -> list[dict[str, Any]]:
+def tail(folder: Path, count: int) -> list[JsonObject]:
     """The last lines of all services, in order of time."""
     lines = [
         line
@@ -21,7 +23,7 @@ def tail(folder: Path, count: int) -> list[dict[str, Any]]:
     return sorted(lines, key=lambda line: str(line.get("ts", "")))[-count:]
 
 
-def follow(folder: Path) -> Iterator[dict[str, Any]]:
+def follow(folder: Path) -> Iterator[JsonObject]:
     """Lines written from now on, forever."""
     handles: dict[Path, IO[str]] = {}
     for file in _files(folder):
@@ -38,7 +40,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*/events.jsonl")) + sorted(folder.glob("events.jsonl"))
 
 
-def _new_lines(file: Path, handles: dict[Path, IO[str]]) -> list[dict[str, Any]]:
+def _new_lines(file: Path, handles: dict[Path, IO[str]]) -> list[JsonObject]:
     if file not in handles or _has_rotated(file, handles[file]):
         handles[file] = file.open(errors="replace")
     return _parse(handles[file].read())
@@ -48,7 +50,7 @@ def _has_rotated(file: Path, handle: IO[str]) -> bool:
     return file.stat().st_size < handle.tell()
 
 
-def _parse(text: str) -> list[dict[str, Any]]:
+def _parse(text: str) -> list[JsonObject]:
     lines = []
     for line in text.splitlines():
         try:

@@ -7,7 +7,7 @@ its HTTP server; the fills are the same in every run. It keeps no audit chain.
 import datetime as dt
 import gc
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -36,6 +36,7 @@ from shared.runtime.runner.runner import Runner
 from shared.runtime.runner.sealer import Identity, Sealer
 from shared.runtime.runner.wiring import Wiring
 from shared.schemas.envelope import from_fields
+from shared.schemas.json_types import JsonMapping
 from shared.schemas.messages import Message, OrderFilled
 from shared.schemas.streams import ServiceName, Stream
 
@@ -66,7 +67,7 @@ class Execution:
 
 
 def replay(
-    folder: Path, changes: Mapping[str, Any], on_session: Callable[[int], None] = lambda _: None
+    folder: Path, changes: JsonMapping, on_session: Callable[[int], None] = lambda _: None
 ) -> list[Execution]:
     """Every fill of a replay, in order; `folder` must be empty, `changes` as for EmbeddedStack."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(CRITICAL))

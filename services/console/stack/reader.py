@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from services.console.stack.address import StackAddress
 from shared.runtime.bus.protocol import Fields, KillView
 from shared.schemas.envelope import Envelope
+from shared.schemas.json_types import JsonObject
 from shared.schemas.messages import Message
 from shared.schemas.streams import ServiceName, Stream
 
@@ -35,7 +36,7 @@ class StackReader(Protocol):
 
     address: StackAddress
 
-    def state(self, service: ServiceName) -> dict[str, Any]: ...
+    def state(self, service: ServiceName) -> JsonObject: ...
 
     def kill_view(self) -> KillView: ...
 

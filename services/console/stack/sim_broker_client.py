@@ -12,6 +12,7 @@ import requests
 
 from shared.domain.errors import TransientError, UserError
 from shared.domain.trading.ids import is_ours
+from shared.schemas.json_types import JsonMapping, JsonObject
 
 PAGE = 500
 """The most that Alpaca gives at a time."""
@@ -39,25 +40,25 @@ class SimBrokerClient:
     def equity(self) -> Decimal:
         return Decimal(self._get("/v2/account")["equity"])
 
-    def state(self) -> dict[str, Any]:
-        state: dict[str, Any] = self._get("/sim/state")
+    def state(self) -> JsonObject:
+        state: JsonObject = self._get("/sim/state")
         return state
 
-    def faults(self) -> list[dict[str, Any]]:
+    def faults(self) -> list[JsonObject]:
         """The scheduled faults and events, each with its id."""
         return self._control("GET", "/sim/faults")
 
-    def add_fault(self, fault: Mapping[str, object]) -> list[dict[str, Any]]:
+    def add_fault(self, fault: Mapping[str, object]) -> list[JsonObject]:
         """Schedule a fault. Raises UserError if the broker refuses it."""
         return self._control("POST", "/sim/faults", fault)
 
-    def clear_faults(self, fault_id: str = "") -> list[dict[str, Any]]:
+    def clear_faults(self, fault_id: str = "") -> list[JsonObject]:
         """Clear one fault, or all; what is left. Raises UserError if there is none of that id."""
         return self._control("DELETE", f"/sim/faults/{fault_id}".rstrip("/"))
 
     def _control(
         self, method: str, path: str, body: Mapping[str, object] | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[JsonObject]:
         try:
             reply = self._session.request(method, self._url + path, json=body, timeout=10)
         except requests.RequestException as error:
@@ -68,12 +69,12 @@ class SimBrokerClient:
             )
         if not reply.ok:
             raise UserError(f"The simulated broker refuses: {_message(reply)}.")
-        faults: list[dict[str, Any]] = reply.json()
+        faults: list[JsonObject] = reply.json()
         return faults
 
-    def orders(self) -> list[dict[str, Any]]:
+    def orders(self) -> list[JsonObject]:
         """Every order ever accepted, oldest first."""
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, JsonObject] = {}
         after = ""
         while True:
             page = self._get(
@@ -93,7 +94,7 @@ def _message(reply: requests.Response) -> str:
         return f"status {reply.status_code}"
 
 
-def count_duplicates(orders: Iterable[Mapping[str, Any]], sent: Iterable[str]) -> int:
+def count_duplicates(orders: Iterable[JsonMapping], sent: Iterable[str]) -> int:
     """Orders beyond those we sent, and ids used twice: must be zero."""
     ids = Counter(order["client_order_id"] for order in orders if is_ours(order["client_order_id"]))
     known = set(sent)

@@ -3,7 +3,6 @@
 Called by `kobe positions`, `kobe status` and the demo. Pure but for reading the executor's state.
 """
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +12,7 @@ from services.console.stack.reader import StackReader
 from shared.domain.trading.ledger import HeldLots
 from shared.domain.trading.orders import Order
 from shared.domain.trading.protection import is_protected
+from shared.schemas.json_types import JsonMapping, JsonObject
 from shared.schemas.streams import ServiceName
 
 
@@ -39,7 +39,7 @@ def positions(client: StackReader) -> list[PositionRow]:
     return position_rows(client.state(ServiceName.EXECUTOR))
 
 
-def position_rows(state: Mapping[str, Any]) -> list[PositionRow]:
+def position_rows(state: JsonMapping) -> list[PositionRow]:
     """Of the executor's state, by symbol."""
     orders = _members(state, "orders", Order)
     return [
@@ -71,7 +71,7 @@ def disputed_symbols(client: StackReader) -> list[str]:
     return sorted(members(client.state(ServiceName.EXECUTOR), "disputes"))
 
 
-def members(state: Mapping[str, Any], name: str) -> dict[str, Any]:
+def members(state: JsonMapping, name: str) -> JsonObject:
     """A mapping that a service's state spreads over fields `name:key`."""
     prefix = f"{name}:"
     return {
@@ -79,11 +79,11 @@ def members(state: Mapping[str, Any], name: str) -> dict[str, Any]:
     }
 
 
-def _members(state: Mapping[str, Any], name: str, type_: type[Any]) -> list[Any]:
+def _members(state: JsonMapping, name: str, type_: type[Any]) -> list[Any]:
     return [msgspec.convert(value, type_) for value in members(state, name).values()]
 
 
-def _row(held: HeldLots, orders: list[Order], state: Mapping[str, Any]) -> PositionRow:
+def _row(held: HeldLots, orders: list[Order], state: JsonMapping) -> PositionRow:
     protection = held.protection
     dispute = state.get(f"disputes:{held.symbol}") or {}
     return PositionRow(

@@ -5,7 +5,7 @@ Called by `kobe status`. `look` gathers, `problems` judges what was gathered.
 
 import datetime as dt
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from services.console.views.positions import drifting_symbols, members, position
 from shared.domain.market.timetable import Occasion
 from shared.runtime.clock import Clock, SystemClock
 from shared.schemas import messages as m
+from shared.schemas.json_types import JsonMapping
 from shared.schemas.streams import ServiceName, Stream
 from shared.schemas.values import Mode, TradingState
 
@@ -213,12 +214,12 @@ def _existing(file: str) -> str:
     return file if Path(file).exists() else ""
 
 
-def _in_session(scheduler: Mapping[str, Any]) -> bool:
+def _in_session(scheduler: JsonMapping) -> bool:
     fired = members(scheduler, "fired")
     return Occasion.OPENED.value in fired and Occasion.CLOSED.value not in fired
 
 
-def _next_scan(scheduler: Mapping[str, Any], now: dt.datetime) -> str:
+def _next_scan(scheduler: JsonMapping, now: dt.datetime) -> str:
     """Of this session's slots the next one; empty when they are over, or in a replay."""
     times = scheduler.get("times")
     if not isinstance(times, dict):

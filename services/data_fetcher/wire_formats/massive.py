@@ -11,6 +11,7 @@ import msgspec
 
 from services.data_fetcher.bar_columns import number, read_rows
 from services.data_fetcher.vendor_http.client import Unreadable
+from shared.schemas.json_types import JsonObject
 
 GOOD = ("OK", "DELAYED")
 """Statuses of a whole answer; delayed plans say the latter."""
@@ -151,7 +152,7 @@ def _salvage(row: Any, kind: type[RowT]) -> RowT | None:
         or not isinstance(row.get("t"), int)
     ):
         return None
-    fields: dict[str, Any] = {name: number(row.get(name)) for name in ("o", "h", "l", "c", "v")}
+    fields: JsonObject = {name: number(row.get(name)) for name in ("o", "h", "l", "c", "v")}
     if issubclass(kind, GroupedRow):
         fields["T"] = str(row.get("T", ""))
     return kind(t=row["t"], **fields)

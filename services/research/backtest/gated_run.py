@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
@@ -40,6 +39,7 @@ from shared.domain.risk.intents import Denial, Intent
 from shared.domain.trading.fills import ExitReason, fee, limit_fill
 from shared.rules import registry
 from shared.rules.judge import Rule, first_breach
+from shared.schemas.json_types import JsonMapping
 from shared.schemas.values import Ending, Reason, Side, TradingState
 
 LIVE_ONLY = ("market_hours", "order_rate", "spread", "stale_quote")
@@ -53,7 +53,7 @@ class GatedResult:
     reduced: str
 
 
-def gate_rules(limits: Mapping[str, Mapping[str, Any]], *, allow_shorts: bool) -> tuple[Rule, ...]:
+def gate_rules(limits: Mapping[str, JsonMapping], *, allow_shorts: bool) -> tuple[Rule, ...]:
     """The gate's rules; `limits` as in kobe.toml's [rules], `allow_shorts` permits short sales."""
     tables = {name: dict(values) for name, values in limits.items()}
     if allow_shorts:

@@ -24,6 +24,7 @@ from services.research.reports.svg_charts import (
     money,
     percent,
 )
+from shared.schemas.json_types import JsonObject
 
 
 def render(run: Run) -> str:
@@ -87,7 +88,7 @@ def _costs_so_far(run: Run) -> Floats:
     return np.cumsum(paid)
 
 
-def _group(run: Run, which: np.ndarray[Any, np.dtype[np.bool_]], name: str) -> dict[str, Any]:
+def _group(run: Run, which: np.ndarray[Any, np.dtype[np.bool_]], name: str) -> JsonObject:
     """Some of the trades in one row."""
     trades = run.result.trades
     pnl = trades.pnl[which]

@@ -23,6 +23,7 @@ from services.research.reports import artifacts
 from services.research.reports.pages import templates
 from services.research.reports.svg_charts import Series, chart, legend, money
 from shared.domain.errors import UserError
+from shared.schemas.json_types import JsonObject
 
 KIND = "montecarlo"
 AT_ONCE = 2_000_000
@@ -147,7 +148,7 @@ def _rows(file: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(file.read_text().splitlines()))
 
 
-def summary(history: History, draws: DrawSettings) -> dict[str, Any]:
+def summary(history: History, draws: DrawSettings) -> JsonObject:
     """The contents of the JSON summary.
 
     Raises UserError if there are too few trades or sessions to draw from.
@@ -235,7 +236,7 @@ def _max_drawdown(returns: Floats) -> float:
     return float(_max_drawdowns(np.cumprod(1.0 + returns)[None, :])[0])
 
 
-def _render(history: History, draws: DrawSettings, facts: dict[str, Any]) -> str:
+def _render(history: History, draws: DrawSettings, facts: JsonObject) -> str:
     returns = daily_returns(history.equity, history.start)
     band = bootstrap_band(
         returns, samples=min(draws.samples, 2_000), mean_block=draws.block, seed=draws.seed

@@ -7,7 +7,6 @@ nothing.
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -47,6 +46,7 @@ from services.research.strategy_check.selection import (
 from shared.domain.errors import UserError
 from shared.domain.market.signal_table import SignalTable
 from shared.runtime.config.settings import Settings, load_settings
+from shared.schemas.json_types import JsonMapping, JsonObject
 
 KIND = "backtest"
 
@@ -67,7 +67,7 @@ class Run:
     head: MarketView
     costs: tuple[CostLevel, ...]
     warnings: tuple[str, ...]
-    digests: Mapping[str, Any]
+    digests: JsonMapping
     code_version: str
     config_pin: str
 
@@ -181,7 +181,7 @@ def _id(
     )
 
 
-def summary(run: Run) -> dict[str, Any]:
+def summary(run: Run) -> JsonObject:
     """The contents of summary.json: the same wherever and whenever it was run."""
     panel, trades = run.market.panel, run.result.trades
     return {
@@ -212,9 +212,9 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
-def _describe_inputs(run: Run) -> dict[str, Any]:
+def _describe_inputs(run: Run) -> JsonObject:
     """The inputs without folders; strategies with every parameter."""
-    described: dict[str, Any] = msgspec.to_builtins(run.inputs)
+    described: JsonObject = msgspec.to_builtins(run.inputs)
     described.pop("folder")
     described["bars"] = run.market.source
     described["symbols"] = list(run.market.panel.symbols) if run.inputs.symbols else "all"

@@ -5,7 +5,6 @@ Called by `kobe showdown`. It runs one backtest a strategy and compares; it pick
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,6 +17,7 @@ from services.research.engine.performance import daily_returns
 from services.research.reports import artifacts
 from services.research.reports.pages import templates
 from services.research.reports.svg_charts import LINES, Series, chart, legend, money
+from shared.schemas.json_types import JsonObject
 
 KIND = "showdown"
 COMPARED = (
@@ -70,7 +70,7 @@ def showdown(inputs: Inputs, environ: Mapping[str, str]) -> Showdown:
     return Showdown(tuple(backtest(each, environ, market) for each in alone))
 
 
-def summary(comparison: Showdown) -> dict[str, Any]:
+def summary(comparison: Showdown) -> JsonObject:
     """The contents of the JSON summary."""
     first = comparison.runs[0]
     return {

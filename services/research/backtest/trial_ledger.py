@@ -8,7 +8,6 @@ nothing by itself.
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from services.research.engine import overfitting
 from shared.domain.errors import UserError
+from shared.schemas.json_types import JsonObject
 
 FOLDER = "trials"
 NAME_LENGTH = 20
@@ -28,7 +28,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     kind: str
     run: str
-    strategies: dict[str, dict[str, Any]]
+    strategies: dict[str, JsonObject]
     terms: dict[str, str]
     first: str
     last: str
@@ -61,7 +61,7 @@ def trial(
     *,
     kind: str,
     run: str,
-    strategies: dict[str, dict[str, Any]],
+    strategies: dict[str, JsonObject],
     terms: dict[str, str],
     first: str,
     last: str,

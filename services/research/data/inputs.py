@@ -20,6 +20,7 @@ from shared.domain.errors import UserError
 from shared.domain.risk.sizing import Sizing, SizingMethod
 from shared.domain.trading.fills import Costs
 from shared.schemas.envelope import canonical
+from shared.schemas.json_types import JsonObject
 
 COSTS_ON = "fees"
 MOST_SLIPPAGE = 5_000
@@ -32,7 +33,7 @@ class StrategyInputs(msgspec.Struct, frozen=True, kw_only=True):
     """A strategy's name and its parameters where they differ from its defaults."""
 
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: JsonObject = {}
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,6 @@ Called by the reports. Everything is escaped; nothing needs the network.
 """
 
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import numpy as np
@@ -12,6 +11,7 @@ from markupsafe import Markup
 
 from services.research.engine import performance
 from services.research.reports.svg_charts import Floats, Sessions
+from shared.schemas.json_types import JsonObject
 
 TEMPLATES = Path(__file__).parent / "templates"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -34,7 +34,7 @@ def templates(*more: Path) -> jinja2.Environment:
     return environment
 
 
-def heat_map(sessions: Sessions, equity: Floats, start: float) -> list[dict[str, Any]]:
+def heat_map(sessions: Sessions, equity: Floats, start: float) -> list[JsonObject]:
     """Per year its twelve monthly returns (None: not in the run), its own, and cell shades."""
     months = sessions.astype("datetime64[M]").astype(np.int64)
     ends = np.flatnonzero(np.diff(months, append=months[-1] + 1))
@@ -53,7 +53,7 @@ def heat_map(sessions: Sessions, equity: Floats, start: float) -> list[dict[str,
     ]
 
 
-def _cell(value: float | None, most: float) -> dict[str, Any] | None:
+def _cell(value: float | None, most: float) -> JsonObject | None:
     if value is None:
         return None
     text = f"{value * 100:+.{1 if most >= 0.01 else 2}f}"

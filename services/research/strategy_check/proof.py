@@ -23,6 +23,7 @@ from services.research.strategy_check.checks import (
 )
 from shared.domain.market.bars import FIELDS, Panel
 from shared.domain.market.signal_table import SignalTable
+from shared.schemas.json_types import JsonObject
 from shared.strategies.registry import Strategy
 
 WARMUP_SAMPLES = (8, 60)
@@ -113,7 +114,7 @@ def first_finding(check: Callable[[], Iterator[StrategyFinding]]) -> StrategyFin
 
 def check_untouched_input(tested: StrategyUnderTest, panel: Panel) -> Iterator[StrategyFinding]:
     """The bars are as they were after signals were asked for."""
-    copies: dict[str, Any] = {name: np.array(getattr(panel, name)) for name in FIELDS}
+    copies: JsonObject = {name: np.array(getattr(panel, name)) for name in FIELDS}
     given = replace(panel, **copies)
     tested.signals(given)
     for name in FIELDS:
@@ -176,9 +177,7 @@ def check_holes(tested: StrategyUnderTest, panel: Panel) -> Iterator[StrategyFin
     missing = (np.arange(panel.sessions.size) + np.arange(len(panel.symbols))[:, None]) % HOLES[
         0
     ] == HOLES[1]
-    fields: dict[str, Any] = {
-        name: np.where(missing, np.nan, getattr(panel, name)) for name in FIELDS
-    }
+    fields: JsonObject = {name: np.where(missing, np.nan, getattr(panel, name)) for name in FIELDS}
     holed = replace(panel, **fields)
     table = tested.signals(holed)
     for row, symbol in enumerate(panel.symbols):

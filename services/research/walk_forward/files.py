@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,6 +21,7 @@ from services.research.reports import artifacts
 from services.research.walk_forward.plan import Plan
 from services.research.walk_forward.robustness import Robustness, assess, caveats_of
 from services.research.walk_forward.walk_forward import AccountWalk, Split, run_id
+from shared.schemas.json_types import JsonObject
 
 WINDOWS = (
     "strategy",
@@ -144,7 +144,7 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def summary(report: WalkForwardReport) -> dict[str, Any]:
+def summary(report: WalkForwardReport) -> JsonObject:
     """The contents of wf_summary.json."""
     plan = report.plan
     sessions, (first, last) = plan.market.panel.sessions, report.span
@@ -181,10 +181,10 @@ def summary(report: WalkForwardReport) -> dict[str, Any]:
     }
 
 
-def describe_inputs(report: WalkForwardReport) -> dict[str, Any]:
+def describe_inputs(report: WalkForwardReport) -> JsonObject:
     """The inputs without folders; every strategy with its fixed parameters and its grid."""
     request = report.plan.request
-    plain: dict[str, Any] = msgspec.to_builtins(request.inputs)
+    plain: JsonObject = msgspec.to_builtins(request.inputs)
     plain.pop("folder")
     plain["bars"] = report.plan.market.source
     plain["symbols"] = list(report.plan.market.panel.symbols) if request.inputs.symbols else "all"
@@ -212,7 +212,7 @@ def _trials_caveat(plan: Plan) -> list[str]:
     return [f"{tried} What you tried before this run counts, too."]
 
 
-def _digests(plan: Plan) -> dict[str, Any]:
+def _digests(plan: Plan) -> JsonObject:
     return {
         "bars": plan.market.digest,
         "strategies": {search.name: search.selected.digest for search in plan.searches},

@@ -6,11 +6,11 @@ lists.
 
 from collections.abc import Mapping
 from math import prod
-from typing import Any
 
 import msgspec
 
 from shared.domain.errors import UserError
+from shared.schemas.json_types import JsonMapping, JsonObject
 from shared.strategies import registry
 from shared.strategies.registry import Strategy
 
@@ -20,7 +20,7 @@ Value = bool | int | float
 class Grid(msgspec.Struct, frozen=True, kw_only=True):
     """Fixed parameters in `base`, tried ones in `values`, the last one changing fastest."""
 
-    base: dict[str, Any]
+    base: JsonObject
     values: dict[str, tuple[Value, ...]]
 
     @property
@@ -35,13 +35,11 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
             chosen[name] = values[digit]
         return dict(reversed(chosen.items()))
 
-    def parameters(self, place: int) -> dict[str, Any]:
+    def parameters(self, place: int) -> JsonObject:
         return {**self.base, **self.point(place)}
 
 
-def grid_of(
-    strategy: Strategy, base: Mapping[str, Any], values: Mapping[str, tuple[Value, ...]]
-) -> Grid:
+def grid_of(strategy: Strategy, base: JsonMapping, values: Mapping[str, tuple[Value, ...]]) -> Grid:
     """The grid of a strategy.
 
     Raises UserError if a list is empty or repeats a value, or the strategy does not take a name or

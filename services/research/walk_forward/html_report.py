@@ -3,8 +3,6 @@
 Called by `kobe walk-forward`. It computes nothing that wf_summary.json does not already say.
 """
 
-from typing import Any
-
 import msgspec
 import numpy as np
 from markupsafe import Markup
@@ -22,6 +20,7 @@ from services.research.reports.svg_charts import (
     percent,
 )
 from services.research.walk_forward.files import AssessedWalk, WalkForwardReport, summary
+from shared.schemas.json_types import JsonObject
 
 
 def render(report: WalkForwardReport) -> str:
@@ -50,7 +49,7 @@ def _equity_picture(report: WalkForwardReport, sessions: Sessions) -> Markup:
     return legend(lines[::-1]) + chart(sessions, lines, money, height=270, title="Out of sample")
 
 
-def _strategy(report: WalkForwardReport, each: AssessedWalk) -> dict[str, Any]:
+def _strategy(report: WalkForwardReport, each: AssessedWalk) -> JsonObject:
     walk = each.walk
     return {
         "name": each.name,
@@ -89,7 +88,7 @@ def _drawdown_picture(each: AssessedWalk) -> Markup:
     )
 
 
-def _drift_pictures(each: AssessedWalk) -> list[dict[str, Any]]:
+def _drift_pictures(each: AssessedWalk) -> list[JsonObject]:
     """Per parameter the value of each session out of sample, as steps."""
     found = []
     for name, drift in each.robustness.drift.items():
@@ -111,7 +110,7 @@ def _drift_pictures(each: AssessedWalk) -> list[dict[str, Any]]:
     return found
 
 
-def _split(report: WalkForwardReport, each: AssessedWalk, place: int) -> dict[str, Any]:
+def _split(report: WalkForwardReport, each: AssessedWalk, place: int) -> JsonObject:
     split, sessions = each.walk.splits[place], report.plan.market.panel.sessions
     fold = split.fold
     return {

@@ -5,7 +5,6 @@ Made by `kobe walk-forward`, carried out by walk_forward.py. It opens no bars an
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -22,6 +21,7 @@ from services.research.walk_forward.folds import Fold, folds
 from services.research.walk_forward.grids import Grid, grid_of
 from services.research.walk_forward.tasks import ScoreTask, WindowTask
 from shared.runtime.config.settings import Settings
+from shared.schemas.json_types import JsonMapping, JsonObject
 
 TASKS = 500
 FEWEST_POINTS = 4
@@ -75,7 +75,7 @@ class Account:
         )
         return msgspec.structs.replace(self.inputs, strategies=chosen)
 
-    def values_at(self, points: Sequence[int]) -> dict[str, Any]:
+    def values_at(self, points: Sequence[int]) -> JsonObject:
         """The tried values; with the strategy's name where there are several."""
         alone = len(self.searches) == 1
         return {
@@ -109,7 +109,7 @@ class Plan:
         return (Account(PORTFOLIO, self.searches, inputs),)
 
     @property
-    def rules(self) -> Mapping[str, Mapping[str, Any]]:
+    def rules(self) -> Mapping[str, JsonMapping]:
         """The gate's, where it is asked; a part of the task, so that every worker has the same."""
         return self.settings.config.rules if self.request.inputs.policy else {}
 

@@ -15,6 +15,7 @@ from services.research.data.inputs import Inputs
 from services.research.engine.performance import PerformanceMetrics
 from services.research.walk_forward.folds import Fold
 from services.research.walk_forward.grids import Grid
+from shared.schemas.json_types import JsonObject
 
 
 class ScoreTask(msgspec.Struct, frozen=True, kw_only=True, tag="train"):
@@ -45,7 +46,7 @@ class WindowTask(msgspec.Struct, frozen=True, kw_only=True, tag="test"):
 
     inputs: Inputs
     fold: Fold
-    rules: dict[str, dict[str, Any]]
+    rules: dict[str, JsonObject]
     slippages: tuple[str, ...]
     """Basis points to repeat it with."""
     bars_digest: str

@@ -7,8 +7,8 @@ found once per parameter set on the whole history and serve every window. It cho
 import dataclasses
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -45,6 +45,7 @@ from services.research.walk_forward.tasks import (
     WindowTask,
 )
 from shared.domain.market.signal_table import SignalTable
+from shared.schemas.json_types import JsonMapping
 
 KEPT = 64
 """Parameter sets whose signals stay in memory: windows mostly follow the scores that chose them."""
@@ -227,7 +228,7 @@ class Trials:
         return performance.daily_returns(equity, float(settings.cash))
 
 
-def with_parameters(inputs: Inputs, parameters: Mapping[str, Any]) -> Inputs:
+def with_parameters(inputs: Inputs, parameters: JsonMapping) -> Inputs:
     """The same inputs with other parameters of their one strategy."""
     strategy = StrategyInputs(name=inputs.names[0], parameters=dict(parameters))
     return msgspec.structs.replace(inputs, strategies=(strategy,))

@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, takewhile
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from services.research.walk_forward.tasks import (
     task_key,
 )
 from services.research.walk_forward.trials import to_simulation_result
+from shared.schemas.json_types import JsonObject
 
 BEST_LAST = -np.inf
 
@@ -40,7 +40,7 @@ class Split:
 
     fold: Fold
     points: tuple[int, ...]
-    values: dict[str, Any]
+    values: JsonObject
     objectives: tuple[float | None, ...]
     """In training, of each strategy's chosen set."""
     inputs: Inputs

@@ -4,16 +4,16 @@ Pure; called by the HTTP routes and by the trade_updates stream.
 """
 
 from decimal import Decimal
-from typing import Any
 
 from services.sim_broker.exchange.account_book import Account, AccountBook
 from services.sim_broker.exchange.activity import Activity
 from services.sim_broker.exchange.order import BrokerOrder, OrderRefusal, OrderUpdate, identity
 from services.sim_broker.exchange.position import AccountPosition
 from services.sim_broker.number_format import format_decimal, format_ratio
+from shared.schemas.json_types import JsonObject
 from shared.schemas.values import OrderStatus, Side
 
-Json = dict[str, Any]
+Json = JsonObject
 EXCHANGE = "NASDAQ"
 ASSET_CLASS = "us_equity"
 

@@ -5,13 +5,13 @@ Frames are binary, as on Alpaca's paper stream. A listener that does not read is
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from services.sim_broker.exchange.order import OrderUpdate
 from services.sim_broker.http import account_json as replies
+from shared.schemas.json_types import JsonObject
 
 MAX_BEHIND = 10_000
 """Updates queued for one listener; about 10 MB."""
@@ -76,7 +76,7 @@ class UpdateFeed:
                 queue.put_nowait(_frame("listening", {"streams": streams}))
 
 
-async def _receive(websocket: WebSocket) -> dict[str, Any] | None:
+async def _receive(websocket: WebSocket) -> JsonObject | None:
     """The client's message, {} if it is no JSON object, None after a disconnect."""
     frame = await websocket.receive()
     if frame["type"] == "websocket.disconnect":
@@ -99,7 +99,7 @@ async def _send(websocket: WebSocket, queue: asyncio.Queue[bytes | None]) -> Non
         return
 
 
-def _frame(stream: str, data: dict[str, Any]) -> bytes:
+def _frame(stream: str, data: JsonObject) -> bytes:
     return msgspec.json.encode({"stream": stream, "data": data})
 
 

@@ -74,7 +74,7 @@ def objection_to(entries: Entries, defects: NDArray[np.int8]) -> str:
 
 
 def _field_count_sentence(part: TableBars) -> str:
-    # A line with a stray carriage return is split otherwise here than by Arrow: then it has no number.
+    # A stray carriage return splits lines otherwise here than in Arrow: then there is no number.
     number, text = part.locate([part.table_rows]).get(part.table_rows, (0, ""))
     first = f"; the first is line {number}: {_short(text)}" if number else ""
     return (

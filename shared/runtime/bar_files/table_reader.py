@@ -91,7 +91,7 @@ def _read_parts(sources: Sources, options: ReadOptions) -> tuple[list[TableBars]
 
 
 def _read_whole(source: TableSource) -> TableBars:
-    """Raises UserError for whatever is wrong with it; damaged bytes show only when they are used."""
+    """Raises UserError for whatever is wrong with it; damage may show only in use."""
     try:
         return read_table(source)
     except (pa.ArrowException, UnicodeDecodeError) as error:
