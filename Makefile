@@ -60,15 +60,24 @@ coverage: setup-dev ## the tests with a report of the lines they reach, in htmlc
 docs: setup-dev  ## the reference pages and the schemas of all messages, made from the code
 	$(RUN)/python -m services.console.reference docs/reference
 
+# Files go to two processes: most tests wait for other processes, and their fixtures are per file.
+TEST = $(RUN)/python -m pytest -q -n 2 --dist loadfile -m "not e2e"
 test: setup-dev  ## everything a fresh machine can run; containers too where Docker answers
-	$(RUN)/python -m pytest -q -m "not e2e" $(ARGS)
+	$(TEST) $(ARGS)
 
 e2e: setup-dev   ## the compose stack, end to end (needs Docker)
 	$(RUN)/python -m pytest -q -m e2e tests/e2e $(ARGS)
 
+faults: setup-dev ## the tests with their full counts, and docs/FAULTS.md from their report (FULL=0: the quick counts)
+	KOBE_FULL=$(or $(FULL),1) $(TEST) --junit-xml=.faults.xml $(ARGS); $(RUN)/python -m tests.faults.table .faults.xml
+
+simulate: setup-dev ## market, signals and trouble drawn from seeds, played by the real services in one process
+	$(RUN)/python -m tests.simulate --seeds $(or $(SEEDS),2000)
+
 bench: setup-dev .bench-venv/.ready ## speed and memory, vectorbt and backtesting.py beside; writes docs/BENCHMARKS.md
 	$(RUN)/python -m tests.bench.stack
 	$(RUN)/python -m tests.bench.research
+	$(RUN)/python -m tests.bench.vendors
 
 .bench-venv/.ready: locks/bench.txt | $(VENV)/bin/uv
 	@$(RUN)/python -m venv .bench-venv
@@ -99,4 +108,4 @@ lock: | $(VENV)/bin/uv ## resolve the dependencies anew; LOCK_ARGS=--upgrade tak
 clean:           ## what can be made again
 	rm -rf $(VENV) .bench-venv .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup setup-dev demo check fix test test-fast coverage docs e2e bench secrets paper live lock clean
+.PHONY: help setup setup-dev demo check fix test test-fast coverage docs e2e faults simulate bench secrets paper live lock clean

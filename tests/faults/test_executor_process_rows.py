@@ -21,7 +21,7 @@ from shared.schemas.streams import DEAD
 from shared.schemas.values import Ending, Purpose
 from tests.integration.executor.process import Stack, running
 
-FULL = os.environ.get("FULL") == "1"
+FULL = os.environ.get("KOBE_FULL") == "1"
 POINTS = [
     CrashPoint.READ,
     CrashPoint.DECIDED,

@@ -25,7 +25,7 @@ from shared.runtime.bus.redis_connection import Address, RedisConnection
 from shared.runtime.clock import SystemClock
 from shared.schemas.streams import KILL_CHANNEL
 
-TRIALS = 200 if os.environ.get("KOBE_FAULTS_FULL") == "1" else 3
+TRIALS = 200 if os.environ.get("KOBE_FULL") == "1" else 3
 BOUND = dt.timedelta(milliseconds=250)
 POLL = dt.timedelta(milliseconds=200)
 WATCH_SECONDS = 1.0

@@ -12,7 +12,7 @@ from tests.simulate.story import CALM, Entry, Incident, Story, draw
 from tests.simulate.world import play
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-SEEDS = 2000 if os.environ.get("FULL") == "1" else 60
+SEEDS = 2000 if os.environ.get("KOBE_FULL") == "1" else 60
 OPEN = {19: "I10", 35: "BARE"}
 """Known and not mended.
 

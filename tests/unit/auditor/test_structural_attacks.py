@@ -23,7 +23,7 @@ from services.auditor.witness.witness import POSITION
 from tests.unit.auditor.attacked_world import STATE, Saved, World
 from tests.unit.auditor.chains import memory_of
 
-FULL = bool(os.environ.get("KOBE_FULL"))
+FULL = os.environ.get("KOBE_FULL") == "1"
 ATTACKS, WORLDS = (1_000, 20) if FULL else (150, 3)
 HONEST = 100 if FULL else 12
 OK, BROKEN, TRUNCATED, REWRITTEN, SIGNATURE, CANONICAL = 0, 3, 4, 5, 6, 7
