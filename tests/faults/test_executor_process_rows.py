@@ -1,6 +1,6 @@
 """Rows of FAULTS that need the executor as a process: crashes, lost answers, forgeries, kills.
 
-Its own process, a real Redis, the simulated broker over HTTP. FULL=1 runs the printed counts.
+Its own process, a real Redis, the simulated broker over HTTP. KOBE_FULL=1 runs the printed counts.
 """
 
 from __future__ import annotations

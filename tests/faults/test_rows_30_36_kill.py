@@ -1,7 +1,7 @@
 """Rows 30 and 36: after a kill nothing that opens a position reaches the broker, in 250 ms.
 
 A whole stack replays sessions as fast as it can; the simulated broker's own record of requests is
-the truth. `KOBE_FAULTS_FULL=1` runs the printed number of trials.
+the truth. `KOBE_FULL=1` runs the printed number of trials.
 """
 
 from __future__ import annotations
