@@ -19,7 +19,9 @@ HEAD = """# Faults and attacks survived
 
 One row for each fault; the tests that prove it are found by name. Written from a run's report by
 `python -m tests.faults.table REPORT.xml`; the simulation's stories (`python -m tests.simulate`)
-come on top of these rows and mix them.
+come on top of these rows and mix them. Counts are those of one run of `make test`: a row names the
+tests that try its fault, which is not yet a proof at full counts (`make faults`), and rows 2, 7, 8,
+22 and 26 are tried on parts of the stack, not on all of it at once.
 
 | row | fault | tests | runs | passed | seconds |
 |---|---|---|---|---|---|

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +15,20 @@ ROOT = Path(__file__).resolve().parents[3]
 SERVICES_USER = 10001
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that others may enter, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_keys_that_only_their_owner_reads_reach_the_services(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent.name.startswith("pytest"):
-            parent.chmod(0o755)
-    keys = tmp_path / ".env"
+def test_keys_that_only_their_owner_reads_reach_the_services(open_folder: Path) -> None:
+    keys = open_folder / ".env"
     keys.write_text("ALPACA_API_KEY_ID=PKMADEUP\nALPACA_API_SECRET_KEY=made-up\n")
     keys.chmod(0o600)
-    folder = tmp_path / "secrets"
+    folder = open_folder / "secrets"
     (folder / "redis").mkdir(parents=True)
     for place in (folder, folder / "redis"):
         os.chown(place, SERVICES_USER, SERVICES_USER)
