@@ -5,7 +5,6 @@
 
 import json
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 from services.console.reference.commands import commands_page
@@ -17,7 +16,7 @@ from shared.runtime.atomic_file import write_file
 def reference() -> dict[str, str]:
     """File name -> text."""
     return {
-        "asyncapi.json": json.dumps(asyncapi(version("kobe81")), indent=1, sort_keys=True) + "\n",
+        "asyncapi.json": json.dumps(asyncapi(), indent=1, sort_keys=True) + "\n",
         "messages.schema.json": json.dumps(message_schemas(), indent=1, sort_keys=True) + "\n",
         "commands.md": commands_page(),
         "configuration.md": configuration_page(),

@@ -16,7 +16,7 @@ from tests.builders import approval
 
 
 def test_every_stream_has_its_writer_its_readers_and_its_messages() -> None:
-    document = asyncapi("1")
+    document = asyncapi()
     for stream in Stream:
         assert f"{WRITER[stream].value} writes {stream.value}" in document["operations"]
         assert document["channels"][stream.value]["messages"]
