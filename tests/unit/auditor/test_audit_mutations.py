@@ -13,6 +13,8 @@ from services.auditor.evidence.verify import verify_folder
 from shared.runtime.signing import Signer
 from tests.unit.auditor.chains import chain, payloads, relinked
 
+pytestmark = pytest.mark.slow
+
 RECORDS = 10
 NAMING = 5
 BROKEN, TRUNCATED, REWRITTEN, NOT_CANONICAL = 3, 4, 5, 7

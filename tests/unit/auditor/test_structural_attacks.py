@@ -23,6 +23,8 @@ from services.auditor.witness.witness import POSITION
 from tests.unit.auditor.attacked_world import STATE, Saved, World
 from tests.unit.auditor.chains import memory_of
 
+pytestmark = pytest.mark.slow
+
 FULL = os.environ.get("KOBE_FULL") == "1"
 ATTACKS, WORLDS = (1_000, 20) if FULL else (150, 3)
 HONEST = 100 if FULL else 12

@@ -25,6 +25,8 @@ from shared.schemas.envelope import to_fields
 from tests.builders import NOON, approval, envelope
 from tests.unit.auditor.chains import FIRST, begun, entry, grown, sealed
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).resolve().parents[3] / "docs" / "verify_chain.py"
 EDITS = 10_000 if os.environ.get("KOBE_FULL") == "1" else 400
 AS_OF = NOON.timestamp() + 30

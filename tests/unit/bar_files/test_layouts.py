@@ -9,6 +9,8 @@ from shared.domain.market.bars import FIELDS, align
 from shared.runtime.bar_files.reader import read_files
 from tests.unit.bar_files import form_layouts, symbol_layouts, vendor_layouts, written
 
+pytestmark = pytest.mark.slow
+
 MODULES = (form_layouts, symbol_layouts, vendor_layouts)
 """Imported, they have put their layouts into `written.LAYOUTS`."""
 LAYOUTS = written.LAYOUTS

@@ -23,6 +23,8 @@ from shared.schemas.values import Direction, Signal
 from tests.builders import SESSION, approval, scan_ref
 from tests.unit.console.fake_stack import FakeClient, address
 
+pytestmark = pytest.mark.slow
+
 ANY = st.text(max_size=30) | st.sampled_from(
     ["stop [/all]", "[bars]", "[bold]x[/bold]", "\x1b]0;title\x07", "a\r\nb", "\u202edesrever"]
 )

@@ -17,6 +17,8 @@ from shared.runtime.clock import ManualClock
 from shared.runtime.config.environment import read_env_file
 from shared.runtime.config.settings import DEFAULT_FILE, read_document, with_changes
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"ALPACA_API_KEY_ID": "PKTEST", "ALPACA_API_SECRET_KEY": "secret"}
 
 

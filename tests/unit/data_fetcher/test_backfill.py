@@ -32,6 +32,8 @@ from tests.recorded.faults import Fault, Kind, Recorder
 from tests.recorded.market import RecordedMarket, walks
 from tests.recorded.vendor import recorded_vendor
 
+pytestmark = pytest.mark.slow
+
 FIRST, LAST = dt.date(2020, 4, 1), dt.date(2020, 12, 31)
 SYMBOLS = tuple(f"S{number:02}" for number in range(45))
 MARKET = RecordedMarket(

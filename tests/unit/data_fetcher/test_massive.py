@@ -21,6 +21,8 @@ from tests.recorded.faults import Fault, Kind, Recorder
 from tests.recorded.market import Listed, RecordedMarket, walks
 from tests.recorded.massive import KEY, recorded
 
+pytestmark = pytest.mark.slow
+
 FIRST, LAST = dt.date(2020, 1, 2), dt.date(2020, 12, 31)
 RENAMED, TAKEN = dt.date(2020, 6, 9), dt.date(2020, 9, 1)
 SPLIT = Split(symbol="AAPL", ex_date=dt.date(2020, 8, 31), new=Decimal(4), old=Decimal(1))

@@ -18,6 +18,8 @@ from tests.recorded import alpaca, massive
 from tests.recorded.faults import Fault, Kind, Recorder
 from tests.recorded.market import RecordedMarket, walks
 
+pytestmark = pytest.mark.slow
+
 FIRST, LAST = dt.date(2020, 1, 2), dt.date(2020, 3, 31)
 SESSIONS = sessions_between(FIRST, LAST).tolist()
 MASSIVES, ALPACAS = (RecordedMarket(walks(("AAPL", "IBM"), SESSIONS, seed=s)) for s in (1, 2))

@@ -21,6 +21,8 @@ from tests.recorded.faults import Fault, Kind, Recorder
 from tests.recorded.market import Listed, RecordedMarket, walks
 from tests.recorded.vendor import recorded_vendor
 
+pytestmark = pytest.mark.slow
+
 FIRST, LAST = dt.date(2020, 6, 1), dt.date(2020, 12, 31)
 GONE = dt.date(2020, 10, 2)
 SESSIONS = sessions_between(FIRST, LAST).tolist()

@@ -14,6 +14,8 @@ from shared.domain.market.bars import Panel
 from tests.oracles.made_bars import cent_walks, holed
 from tests.oracles.real_bars import sample_panel, sp500_panel
 
+pytestmark = pytest.mark.slow
+
 Floats = np.ndarray
 ORACLES: dict[str, tuple[Callable[[Panel], Floats], Callable[[Floats, Floats, Floats], Floats]]] = {
     "true range": (

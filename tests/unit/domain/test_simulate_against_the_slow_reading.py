@@ -18,6 +18,8 @@ from shared.domain.trading.fills import Costs
 from tests.oracles.panels import agree
 from tests.oracles.real_bars import sample_panel, sp500_panel
 
+pytestmark = pytest.mark.slow
+
 D = Decimal
 
 CANONICAL = ("donchian", "turtle_soup")

@@ -23,6 +23,8 @@ from shared.schemas.values import Ending, Purpose, Side, Stage
 from tests.unit.executor.sim_floor import SimFloor
 from tests.unit.sim_broker.bar_table import DAYS, bar
 
+pytestmark = pytest.mark.slow
+
 MONDAY = DAYS[4]
 
 

@@ -20,6 +20,8 @@ from shared.domain.errors import UserError
 from shared.runtime.config.universe_list import read_universe
 from tests.unit.research.written_bars import HEAD, SECOND_DAY, Bar, write_bars, write_strategy
 
+pytestmark = pytest.mark.slow
+
 
 def made(
     tmp_path: Path, changes: dict[str, dict[int, Bar | None]], days: int = 12, **facts: object

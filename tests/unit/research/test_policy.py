@@ -29,6 +29,8 @@ from shared.schemas.values import Mode
 from shared.strategies import registry
 from tests.oracles.made_bars import cent_walks, holed
 
+pytestmark = pytest.mark.slow
+
 FLAT = (100.0, 101.0, 99.0, 100.0)
 ABSENT = (np.nan,) * 4
 BUDGET = Sizing(SizingMethod.BUDGET, Decimal(1000))

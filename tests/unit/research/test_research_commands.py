@@ -13,6 +13,8 @@ import pytest
 from services.console.cli.app import run
 from tests.unit.research.written_bars import SECOND_DAY, write_bars, write_strategy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bars(tmp_path: Path) -> str:

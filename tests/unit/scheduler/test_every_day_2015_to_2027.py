@@ -16,6 +16,8 @@ from shared.schemas.values import Slot
 from tests.unit.scheduler.answering_broker import NEW_YORK, SchedulerDay, wall
 from tests.unit.scheduler.nyse_days import FIRST, LAST, all_days, closes_early, is_session
 
+pytestmark = pytest.mark.slow
+
 QUIET = Timetable(reconcile_every=dt.timedelta(hours=7))
 """One look a session: the looks between are another test's."""
 

@@ -13,6 +13,8 @@ from shared.schemas.values import Slot, Stage
 from tests.turning import Turning
 from tests.unit.scheduler.answering_broker import SchedulerDay, scans, wall
 
+pytestmark = pytest.mark.slow
+
 FRIDAY = dt.date(2024, 1, 5)
 
 

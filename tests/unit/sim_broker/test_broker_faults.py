@@ -16,6 +16,8 @@ from tests.unit.sim_broker.bar_table import DAYS, BarTable
 from tests.unit.sim_broker.broker_server import Wire
 from tests.unit.sim_broker.trader import CASH
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def faulty(broker: Wire) -> Wire:

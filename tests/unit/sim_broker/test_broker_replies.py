@@ -12,6 +12,8 @@ from jsonschema import Draft202012Validator
 
 from tests.unit.sim_broker.broker_server import Wire
 
+pytestmark = pytest.mark.slow
+
 
 @cache
 def components(file: Path) -> Any:

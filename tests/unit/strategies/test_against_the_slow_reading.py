@@ -15,6 +15,8 @@ from tests.oracles.made_bars import cent_walks, holed
 from tests.oracles.real_bars import sample_panel, sp500_panel
 from tests.oracles.slow_signals import READ, Reading, own_bars
 
+pytestmark = pytest.mark.slow
+
 QUICK: dict[str, dict[str, Any]] = {
     "donchian": {"lookback": 5, "atr_period": 3, "min_price": 0.0},
     "turtle_soup": {

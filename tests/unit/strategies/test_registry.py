@@ -14,6 +14,8 @@ from shared.domain.errors import UserError
 from shared.strategies import registry
 from shared.strategies.frames import scan_signals_over_time
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 LEAST = """
 from dataclasses import dataclass
