@@ -92,7 +92,7 @@ paper:           ## the paper stack; needs keys in .env. Fetches the universe's 
 	$(PAPER) build --quiet init-secrets
 	$(PAPER) run --rm data-fetcher kobe data fetch
 	$(PAPER) up --detach
-	$(PAPER) run --rm kobe status
+	@echo "Starting; docker compose -p kobe-paper run --rm kobe status says when all is well."
 
 live:            ## the live stack; needs keys in .env and an arming file
 	docker compose -f docker-compose.yml -f compose/live.yml up --build --detach

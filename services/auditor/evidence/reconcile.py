@@ -32,7 +32,7 @@ class ChainOrder(msgspec.Struct, kw_only=True):
     ending: str = ""
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class OrderDifference(msgspec.Struct, frozen=True, kw_only=True):
     client_order_id: str
     symbol: str
     sentence: str
@@ -44,7 +44,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     session: str
     sources: tuple[str, ...]
     chain_orders: int
-    differences: tuple[Difference, ...]
+    differences: tuple[OrderDifference, ...]
 
 
 def session_messages(folder: Path, session: str) -> Iterator[tuple[int, JsonMapping]]:
@@ -89,7 +89,7 @@ def _apply(order: ChainOrder, kind: str, data: JsonMapping) -> None:
 
 def compare_broker(
     orders: Mapping[str, ChainOrder], broker: Iterable[JsonMapping], session: str
-) -> Iterator[Difference]:
+) -> Iterator[OrderDifference]:
     """`broker` are its orders in the wire form of Alpaca; those of other days are passed over."""
     seen = set()
     for row in broker:
@@ -99,21 +99,21 @@ def compare_broker(
             continue
         seen.add(name)
         if name not in orders:
-            yield Difference(
+            yield OrderDifference(
                 client_order_id=name, symbol=symbol, sentence="the chain does not know it"
             )
             continue
         order, filled = orders[name], _shares(row.get("filled_qty"))
         if not order.approved:
-            yield Difference(
+            yield OrderDifference(
                 client_order_id=name, symbol=symbol, sentence="no approval of the gate is known"
             )
         if filled != order.filled:
             sentence = f"{filled} shares filled at the broker, {order.filled} in the chain"
-            yield Difference(client_order_id=name, symbol=symbol, sentence=sentence)
+            yield OrderDifference(client_order_id=name, symbol=symbol, sentence=sentence)
     for name, order in orders.items():
         if order.submitted and name not in seen:
-            yield Difference(
+            yield OrderDifference(
                 client_order_id=name, symbol=order.symbol, sentence="the broker does not list it"
             )
 
@@ -125,7 +125,7 @@ def _shares(text: object) -> Decimal:
         raise UserError(f"The broker's list has {text!r} for a number of shares.") from None
 
 
-def compare_journal(orders: Mapping[str, ChainOrder], journal: Path) -> Iterator[Difference]:
+def compare_journal(orders: Mapping[str, ChainOrder], journal: Path) -> Iterator[OrderDifference]:
     """The executor's SQLite file, opened for reading only. Raises UserError if it is none."""
     try:
         store = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
@@ -138,12 +138,12 @@ def compare_journal(orders: Mapping[str, ChainOrder], journal: Path) -> Iterator
     states = dict(rows)
     for name, order in orders.items():
         if order.submitted and order.decision_id and name not in states:
-            yield Difference(
+            yield OrderDifference(
                 client_order_id=name, symbol=order.symbol, sentence="the journal does not know it"
             )
         if order.ending and states.get(name) in ("sending", "taken"):
             sentence = f"ended in the chain ({order.ending}), still {states[name]} in the journal"
-            yield Difference(client_order_id=name, symbol=order.symbol, sentence=sentence)
+            yield OrderDifference(client_order_id=name, symbol=order.symbol, sentence=sentence)
 
 
 def reconcile(
@@ -155,7 +155,7 @@ def reconcile(
 ) -> Reconciliation:
     """Of a chain verified before. Raises UserError if a source cannot be read."""
     orders = chain_orders(message for _, message in session_messages(folder, session))
-    differences: list[Difference] = []
+    differences: list[OrderDifference] = []
     sources = []
     if broker is not None:
         sources.append("broker")

@@ -18,7 +18,7 @@ SURE = 2.0
 """|t| beyond which chance alone explains an alpha less than once in twenty."""
 
 
-class MarketView(msgspec.Struct, frozen=True, kw_only=True):
+class MarketModel(msgspec.Struct, frozen=True, kw_only=True):
     """Rates and alpha per year; returns and shares as shares; None where it cannot be computed.
 
     `matched_return` is what the benchmark would have made, held at the run's mean exposure.
@@ -42,7 +42,7 @@ class MarketView(msgspec.Struct, frozen=True, kw_only=True):
 
 def market_view(
     result: SimulationResult, benchmark: Benchmark | None, cash_rate: Decimal
-) -> MarketView:
+) -> MarketModel:
     start, sessions = result.starting_cash, result.equity.size
     returns = performance.daily_returns(result.equity, start)
     exposure, rate = performance.exposure(result), float(cash_rate)
@@ -51,7 +51,7 @@ def market_view(
     matched = None if theirs is None else theirs * exposure
     idle = np.maximum(result.cash, 0.0)
     alive = result.equity > 0
-    return MarketView(
+    return MarketModel(
         benchmark=benchmark.name if benchmark else None,
         alpha=model.alpha if model else None,
         alpha_t=model.alpha_t if model else None,

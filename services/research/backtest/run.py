@@ -20,7 +20,7 @@ from services.research.backtest.costs import (
     break_even,
     cost_level,
 )
-from services.research.backtest.market_view import MarketView, market_view
+from services.research.backtest.market_view import MarketModel, market_view
 from services.research.backtest.trial_ledger import Trial, sharpe_per_session, trial
 from services.research.data.dataset import Dataset, columns, open_dataset
 from services.research.data.inputs import Inputs
@@ -64,7 +64,7 @@ class Run:
     result: SimulationResult
     metrics: PerformanceMetrics
     benchmark: Benchmark | None
-    head: MarketView
+    head: MarketModel
     costs: tuple[CostLevel, ...]
     warnings: tuple[str, ...]
     digests: JsonMapping

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 from services.research.data.dataset import open_dataset
 from services.research.data.inputs import Inputs
-from services.research.strategy_check.guard import Verdict, examine
+from services.research.strategy_check.guard import GuardVerdict, examine
 from services.research.strategy_check.selection import select_strategies
 from shared.domain.errors import UserError
 from shared.domain.market.bars import FIELDS, Panel
 
 
-def check(inputs: Inputs, environ: Mapping[str, str], *, bars: int | None = None) -> Verdict:
+def check(inputs: Inputs, environ: Mapping[str, str], *, bars: int | None = None) -> GuardVerdict:
     """Check the inputs' one strategy on the last `bars` sessions (all if None).
 
     Raises UserError if there is no such strategy, or more than one.

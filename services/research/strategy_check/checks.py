@@ -56,7 +56,7 @@ class Unfit(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SignalDifference:
     """The earliest bar at which two tables disagree."""
 
     symbol: str
@@ -130,13 +130,13 @@ def _bad_entry(table: SignalTable, panel: Panel) -> str:
     return ""
 
 
-def difference(expected: SignalTable, found: SignalTable, panel: Panel) -> Difference | None:
+def difference(expected: SignalTable, found: SignalTable, panel: Panel) -> SignalDifference | None:
     """The earliest disagreement of two tables over `panel`, or None."""
     places = _disagreements(expected, found, panel.shape[1])
     if not places:
         return None
     column, row = min(places)
-    return Difference(
+    return SignalDifference(
         panel.symbols[row],
         str(panel.sessions[column]),
         _entry_text(expected, row, column),

@@ -49,7 +49,7 @@ CLOCKS = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GuardVerdict:
     """No findings: nothing was found within the scope, which is all that is claimed."""
 
     findings: tuple[StrategyFinding, ...]
@@ -63,7 +63,7 @@ def examine(
     *,
     symbols: int = scopes.SYMBOLS,
     cuts: int = scopes.CUTS,
-) -> Verdict:
+) -> GuardVerdict:
     """Everything that is known to make a backtest lie, the first cause of each kind."""
     few = scopes.spread_symbols(panel, symbols)
     whole = ask(inputs, few, [[Question()]])[0]
@@ -72,7 +72,7 @@ def examine(
     looked = _scope(few, at, table)
     if whole.finding or table is None:
         found = whole.finding or StrategyFinding("raises", "it gave no answer")
-        return Verdict((found,), looked)
+        return GuardVerdict((found,), looked)
     futures = at[:: max(1, len(at) // FUTURES)]
     answers = ask(
         inputs,
@@ -86,8 +86,8 @@ def examine(
     )
     causes = [*_of_answers(few, table, at, futures, answers), *_outside(selected, whole, answers)]
     if causes:
-        return Verdict(tuple(causes), looked)
-    return Verdict(tuple(_laws(selected, few)), looked)
+        return GuardVerdict(tuple(causes), looked)
+    return GuardVerdict(tuple(_laws(selected, few)), looked)
 
 
 def _scope(panel: Panel, cuts: Sequence[int], table: SignalTable | None) -> Scope:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from services.research.backtest import benchmark as benchmarks, caveats
 from services.research.backtest.benchmark import Benchmark
-from services.research.backtest.market_view import MarketView, market_view
+from services.research.backtest.market_view import MarketModel, market_view
 from services.research.engine.overfitting import Band
 from services.research.engine.performance import PerformanceMetrics, measure
 from services.research.reports import artifacts
 from services.research.walk_forward.plan import Plan
 from services.research.walk_forward.robustness import Robustness, assess, caveats_of
-from services.research.walk_forward.walk_forward import AccountWalk, Split, run_id
+from services.research.walk_forward.walk_forward import AccountWalk, FoldResult, run_id
 from shared.schemas.json_types import JsonObject
 
 WINDOWS = (
@@ -66,7 +66,7 @@ class AssessedWalk:
     metrics: PerformanceMetrics
     robustness: Robustness
     band: Band
-    head: MarketView
+    head: MarketModel
 
     @property
     def name(self) -> str:
@@ -220,7 +220,9 @@ def _digests(plan: Plan) -> JsonObject:
     }
 
 
-def _split_files(report: WalkForwardReport, each: AssessedWalk, split: Split) -> dict[str, str]:
+def _split_files(
+    report: WalkForwardReport, each: AssessedWalk, split: FoldResult
+) -> dict[str, str]:
     plan, sessions = report.plan, report.plan.market.panel.sessions
     fold = split.fold
     parameters = {

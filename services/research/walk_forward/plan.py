@@ -60,7 +60,7 @@ class GridSearch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Account:
+class PortfolioPlan:
     """The strategies that trade with one account's cash out of sample, in rank order."""
 
     name: str
@@ -102,11 +102,11 @@ class Plan:
     shelf: StrategyShelf
 
     @property
-    def accounts(self) -> tuple[Account, ...]:
+    def accounts(self) -> tuple[PortfolioPlan, ...]:
         inputs = self.request.inputs
         if self.request.alone or len(self.searches) == 1:
-            return tuple(Account(each.name, (each,), each.inputs) for each in self.searches)
-        return (Account(PORTFOLIO, self.searches, inputs),)
+            return tuple(PortfolioPlan(each.name, (each,), each.inputs) for each in self.searches)
+        return (PortfolioPlan(PORTFOLIO, self.searches, inputs),)
 
     @property
     def rules(self) -> Mapping[str, JsonMapping]:
@@ -169,7 +169,9 @@ def score_tasks(plan: Plan, search: GridSearch) -> list[ScoreTask]:
     ]
 
 
-def window_task(plan: Plan, account: Account, points: Sequence[int], fold: Fold) -> WindowTask:
+def window_task(
+    plan: Plan, account: PortfolioPlan, points: Sequence[int], fold: Fold
+) -> WindowTask:
     return WindowTask(
         inputs=account.inputs_at(points),
         fold=fold,

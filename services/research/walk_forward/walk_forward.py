@@ -16,7 +16,7 @@ from services.research.data.inputs import Inputs
 from services.research.engine.performance import daily_returns
 from services.research.engine.simulate import SimulationResult, Trades
 from services.research.walk_forward.folds import Fold
-from services.research.walk_forward.plan import Account, Plan, score_tasks, window_task
+from services.research.walk_forward.plan import Plan, PortfolioPlan, score_tasks, window_task
 from services.research.walk_forward.tasks import (
     Result,
     Score,
@@ -35,7 +35,7 @@ Runner = Callable[[Sequence[Task]], list[Result]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Split:
+class FoldResult:
     """One fold of one account; points, objectives and grids are in the order of its strategies."""
 
     fold: Fold
@@ -62,9 +62,9 @@ class AccountWalk:
     window is the last: nothing is left to go on with.
     """
 
-    account: Account
+    account: PortfolioPlan
     scores: tuple[tuple[Score, ...], ...]
-    splits: tuple[Split, ...]
+    splits: tuple[FoldResult, ...]
     stitched: SimulationResult
 
     @property
@@ -125,7 +125,7 @@ def _scores(results: Sequence[Result]) -> tuple[Score, ...]:
 
 def _assemble(
     plan: Plan,
-    account: Account,
+    account: PortfolioPlan,
     scores: dict[str, tuple[Score, ...]],
     points: dict[tuple[str, int], tuple[int, ...]],
     tested: dict[tuple[str, int], Result],
@@ -142,14 +142,14 @@ def _assemble(
 
 def _split(
     plan: Plan,
-    account: Account,
+    account: PortfolioPlan,
     scores: tuple[tuple[Score, ...], ...],
     place: int,
     points: tuple[int, ...],
     tested: WindowResult,
-) -> Split:
+) -> FoldResult:
     inputs, fold = account.inputs_at(points), plan.folds[place]
-    return Split(
+    return FoldResult(
         fold=fold,
         points=points,
         values=account.values_at(points),
@@ -162,7 +162,7 @@ def _split(
     )
 
 
-def until_ruin(splits: Sequence[Split]) -> tuple[Split, ...]:
+def until_ruin(splits: Sequence[FoldResult]) -> tuple[FoldResult, ...]:
     """The windows up to the first that ruins the account, that one included."""
     lived = tuple(takewhile(lambda split: not split.result.is_ruined, splits))
     return (*lived, *splits[len(lived) : len(lived) + 1])
