@@ -15,7 +15,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
-from services.data_fetcher import vendors
 from services.data_fetcher.vendor_http.client import BARS, Patience
 from services.data_fetcher.vendor_http.request_budget import (
     LocalBudget,
@@ -235,8 +234,9 @@ def _offer(what: str, name: str) -> Any:
 
 
 def _names() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(vendors.__path__))
+    folder = str(Path(__file__).with_name("vendors"))
+    return sorted(module.name for module in pkgutil.iter_modules([folder]))
 
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"{vendors.__name__}.{name}")
+    return importlib.import_module(f"services.data_fetcher.vendors.{name}")
