@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from services.console.cli import commands
+from services.console.cli.interrupts import postpone_interrupts
 
 ROOM = "services.console.cli"
 COMPLETING = "_KOBE_COMPLETE"
@@ -20,9 +21,20 @@ COMPLETING = "_KOBE_COMPLETE"
 
 
 def main() -> NoReturn:
+    postpone_interrupts()
     code = run(sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # what remains is Python's own ending
+    if code == commands.INTERRUPTED:
+        _leave_at_once(code)
     sys.exit(code)
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """Wait for no thread, and let Python not turn the exit code into a signal."""
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
